@@ -1,0 +1,96 @@
+"""What a data set is to the rest of the pipeline: which one is asked for, and the compact arrays it becomes."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+class Task(StrEnum):
+    """The kind of prediction; it fixes the output layer, the losses on offer and the metrics."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the targets are class labels."""
+        return self is not Task.REGRESSION
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Which data set an exercise asks for.
+
+    Attributes
+    ----------
+    source
+        Where it comes from: ``keras``, ``tfds``, ``sklearn``, ``formula`` or ``file``.
+    name
+        Its name within the source, for example ``reuters``; for a file the name it goes by in reports.
+    options
+        Settings of the source, for example ``{"words": 10000}``; each source's module lists its own.
+    """
+
+    source: str
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in its compact form, as it is kept on the device and cast a batch at a time.
+
+    Attributes
+    ----------
+    name
+        Name of the data set, for example ``reuters``.
+    task
+        What is predicted.
+    inputs
+        Training inputs, shape (samples, *features): uint8 for images and multi-hot words, float32 for tables.
+        May be a read-only memory map.
+    targets
+        Training targets, shape (samples,): int32 class labels, or float32 values for a regression.
+    test_inputs, test_targets
+        The test split in the same form; empty (0 samples) where the source has none. Touched by the final model only.
+    classes
+        Name of each class in label order; empty for a regression.
+    features
+        Name of each input column of a table; empty for images and words.
+    sha256
+        Hash of the content of the source, the key of the cache and of the sweep's identity.
+    source
+        Where it was read from, in words that may be logged (no secrets).
+    details
+        Anything worth recording: vocabulary size, encoded categories, number of imputed values.
+    """
+
+    name: str
+    task: Task
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
+    test_inputs: NDArray[Any]
+    test_targets: NDArray[Any]
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    sha256: str
+    source: str
+    details: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> int:
+        """Number of training samples."""
+        return len(self.inputs)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample, without the batch axis."""
+        return tuple(self.inputs.shape[1:])
+
+    @property
+    def outputs(self) -> int:
+        """Units of the output layer: one a class, but 1 for a binary classification and for a regression."""
+        return len(self.classes) if self.task is Task.MULTICLASS else 1

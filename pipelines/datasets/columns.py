@@ -1,0 +1,230 @@
+"""Columns of a user's table as one float32 matrix: numbers as they are, texts one-hot, missing values as told.
+
+Filling in is done here, once, with statistics of the training rows (never of the test rows); a fold's validation rows
+have their share in them. Little can come of that, since no target is used and every column with gaps gets a companion
+that is 1 where a value was missing: with it a first layer can put any value of its own in the place of the filled one.
+What is missing from a text column is encoded as no category (``mean``, ``median``) or as the most frequent one.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBER, TEXT = "number", "text"
+FILLING = ("mean", "median", "most_frequent")
+MISSING = ("refuse", "drop", *FILLING)
+MAX_CATEGORIES = 256
+
+
+@dataclass(frozen=True)
+class Column:
+    """What was learned of one input column.
+
+    Attributes
+    ----------
+    name
+        Of the column.
+    categories
+        Of a text column, sorted; None for numbers.
+    fill
+        What stands for a missing value: a number, a category, or None for no category (or no filling in).
+    filled
+        How many training values are missing; above 0 the column has a companion, ``<name> missing``.
+    """
+
+    name: str
+    categories: tuple[str, ...] | None
+    fill: float | str | None
+    filled: int
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns it becomes."""
+        own = (self.name,) if self.categories is None else tuple(f"{self.name}={text}" for text in self.categories)
+        return (*own, f"{self.name} missing") if self.filled else own
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """All input columns, learned from the training rows."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns of the matrix."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    def encode(self, frame: "pd.DataFrame", where: str) -> NDArray[np.float32]:
+        """The matrix, float32, shape (rows, features).
+
+        A category that the training rows do not have is encoded as no category.
+
+        Raises
+        ------
+        DataError
+            Where a column of numbers holds texts, or values are infinite: all such columns with their counts.
+        """
+        matrix = np.zeros((len(frame), len(self.features)), np.float32)
+        at = 0
+        for column in self.columns:
+            width = len(column.features)
+            _encode_column(column, frame[column.name], matrix[:, at : at + width], where)
+            at += width
+        infinite = np.sum(~np.isfinite(matrix), axis=0)
+        if infinite.any():
+            counts = {name: int(count) for name, count in zip(self.features, infinite, strict=True) if count}
+            raise DataError(
+                f"{where} has values that are infinite or too large for 32-bit numbers: {counted(counts)}. Mend them, "
+                "or leave the columns out with the option 'exclude'."
+            )
+        return matrix
+
+    def unseen(self, frame: "pd.DataFrame") -> dict[str, int]:
+        """How many values of each text column are none of its categories."""
+        counts = {}
+        for column in self.columns:
+            if column.categories is not None:
+                present = frame[column.name].dropna()
+                count = sum(text not in column.categories for text in as_text(present))
+                if count:
+                    counts[column.name] = count
+        return counts
+
+
+def fit_encoder(frame: "pd.DataFrame", missing: str, categorical: Collection[str], where: str) -> Encoder:
+    """Learn the encoding from the training rows.
+
+    Parameters
+    ----------
+    missing
+        One of ``MISSING``; under ``refuse`` and ``drop`` the frame must have no missing values.
+    categorical
+        Columns to be one-hot encoded though they hold numbers, or many different texts.
+
+    Raises
+    ------
+    DataError
+        Where a column holds dates or other objects, too many different texts, or nothing at all.
+    """
+    columns = []
+    for name in frame.columns:
+        series = frame[name]
+        present = series.dropna()
+        filled = len(series) - len(present)
+        if not len(present):
+            raise DataError(f"Column {name!r} of {where} holds no values; leave it out with the option 'exclude'.")
+        if name in categorical or kind_of(series, where) == TEXT:
+            texts = as_text(present)
+            categories = tuple(sorted(set(texts)))
+            if len(categories) > MAX_CATEGORIES and name not in categorical:
+                raise DataError(_too_many(name, categories, where))
+            most = Counter(sorted(texts)).most_common(1)[0][0] if missing == "most_frequent" else None
+            columns.append(Column(name, categories, most, filled))
+        else:
+            columns.append(Column(name, None, _fill_value(numbers_of(present), missing), filled))
+    return Encoder(tuple(columns))
+
+
+def kind_of(series: "pd.Series[Any]", where: str) -> str:
+    """``NUMBER`` or ``TEXT``; booleans are numbers.
+
+    Raises
+    ------
+    DataError
+        Where it holds neither, for example dates.
+    """
+    from pandas.api import types
+
+    if isinstance(series.dtype, types.CategoricalDtype):
+        return TEXT
+    if types.is_bool_dtype(series) or (types.is_numeric_dtype(series) and not types.is_complex_dtype(series)):
+        return NUMBER
+    present = series.dropna()
+    if types.is_string_dtype(series) or types.is_object_dtype(series):
+        if all(isinstance(value, str) for value in present):
+            return TEXT if len(present) else NUMBER
+        if all(isinstance(value, Real | Decimal | np.bool_) for value in present):
+            return NUMBER
+    found = type(present.iloc[0]).__name__ if len(present) else str(series.dtype)
+    raise DataError(
+        f"Column {series.name!r} of {where} holds values of type {found} ({series.dtype}), neither numbers nor texts; "
+        "turn it into numbers, or leave it out with the option 'exclude'."
+    )
+
+
+def numbers_of(series: "pd.Series[Any]") -> NDArray[np.float64]:
+    """Values of a column of numbers or booleans as float64, NaN where missing."""
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def as_text(series: "pd.Series[Any]") -> list[str]:
+    """Values (none missing) as texts; a whole number has no decimals, however the column is stored."""
+    return [str(int(v)) if isinstance(v, float | np.floating) and float(v).is_integer() else str(v) for v in series]
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Columns and counts for an error: ``'age' (3), 'fare' (1)``, the first 20 of them."""
+    shown = [f"{name!r} ({count})" for name, count in list(counts.items())[:20]]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f" and {more} more columns" if more > 0 else "")
+
+
+def _fill_value(present: NDArray[np.float64], missing: str) -> float | None:
+    if missing not in FILLING or not np.all(np.isfinite(present)):  # infinite values are refused when encoding
+        return None
+    if missing == "mean":
+        return float(present.mean())
+    if missing == "median":
+        return float(np.median(present))
+    values, counts = np.unique(present, return_counts=True)
+    return float(values[np.argmax(counts)])
+
+
+def _encode_column(column: Column, series: "pd.Series[Any]", out: NDArray[np.float32], where: str) -> None:
+    gaps = series.isna().to_numpy()
+    if column.filled:
+        out[:, -1] = gaps
+    if column.categories is not None:
+        places = {text: place for place, text in enumerate(column.categories)}
+        for row, (gap, text) in enumerate(zip(gaps, as_text(series), strict=True)):
+            place = places.get(str(column.fill) if gap else text)
+            if place is not None and not (gap and column.fill is None):
+                out[row, place] = 1
+        return
+    if kind_of(series, where) == TEXT:
+        raise DataError(f"Column {column.name!r} of {where} holds texts, but numbers in the training rows.")
+    with np.errstate(over="ignore"):
+        out[:, 0] = np.where(gaps, np.nan if column.fill is None else column.fill, numbers_of(series))
+
+
+def _too_many(name: str, categories: Collection[str], where: str) -> str:
+    others = [text for text in categories if not is_number(text)]
+    sentence = f"Column {name!r} of {where} holds {len(categories)} different texts, "
+    if len(others) <= len(categories) // 2:
+        shown = ", ".join(repr(text) for text in others[:5])
+        return f"{sentence}most of them numbers, others not: {shown}. Name those under 'missing_markers' or mend them."
+    return (
+        f"{sentence}more than {MAX_CATEGORIES}: leave it out with the option 'exclude', or name it under 'categorical' "
+        "if one input for each is meant."
+    )
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is one that Python reads as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,221 @@
+"""Which rows each fit trains on and which it is validated on: k folds, or a hold-out.
+
+Folds are stratified for a classification (each has every class in its proportion), and every repeat cuts them anew with
+a seed of its own, so that the spread over repeats includes the luck of the cut.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipelines.datasets.base import Task
+from pipelines.errors import UserError
+
+VALIDATIONS = ("kfold", "holdout")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of one fit.
+
+    Attributes
+    ----------
+    repeat, fold
+        Counted from 0; a hold-out has fold 0 only.
+    train, validation
+        Row numbers in rising order, int32, shapes (n_train,) and (n_validation,); no row is in both.
+    """
+
+    repeat: int
+    fold: int
+    train: NDArray[np.int32]
+    validation: NDArray[np.int32]
+
+
+def make_splits(
+    targets: ArrayLike,
+    task: Task,
+    *,
+    validation: str,
+    folds: int,
+    repeats: int,
+    seed: int,
+    holdout: str | float | None = None,
+    classes: Sequence[str] = (),
+) -> tuple[Split, ...]:
+    """The splits of a sweep, the same for every configuration.
+
+    Parameters
+    ----------
+    targets
+        Labels or values of all training samples, shape (samples,).
+    validation
+        ``kfold``, or ``holdout`` with one split a repeat.
+    folds
+        k, 2 or more; without effect for a hold-out. Sizes differ by one row where k does not divide the samples.
+    repeats
+        1 or more.
+    seed
+        0 or more; each repeat's own seed is derived from it.
+    holdout
+        ``first 10000``: these rows are the validation of every repeat, as in the textbook. ``0.2``: that share of the
+        rows, stratified for a classification, drawn anew in every repeat.
+    classes
+        Names of the classes, for the errors.
+
+    Returns
+    -------
+    Splits, repeat-major: split ``repeat * folds + fold``.
+
+    Raises
+    ------
+    UserError
+        Where a setting is out of range, or rows of a class are fewer than the folds.
+
+    Examples
+    --------
+    >>> splits = make_splits([0, 0, 1, 1], Task.BINARY, validation="kfold", folds=2, repeats=1, seed=0)
+    >>> [(split.train.size, split.validation.size) for split in splits]
+    [(2, 2), (2, 2)]
+    """
+    values = np.asarray(targets)
+    if validation not in VALIDATIONS:
+        raise UserError(f"There is no validation {validation!r}. Allowed: {', '.join(VALIDATIONS)}.")
+    _check_whole("repeats", repeats, 1)
+    _check_whole("seed", seed, 0)
+    if values.ndim != 1 or len(values) < 2:
+        raise UserError(f"At least 2 samples are needed to train and to validate; there are {len(values)}.")
+    if task.is_classification and len(np.unique(values)) < 2:
+        raise UserError(f"All samples are of one class, {_class_name(values[0], classes)}: nothing to learn.")
+    if validation == "kfold":
+        _check_folds(values, task, folds, classes)
+        return tuple(
+            split
+            for repeat in range(repeats)
+            for split in _kfold(values, task, folds, repeat, _repeat_seed(seed, repeat))
+        )
+    return _holdout(values, task, parse_holdout(holdout), repeats, seed, classes)
+
+
+def parse_holdout(holdout: str | float | None) -> int | float:
+    """What a hold-out's text means: a number of rows for ``first 10000``, a share below 1 for ``0.2``.
+
+    Raises
+    ------
+    UserError
+        Where it is neither.
+    """
+    text = str(holdout).strip().lower()
+    allowed = "'first N' with N rows, or a share of the rows above 0 and below 1, such as 0.2"
+    if text.startswith("first "):
+        digits = text.removeprefix("first ").strip().replace("_", "").replace(",", "")
+        if digits.isdecimal() and int(digits) > 0:
+            return int(digits)
+    else:
+        try:
+            share = float(text)
+        except ValueError:
+            share = 0.0
+        if 0 < share < 1:
+            return share
+    raise UserError(f"The hold-out is {holdout!r}; allowed: {allowed}.")
+
+
+def _kfold(values: NDArray[np.generic], task: Task, folds: int, repeat: int, seed: int) -> list[Split]:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    kind = StratifiedKFold if task.is_classification else KFold
+    cutter = kind(n_splits=folds, shuffle=True, random_state=seed)
+    return [
+        Split(repeat, fold, _sorted(train), _sorted(validation))
+        for fold, (train, validation) in enumerate(cutter.split(np.zeros(len(values)), values))
+    ]
+
+
+def _holdout(
+    values: NDArray[np.generic], task: Task, size: float, repeats: int, seed: int, classes: Sequence[str]
+) -> tuple[Split, ...]:
+    rows = np.arange(len(values))
+    if isinstance(size, int):
+        if size >= len(values):
+            raise UserError(
+                f"The hold-out takes the first {size} of {len(values)} samples and leaves none to train on; "
+                f"allowed: first 1 to first {len(values) - 1}."
+            )
+        if task.is_classification and len(np.unique(values[size:])) < 2:
+            raise UserError(
+                f"After the first {size} samples all are of class {_class_name(values[-1], classes)}: the data seem to "
+                "be sorted by class. Hold out a share instead, such as 0.2, which is drawn from every class."
+            )
+        return tuple(Split(repeat, 0, _sorted(rows[size:]), _sorted(rows[:size])) for repeat in range(repeats))
+    wanted = round(len(values) * size)
+    if not 1 <= wanted < len(values):
+        raise UserError(f"A hold-out of {size:g} of {len(values)} samples leaves a part empty; use a larger share.")
+    if task.is_classification:
+        _check_share(values, size, wanted, classes)
+    return tuple(_share(values, task, wanted, repeat, _repeat_seed(seed, repeat)) for repeat in range(repeats))
+
+
+def _share(values: NDArray[np.generic], task: Task, wanted: int, repeat: int, seed: int) -> Split:
+    from sklearn.model_selection import train_test_split
+
+    train, validation = train_test_split(
+        np.arange(len(values)),
+        test_size=wanted,
+        random_state=seed,
+        stratify=values if task.is_classification else None,
+    )
+    return Split(repeat, 0, _sorted(train), _sorted(validation))
+
+
+def _check_folds(values: NDArray[np.generic], task: Task, folds: int, classes: Sequence[str]) -> None:
+    _check_whole("folds", folds, 2)
+    if folds > len(values):
+        raise UserError(f"There are {len(values)} samples for {folds} folds; allowed: 2 to {len(values)} folds.")
+    if not task.is_classification:
+        return
+    labels, counts = np.unique(values, return_counts=True)
+    smallest = int(np.argmin(counts))
+    if counts[smallest] < folds:
+        most = int(counts[smallest])
+        remedy = f"Use at most {most} folds" if most >= 2 else "Use a hold-out such as 'first N'"
+        raise UserError(
+            f"Class {_class_name(labels[smallest], classes)} has {most} of the samples, fewer than the {folds} folds, "
+            f"so some fold would have none. {remedy}, or add samples of that class."
+        )
+
+
+def _check_share(values: NDArray[np.generic], size: float, wanted: int, classes: Sequence[str]) -> None:
+    labels, counts = np.unique(values, return_counts=True)
+    smallest = int(np.argmin(counts))
+    if counts[smallest] < 2:
+        raise UserError(
+            f"Class {_class_name(labels[smallest], classes)} has 1 sample; a stratified hold-out needs 2 or more of "
+            "every class. Add samples of that class, or use 'first N'."
+        )
+    if min(wanted, len(values) - wanted) < len(labels):
+        raise UserError(
+            f"A hold-out of {size:g} splits {len(values)} samples into {len(values) - wanted} and {wanted}; both parts "
+            f"need a sample of each of the {len(labels)} classes."
+        )
+
+
+def _check_whole(name: str, value: object, low: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise UserError(f"{name} is {value!r}; allowed: a whole number of {low} or more.")
+
+
+def _class_name(label: object, classes: Sequence[str]) -> str:
+    number = int(label)  # type: ignore[call-overload]
+    return repr(classes[number]) if 0 <= number < len(classes) else str(number)
+
+
+def _repeat_seed(seed: int, repeat: int) -> int:
+    """A seed for a repeat: neighbouring sweep seeds must not share cuts, as ``seed + repeat`` would make them."""
+    return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
+
+
+def _sorted(rows: NDArray[np.generic]) -> NDArray[np.int32]:
+    return np.sort(rows.astype(np.int32))
