@@ -89,7 +89,10 @@ class Configuration:
 
     @property
     def label(self) -> str:
-        """A short name for tables and run names: layers, activation, optimizer, then what is not at its default."""
+        """A short name for tables and run names: layers, activation, optimizer, then what is not at its default.
+
+        Numbers have three digits there; ``parameters`` has all of them.
+        """
         parts = [self.layers_text]
         if self.layers:
             parts.append(self.activation)
@@ -107,7 +110,7 @@ class Configuration:
         ):
             value = getattr(self.canonical(), name)
             if value != getattr(default, name):
-                parts.append(f"{prefix}{value:g}" if isinstance(value, float) else f"{prefix}{value}")
+                parts.append(f"{prefix}{value:.3g}" if isinstance(value, float) else f"{prefix}{value}")
         return " ".join(parts)
 
     def parameters(self) -> dict[str, str | int | float]:

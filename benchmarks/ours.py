@@ -1,0 +1,52 @@
+"""Our side of ``speed.py``: the same exercise through an engine, compilation included. Prints one JSON line."""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case")
+    parser.add_argument("--backend", default="jax")
+    parser.add_argument("--side-by-side", choices=["yes", "no"])
+    parser.add_argument("--cpu-devices", type=int)
+    given = parser.parse_args()
+    os.environ["KERAS_BACKEND"] = given.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    from benchmarks.cases import CASES, load, splits_of
+    from pipelines.planning import make_plan
+
+    case = CASES[given.case]
+    dataset = load(case)
+    plan = make_plan(case.configuration, dataset, splits_of(case, dataset), seed=1, epochs=case.epochs)
+    with tempfile.TemporaryDirectory() as empty:
+        if given.backend == "jax":
+            from pipelines.training.jax_engine import JaxEngine, configure
+
+            configure(Path(empty), given.cpu_devices)  # an empty cache: compilation is counted
+            side_by_side = None if given.side_by_side is None else given.side_by_side == "yes"
+            engine = JaxEngine(side_by_side=side_by_side)
+        else:
+            from pipelines.training.tensorflow_engine import TensorFlowEngine
+
+            engine = TensorFlowEngine()
+        import keras  # noqa: F401, the opponent has imported it before its clock starts, too
+
+        training = engine.train(plan)
+    metric = "val_mae" if case.task == "regression" else "val_accuracy"
+    note = f"{training.compile_seconds:.1f} s of it building and compiling"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    value = float(training.curves[metric][:, -1].mean())
+    print(json.dumps({"seconds": training.seconds, "note": note, "value": value, "peak_gib": peak}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""``python -m pipelines main|sweep|report``: what the entry points of the MLflow project call."""
+
+import sys
+
+from pipelines.cli import run
+
+sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,223 @@
+"""The entry points of the MLflow project: ``main`` (sweep, then report), ``sweep``, ``report``.
+
+Nothing heavy is imported before the parameters are known: the backend must be chosen before Keras is loaded, and a
+mistake in a parameter should be answered at once.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipelines.errors import ExerciseError, UserError
+from pipelines.interruption import Interrupted, interruptible
+from pipelines.parameters import Parameters, split_arguments
+
+if TYPE_CHECKING:
+    from pipelines.sweep import SweepOutcome, SweepSettings
+
+BACKENDS = ("jax", "tensorflow")
+STOPS = ("never", "overfit", "prune")
+EXIT_MISTAKE = 2
+#: NumPy's older generators, which the tuners use, take 32 bits.
+MAX_SEED = 2**31 - 1
+
+#: Parameters that an exercise has a value for, and the command line may replace.
+OVERRIDES = ("folds", "repeats", "epochs", "validation", "monitor", "data", "target", "task", "missing")
+SWEEP_PARAMETERS = (
+    *("exercise", "space", "data_dir", "cache_dir", *OVERRIDES),
+    *("trials", "tuner", "backend", "stop", "seed", "documented", "resume"),
+)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    run: Callable[[Parameters, Console], None]
+    parameters: tuple[str, ...]
+    summary: str
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run an entry point.
+
+    Returns
+    -------
+    Exit code: 0, 2 for a mistake of the user's, 130 or 143 when interrupted.
+    """
+    # A log file has no width; a table in it should not be broken at 80 columns.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    if not arguments or arguments[0] == "help" or not {"-h", "--help"}.isdisjoint(arguments):
+        console.print(_usage(), markup=False, soft_wrap=True)
+        return 0 if arguments else EXIT_MISTAKE
+    try:
+        with interruptible():
+            entry = _ENTRIES.get(arguments[0])
+            if entry is None:
+                raise UserError(f"There is no entry point '{arguments[0]}'; allowed: {', '.join(_ENTRIES)}.")
+            parameters = Parameters(split_arguments(arguments[1:]))
+            parameters.refuse_unknown(entry.parameters)
+            entry.run(parameters, console)
+    except UserError as error:
+        _print_error(str(error))
+        from pipelines.tracking import record_refusal
+
+        record_refusal(str(error))
+        return EXIT_MISTAKE
+    except Interrupted as error:
+        console.print(f"\nThe {arguments[0]} was {error}.", markup=False)
+        if arguments[0] in _SWEEPS:
+            console.print(
+                f"Finished trials are in the tracking store, and this goes on with the rest:\n  {_command(arguments)}",
+                markup=False,
+                soft_wrap=True,
+            )
+        return error.exit_code
+    return 0
+
+
+def _main(parameters: Parameters, console: Console) -> None:
+    output = parameters.folder("output", must_exist=False)
+    outcome = _run_sweep(parameters, console)
+    _report(outcome.run.run_id, outcome.run.uri, output, console, outcome)
+
+
+def _sweep(parameters: Parameters, console: Console) -> None:
+    outcome = _run_sweep(parameters, console)
+    _print_where(outcome, None, console)
+
+
+def _report_only(parameters: Parameters, console: Console) -> None:
+    from pipelines.tracking import latest_sweep, tracking_uri
+
+    output = parameters.folder("output", must_exist=False)
+    parameters.check()
+    uri = tracking_uri(None)
+    named = [run_id.strip() for run_id in parameters.text("sweeps").split(",") if run_id.strip()]
+    run_ids = named or [latest_sweep(uri)]
+    for run_id in run_ids:
+        folder = output / run_id[:8] if output and len(run_ids) > 1 else output
+        _report(run_id, uri, folder, console, None)
+
+
+def _run_sweep(parameters: Parameters, console: Console) -> "SweepOutcome":
+    backend = parameters.choice("backend", BACKENDS, "jax")
+    prepare_backend(backend)
+    settings = read_settings(parameters, backend)
+    from pipelines.sweep import run_sweep
+
+    return run_sweep(settings, console)
+
+
+def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
+    """Settings of a sweep from its parameters.
+
+    Raises
+    ------
+    ExerciseError
+        Naming every mistake in the parameters and in the exercise's file.
+    """
+    from pipelines.exercises import load_exercise
+    from pipelines.sweep import Stop, SweepSettings
+    from pipelines.tuners import DEFAULT, SPECS
+
+    trials = parameters.whole_number("trials", minimum=1, default=12)
+    seed = parameters.whole_number("seed", minimum=1, maximum=MAX_SEED, default=1)
+    tuner = parameters.choice("tuner", SPECS, DEFAULT)
+    stop = parameters.choice("stop", STOPS, "never")
+    documented, resume = parameters.flag("documented", True), parameters.flag("resume", True)
+    data_dir = parameters.folder("data_dir", must_exist=True)
+    cache_dir = parameters.folder("cache_dir", must_exist=False)
+    overrides = {name: value for name in OVERRIDES if (value := parameters.text(name))}
+    # A user's own file is the exercise 'table', unless another is named; a user's own space replaces both.
+    own = "table" if "data" in overrides else "digits"
+    name = parameters.text("space") or parameters.text("exercise", own)
+    try:
+        exercise = load_exercise(name, **overrides)
+    except ExerciseError as error:
+        if not parameters.problems:
+            raise
+        parameters.problems.extend(f"{error.source}: {problem}" for problem in error.problems)
+    except UserError as error:
+        if not parameters.problems:
+            raise
+        parameters.problems.append(str(error))
+    parameters.check()
+    assert trials is not None and seed is not None
+    return SweepSettings(exercise, trials, tuner, backend, Stop(stop), seed, documented, resume, data_dir, cache_dir)
+
+
+def prepare_backend(backend: str) -> None:
+    """Choose Keras' backend, and quiet what its libraries print at their start."""
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+def _report(run_id: str, uri: str, output: Path | None, console: Console, outcome: "SweepOutcome | None") -> None:
+    from reports import read_report, terminal_table, write_report
+
+    paths = write_report(run_id, tracking_uri=uri, output=output)
+    report = read_report(run_id, tracking_uri=uri)
+    if outcome is not None:
+        outcome.run.describe(paths.summary)
+    console.print()
+    console.print(terminal_table(report))
+    _print_where(outcome, paths.html, console)
+
+
+def _print_where(outcome: "SweepOutcome | None", html: Path | None, console: Console) -> None:
+    """Where to look next."""
+    from pipelines.tracking import ui_command
+
+    lines = [""]
+    if outcome is not None and outcome.failed:
+        failed = "1 trial" if outcome.failed == 1 else f"{outcome.failed} trials"
+        lines.append(f"{failed} failed; the report lists the reasons.")
+    if html is not None:
+        lines.append(f"Report      {html}")
+    if outcome is not None:
+        if command := ui_command(outcome.run.uri):
+            lines += [f"MLflow UI   {command}", f"then open   {outcome.run.link}"]
+        else:
+            lines.append(f"MLflow UI   {outcome.run.link}")
+        if html is None:
+            lines.append(f"then report mlflow run . -e report -P sweeps={outcome.run.run_id}")
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _print_error(message: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/bold red] {escape(message)}")
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The command that takes up the sweep: the one that was given, without what would start it afresh."""
+    values = {name: value for name, value in split_arguments(arguments[1:]).items() if value and name != "resume"}
+    if not os.environ.get("MLFLOW_RUN_ID"):
+        pairs = [f"--{name}={value}" for name, value in values.items()]
+        return shlex.join(["python", "-m", "pipelines", arguments[0], *pairs])
+    pairs = [part for name, value in values.items() for part in ("-P", f"{name}={value}")]
+    entry = [] if arguments[0] == "main" else ["-e", arguments[0]]
+    return shlex.join(["mlflow", "run", ".", *entry, "--env-manager", "local", *pairs])
+
+
+def _usage() -> str:
+    entries = "\n".join(f"  {name:<8} {entry.summary}" for name, entry in _ENTRIES.items())
+    return (
+        f"python -m pipelines ENTRY [--parameter value ...]\n\n{entries}\n\n"
+        f"Parameters of main and sweep: {', '.join(SWEEP_PARAMETERS)}. MLproject and README.md say what they mean."
+    )
+
+
+#: Entry points whose sweep can be taken up again.
+_SWEEPS = ("main", "sweep")
+_ENTRIES = {
+    "main": _Entry(_main, (*SWEEP_PARAMETERS, "output"), "sweep, then report"),
+    "sweep": _Entry(_sweep, SWEEP_PARAMETERS, "train configurations and record them in MLflow"),
+    "report": _Entry(_report_only, ("sweeps", "output"), "make the report of a sweep again, from the store alone"),
+}

@@ -1,0 +1,143 @@
+"""What a sweep shows while it runs: trials, fits, epochs, time left, best so far."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
+from rich.text import Text
+
+from pipelines.configurations import Configuration
+from pipelines.overfitting import OverfittingPoint, Verdict
+from pipelines.training.plan import Progress as TrainingProgress
+
+#: Characters of a trial's line that are not its configuration.
+_LINE_WITHOUT_LABEL = 75
+_SHORTEST_LABEL, _LONGEST_LABEL = 20, 64
+
+
+class SweepDisplay:
+    """A line a trial, and below them, in a terminal, a bar for the sweep and one for the trial in work.
+
+    Parameters
+    ----------
+    trials
+        Trials of the whole sweep.
+    finished
+        Of these, how many an earlier start has finished.
+    monitor
+        Name of the curve whose best value is shown.
+    """
+
+    def __init__(self, console: Console, trials: int, finished: int, monitor: str) -> None:
+        self.console, self.monitor, self.trials = console, monitor, trials
+        self._finished = self._already = finished
+        self._best: tuple[float, str] | None = None
+        # What does not fit the width is cut off the last column, never off the bars.
+        rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[count]}", justify="right"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False, style="dim", table_column=rest),
+            console=console,
+            expand=True,
+            disable=not console.is_terminal,
+        )
+        self._sweep = self._progress.add_task("sweep", total=trials, completed=finished, count="", note="")
+        self._trial: TaskID | None = None
+        self._label = ""
+        self._epochs = 0
+        self._show_sweep()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._trial is not None:
+            self._progress.remove_task(self._trial)
+        self._progress.stop()
+
+    def begin(self, configuration: Configuration, fits: int, epochs: int) -> None:
+        """A trial starts; until its first chunk of epochs is done it compiles."""
+        self._epochs, self._label = epochs, configuration.label
+        self._trial = self._progress.add_task(
+            "trial", total=fits * epochs, count=self._epochs_done(0), note=f"compiling, {self._label}"
+        )
+
+    def advance(self, progress: TrainingProgress, fits_in_work: int) -> None:
+        """A chunk of epochs is done."""
+        if self._trial is None:
+            return
+        done = progress.fits_done * self._epochs + fits_in_work * progress.epoch
+        fits = f"{progress.fits_done} of {progress.fits} fits done, " if progress.fits_done else ""
+        count = self._epochs_done(progress.epoch)
+        self._progress.update(self._trial, completed=done, count=count, note=fits + self._label)
+
+    def end(self, configuration: Configuration, point: OverfittingPoint | None, seconds: float, failure: str) -> None:
+        """A trial is done, or has failed."""
+        if self._trial is not None:
+            self._progress.remove_task(self._trial)
+            self._trial = None
+        self._finished += 1
+        if not failure and point is not None and point.best_value is not None:
+            self.seen(configuration, point.best_value)
+        self._show_sweep()
+        width = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
+        line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
+        line.append(f"{_shortened(configuration.label, width):<{width}}  ")
+        line.append(_outcome(point, self.monitor, failure), style="red" if failure else "")
+        line.append(f"  {seconds:.1f} s", style="dim")
+        if not self.console.is_terminal and (left := self._seconds_left()):
+            line.append(f"  {_clock(left)} left", style="dim")
+        self.console.print(line, soft_wrap=True)
+
+    def seen(self, configuration: Configuration, value: float) -> None:
+        """A result counts for the best so far; used alone for trials of an earlier start."""
+        if self._best is None or value < self._best[0]:
+            self._best = (value, configuration.label)
+        self._show_sweep()
+
+    def _epochs_done(self, epoch: int) -> str:
+        return f"{epoch:>{len(str(self._epochs))}}/{self._epochs} epochs"
+
+    def _show_sweep(self) -> None:
+        left = self._seconds_left()
+        notes = [f"{_clock(left)} left"] if left else []
+        if self._best:
+            notes.append(f"best {self.monitor} {self._best[0]:.4g}: {self._best[1]}")
+        count = f"{self._finished}/{self.trials} trials"
+        self._progress.update(self._sweep, completed=self._finished, count=count, note=", ".join(notes))
+
+    def _seconds_left(self) -> float | None:
+        """From the mean duration of this start's trials; the first of them tells nothing yet."""
+        trained = self._finished - self._already
+        elapsed = self._progress.tasks[0].elapsed or 0.0
+        return elapsed / trained * (self.trials - self._finished) if trained else None
+
+
+def _outcome(point: OverfittingPoint | None, monitor: str, failure: str) -> str:
+    if failure:
+        # Its first line: the message of an exception may be a page.
+        return f"failed: {_shortened(failure.strip().splitlines()[0], 160)}"
+    if point is None or point.best_epoch is None:
+        return str(Verdict.DIVERGED)
+    digits = len(str(point.epochs))
+    epoch = f">= {point.epochs}" if point.censored else f"{point.best_epoch:>{digits + 3}}"
+    interval = "" if point.best_epoch_low is None else f" [{point.best_epoch_low}, {point.best_epoch_high}]"
+    return f"{monitor} {point.best_value:<#7.4g} at epoch {epoch}{interval:<{2 * digits + 5}}  {point.verdict}"
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,28 @@
+"""Where trials run: in this process (JAX), or in a worker process that is replaced now and then (TensorFlow)."""
+
+from pathlib import Path
+
+from pipelines.executors.base import Executor, Job
+from pipelines.executors.in_process import InProcess
+
+__all__ = ["Executor", "InProcess", "Job", "make_executor"]
+
+
+def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
+    """The executor for a backend, ``jax`` or ``tensorflow``.
+
+    Parameters
+    ----------
+    cache_dir
+        Where compiled programs are kept between sweeps; None to keep none.
+    """
+    if backend == "jax":
+        import os
+
+        from pipelines.training.jax_engine import JaxEngine, configure
+
+        configure(None if cache_dir is None else cache_dir / "programs", cpu_devices=os.cpu_count())
+        return InProcess(JaxEngine())
+    from pipelines.executors.worker import WorkerProcess
+
+    return WorkerProcess()

@@ -1,0 +1,55 @@
+"""The contract between the sweep and where its trials run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from pipelines.configurations import Configuration
+from pipelines.datasets.base import Dataset
+from pipelines.errors import UserError
+from pipelines.folds import Split
+from pipelines.training.plan import OnChunk, Training
+
+
+class WorkerLostError(UserError):
+    """The process that trained a trial ended before the trial did, as when the system is out of memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One trial to train; everything in it can travel to another process.
+
+    Attributes
+    ----------
+    configuration, dataset, splits, seed, epochs
+        The arguments of ``pipelines.planning.make_plan``.
+    """
+
+    configuration: Configuration
+    dataset: Dataset
+    splits: Sequence[Split]
+    seed: int
+    epochs: int
+
+
+class Executor(Protocol):
+    """Trains jobs, one at a time; a context manager that lets go of its resources."""
+
+    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
+        """Train a job to its end; see ``pipelines.training.plan.Engine.train``.
+
+        Raises
+        ------
+        OutOfMemoryError
+            Where one fit alone exceeds the memory.
+        WorkerLostError
+            Where the process that trained it was killed; the next job gets a new one.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,215 @@
+"""Trials in a process of their own, replaced now and then: TensorFlow never forgets a compiled program.
+
+The process is also the one that the system kills when memory runs out; then the trial has failed, and the sweep goes
+on with a new process. Sweep and worker talk over a pipe. After every chunk of epochs the worker waits for the answer
+whether to stop, so a trial ends at the very epoch at which it would have ended in this process.
+"""
+
+import os
+import pickle
+import signal
+import traceback
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+from pipelines.datasets.base import Dataset
+from pipelines.errors import UserError
+from pipelines.executors.base import Job, WorkerLostError
+from pipelines.executors.transport import PackedDataset
+from pipelines.training.plan import Engine, FitPlan, OnChunk, Progress, Training
+
+
+@dataclass
+class WorkerProcess:
+    """Trains jobs in another process, which is started by the first job and again whenever it is needed.
+
+    Attributes
+    ----------
+    backend
+        Engine of the worker, ``tensorflow`` or ``jax``.
+    trials_a_worker
+        Trials after which a worker is replaced. A trial costs a TensorFlow process 15 to 20 MB for good, and a new
+        process some six seconds.
+    """
+
+    backend: str = "tensorflow"
+    trials_a_worker: int = 40
+    _worker: "_Worker | None" = field(default=None, init=False, repr=False)
+
+    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
+        """Train a job in the worker; see ``Executor.train``.
+
+        Raises
+        ------
+        WorkerLostError
+            Where the worker ended before the trial did.
+        Exception
+            Whatever the engine, or ``on_chunk``, raises.
+        """
+        if self._worker is not None and self._worker.trials >= self.trials_a_worker:
+            self._worker.kill()
+            self._worker = None
+        if self._worker is None:
+            self._worker = _Worker(self.backend)
+        try:
+            return self._worker.train(job, on_chunk, chunk_epochs)
+        except BaseException:
+            # Whatever happened, a worker that is not back to waiting for a job is of no further use.
+            if not self._worker.is_waiting:
+                self._worker.kill()
+                self._worker = None
+            raise
+
+    @property
+    def process_id(self) -> int | None:
+        """Process id of the worker; None where none is running."""
+        return self._worker.process.pid if self._worker is not None else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+
+class _Worker:
+    """The parent's end of one worker process."""
+
+    def __init__(self, backend: str) -> None:
+        # Not forked: a forked child would inherit the threads' locks of this process, but not the threads.
+        context = get_context("spawn")
+        self.pipe, childs_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(childs_end, backend), name="trials", daemon=True)
+        self.process.start()
+        childs_end.close()  # else the end of the process would not end the pipe
+        self.trials = 0
+        self.is_waiting = True
+        self._sent: Dataset | None = None
+
+    def train(self, job: Job, on_chunk: OnChunk | None, chunk_epochs: int | None) -> Training:
+        self.trials += 1
+        self.is_waiting = False
+        try:
+            # The data set travels once; the jobs of a sweep have the same one.
+            if job.dataset is not self._sent:
+                self.pipe.send(PackedDataset.of(job.dataset))
+                self._sent = job.dataset
+            self.pipe.send(_Order(replace(job, dataset=None), on_chunk is not None, chunk_epochs))  # type: ignore[arg-type]
+            while isinstance(message := self.pipe.recv(), Progress):
+                self.pipe.send(on_chunk is not None and on_chunk(message))
+        except (EOFError, ConnectionError) as error:
+            raise WorkerLostError(self._end()) from error
+        self.is_waiting = True
+        if isinstance(message, _Failure):
+            raise message.error from _RemoteError(message.traceback)
+        assert isinstance(message, Training)
+        return message
+
+    def _end(self) -> str:
+        """Why the process is no more."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        if code == -signal.SIGKILL:
+            return (
+                "The process that trained this trial was killed (SIGKILL), as the system does when memory runs out; "
+                "fewer units or a smaller batch need less."
+            )
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"The process that trained this trial {how} before the trial was done."
+
+    def kill(self) -> None:
+        """End the process. A worker has nothing to save, and TensorFlow takes seconds to end in good order."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A job without its data set, and how to train it."""
+
+    job: Job
+    reports: bool
+    chunk_epochs: int | None
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: Exception
+    traceback: str
+
+
+class _RemoteError(Exception):
+    """The traceback of an error in the worker, for the cause of the error that is raised here."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def _serve(pipe: Connection, backend: str) -> None:
+    """What the worker does: take a job, train it, send the result, until it is killed or the sweep is no more."""
+    # Ctrl-C reaches every process of the terminal; whether and how to end is the sweep's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    engine: Engine | None = None
+    dataset: Dataset | None = None
+    try:
+        while True:
+            message = pipe.recv()
+            if isinstance(message, PackedDataset):
+                dataset = message.unpack()
+                continue
+            try:
+                plan = _plan(replace(message.job, dataset=dataset))
+                engine = engine or _make_engine(backend)
+                result: Any = _train(engine, plan, pipe, message)
+            except (EOFError, ConnectionError):
+                raise
+            except Exception as error:
+                result = _Failure(_portable(error), traceback.format_exc())
+            pipe.send(result)
+    except (EOFError, ConnectionError):
+        return
+
+
+def _plan(job: Job) -> FitPlan:
+    from pipelines.planning import make_plan
+
+    return make_plan(job.configuration, job.dataset, job.splits, seed=job.seed, epochs=job.epochs)
+
+
+def _train(engine: Engine, plan: FitPlan, pipe: Connection, order: _Order) -> Training:
+    def report(progress: Progress) -> bool:
+        pipe.send(progress)
+        return bool(pipe.recv())
+
+    return engine.train(plan, on_chunk=report if order.reports else None, chunk_epochs=order.chunk_epochs)
+
+
+def _make_engine(backend: str) -> Engine:
+    if backend == "jax":
+        from pipelines.training.jax_engine import JaxEngine
+
+        return JaxEngine()
+    from pipelines.training.tensorflow_engine import TensorFlowEngine
+
+    return TensorFlowEngine()
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or where it cannot travel one that says the same."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return (
+            UserError(str(error)) if isinstance(error, UserError) else RuntimeError(f"{type(error).__name__}: {error}")
+        )
+    return error

@@ -1,0 +1,242 @@
+"""An exercise: a data set, a family of networks, what to vary, and what the textbook found. Read from YAML.
+
+>>> load_exercise("digits").baseline.layers_text
+'128-128'
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.checking import Checker, read_yaml
+from pipelines.configurations import Configuration
+from pipelines.datasets.base import DatasetSpec, Task
+from pipelines.datasets.options import did_you_mean
+from pipelines.errors import ExerciseError, UserError
+from pipelines.spaces import Space
+
+FOLDER = Path(__file__).resolve().parent.parent / "search_spaces"
+
+FAMILIES = ("dense",)
+#: Validation curves that over-fitting can be judged on; ``val_loss`` is comparable only where the loss does not vary.
+MONITORS = {
+    Task.BINARY: ("val_loss", "val_crossentropy"),
+    Task.MULTICLASS: ("val_loss", "val_crossentropy"),
+    Task.REGRESSION: ("val_loss", "val_mse", "val_mae"),
+}
+SPLITS = ("train", "validation", "test")
+#: What a documented figure may be of: curves, over-fitting points in epochs, the two weights of a linear network, and
+#: the accuracy of a guess.
+FIGURE_METRICS = (
+    "loss",
+    "accuracy",
+    "crossentropy",
+    "mse",
+    "mae",
+    "overfitting_epoch",
+    "onset_epoch",
+    "weight",
+    "bias",
+    "chance_accuracy",
+)
+MAX_EPOCHS = 100_000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One documented number.
+
+    Attributes
+    ----------
+    metric
+        One of ``FIGURE_METRICS``.
+    value
+        As it was documented.
+    epoch
+        After which epoch it was measured; None: after the last of the variant, or not of an epoch.
+    split
+        On what it was measured: ``train``, ``validation`` or ``test``.
+    note
+        What else there is to know.
+    """
+
+    metric: str
+    value: float
+    epoch: int | None
+    split: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A configuration that the textbook tried.
+
+    Attributes
+    ----------
+    name
+        Unique within the exercise.
+    configuration
+        The exercise's baseline with the variant's changes.
+    epochs
+        As documented; the sweep trains all configurations to the exercise's own epochs.
+    validation
+        How it was validated there: ``kfold`` or ``holdout`` as the exercise has them, or ``none`` (trained on all
+        rows).
+    figures
+        What was measured; empty where it is an exercise for the reader.
+    note
+        What else there is to know.
+    """
+
+    name: str
+    configuration: Configuration
+    epochs: int
+    validation: str
+    figures: tuple[Figure, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What a sweep is about.
+
+    Attributes
+    ----------
+    name
+        Name of the file without its ending.
+    title
+        One line for reports.
+    dataset, task
+        What is learned from, and what is predicted.
+    family
+        Kind of network: ``dense``.
+    monitor
+        Validation curve that over-fitting is judged on, and whose value at the best epoch the tuner minimises.
+    baseline
+        Gives the settings that the space does not vary, and is tried first.
+    space
+        What is varied.
+    folds, repeats
+        Each configuration is trained ``folds`` x ``repeats`` times; with a hold-out ``repeats`` times.
+    epochs
+        Length of every training. Not tuned: shorter trainings are read off the curve.
+    validation
+        ``kfold`` or ``holdout``.
+    holdout
+        Rows held out for validation: a share such as ``0.2``, or ``first 10000``.
+    documented
+        What the textbook found.
+    path
+        The file it was read from.
+    """
+
+    name: str
+    title: str
+    dataset: DatasetSpec
+    task: Task
+    family: str
+    monitor: str
+    baseline: Configuration
+    space: Space
+    folds: int
+    repeats: int
+    epochs: int
+    validation: str
+    holdout: str
+    documented: tuple[Variant, ...]
+    path: Path
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits: equal for exercises whose trials are interchangeable.
+
+        Names, notes and documented figures do not enter, nor where a file lies (its content has a hash of its own),
+        nor the settings of a validation that is not used.
+        """
+        kfold = self.validation == "kfold"
+        meaning = {
+            "dataset": [self.dataset.source, self.dataset.name if self.dataset.source != "file" else ""],
+            "options": {key: value for key, value in self.dataset.options.items() if key not in ("path", "test")},
+            "task": self.task,
+            "family": self.family,
+            "monitor": self.monitor,
+            "baseline": self.baseline.hash,
+            "space": self.space.digest,
+            "validation": ["kfold", self.folds] if kfold else ["holdout", self.holdout],
+            "repeats": self.repeats,
+            "epochs": self.epochs,
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def available_exercises() -> tuple[str, ...]:
+    """Names of the bundled exercises."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+def load_exercise(name_or_path: str | Path, **overrides: object) -> Exercise:
+    """Read an exercise and check all of it.
+
+    Parameters
+    ----------
+    name_or_path
+        Name of a bundled exercise (``digits``), or path of a YAML file of your own.
+    **overrides
+        Values from the command line (``OVERRIDES``), as text or number, in place of the file's; None or an empty text
+        leaves the file's.
+
+    Raises
+    ------
+    ExerciseError
+        With every mistake of the file and of the overrides: where, the value, what is allowed.
+    UserError
+        Where there is no such exercise.
+    """
+    from pipelines.exercise_reader import read_exercise
+
+    path = _find(name_or_path)
+    given = {name: value for name, value in overrides.items() if value is not None and str(value).strip() != ""}
+    known = {OVERRIDES[name]: name for name in given if name in OVERRIDES}
+    checker = Checker(known)
+    for name in given:
+        if name not in OVERRIDES:
+            near = did_you_mean(name, OVERRIDES)
+            checker.problems.append(
+                f"parameter {name}: there is no such parameter{near}; allowed: {', '.join(OVERRIDES)}"
+            )
+    exercise = read_exercise(checker, path, read_yaml(path), {key: given[name] for key, name in known.items()})
+    if checker.problems or exercise is None:
+        of_parameters = all(problem.startswith("parameter ") for problem in checker.problems)
+        raise ExerciseError(f"exercise {path.stem}" if of_parameters else str(path), checker.problems)
+    return exercise
+
+
+#: Parameter of the command line -> the key that it stands for.
+OVERRIDES: Mapping[str, str] = {
+    "folds": "folds",
+    "repeats": "repeats",
+    "epochs": "epochs",
+    "validation": "validation",
+    "holdout": "holdout",
+    "monitor": "monitor",
+    "task": "task",
+    "data": "dataset.path",
+    "target": "dataset.target",
+    "missing": "dataset.missing",
+}
+
+
+def _find(name_or_path: str | Path) -> Path:
+    """The file of an exercise; what looks like a path is one."""
+    text = str(name_or_path).strip()
+    if text in available_exercises():
+        return FOLDER / f"{text}.yaml"
+    path = Path(text).expanduser()
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return path
+    raise UserError(
+        f"There is no exercise {text!r}{did_you_mean(text, available_exercises())}. Allowed: "
+        f"{', '.join(available_exercises())}, or the path of a YAML file of your own."
+    )

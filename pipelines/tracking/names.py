@@ -1,0 +1,81 @@
+"""Every name under which something is stored in MLflow; the report reads what these names were written with."""
+
+SCHEMA = "1"
+
+KIND_SWEEP, KIND_TRIAL, KIND_REPORT = "sweep", "trial", "report"
+
+# Tags of a sweep and of a trial.
+TAG_SCHEMA = "atlas.schema"
+TAG_KIND = "atlas.kind"
+TAG_EXERCISE = "atlas.exercise"
+TAG_SWEEP = "atlas.sweep"  # identity of the sweep: equal for every start of one and the same sweep
+TAG_DATA = "atlas.data.sha256"
+TAG_BACKEND = "atlas.backend"
+TAG_TUNER = "atlas.tuner"
+TAG_HOST = "atlas.host"  # with the next one: whether a run that says RUNNING still is
+TAG_PROCESS = "atlas.process"
+TAG_REASON = "atlas.reason"  # why a run failed, was interrupted or was stopped early
+
+# Tags of a trial.
+TAG_CONFIGURATION = "atlas.configuration"
+TAG_ORIGIN = "atlas.origin"
+TAG_VERDICT = "atlas.verdict"
+TAG_SEEDS = "atlas.seeds"
+TAG_FIRST_PARENT = "atlas.first_parent"  # the sweep run that trained it, where a later one has taken it over
+
+# Tags of a sweep that was started again.
+TAG_RESUMED_FROM = "atlas.resumed_from"  # on the new run: the runs whose trials it took over
+TAG_CONTINUED_BY = "atlas.continued_by"  # on the old run: the run that has its trials now
+
+# Tags of MLflow itself.
+TAG_PARENT = "mlflow.parentRunId"
+TAG_RUN_NAME = "mlflow.runName"
+TAG_NOTE = "mlflow.note.content"
+TAG_COMMIT = "mlflow.source.git.commit"
+TAG_USER = "mlflow.user"
+TAG_SOURCE_NAME = "mlflow.source.name"
+TAG_SOURCE_TYPE = "mlflow.source.type"
+
+# Tag of an experiment, MLflow's own: the view that our links show.
+TAG_SHARED_VIEW_PREFIX = "mlflow.sharedViewState."
+
+# Parameters of a trial beside those of its configuration, and the prefix of a sweep's: MLflow has put the project's
+# parameters as they were given on the same run, and a parameter cannot be written twice.
+PARAM_EPOCHS, PARAM_FOLDS, PARAM_REPEATS = "epochs", "folds", "repeats"
+SWEEP_PARAM_PREFIX = "sweep."
+
+# Metrics of a trial: one number each.
+BEST_EPOCH, BEST_EPOCH_LOW, BEST_EPOCH_HIGH = "best/epoch", "best/epoch_low", "best/epoch_high"
+BEST_VALUE, BEST_SD_FOLDS, BEST_SD_SEEDS = "best/value", "best/sd_folds", "best/sd_seeds"
+ONSET_EPOCH, ONE_SE_EPOCH = "onset/epoch", "one_se/epoch"
+FINAL_VALUE, GAP_BEST, GAP_FINAL, SEVERITY = "final/value", "gap/best", "gap/final", "severity"
+SECONDS_TOTAL, SECONDS_COMPILE = "seconds/total", "seconds/compile"
+MODEL_PARAMETERS, EPOCHS_TRAINED = "model/parameters", "epochs/trained"
+
+#: Columns of the table that our links open; the UI itself would show none of them.
+VIEW_COLUMNS = (BEST_VALUE, BEST_EPOCH, ONSET_EPOCH), (TAG_VERDICT,)
+
+# Artifacts.
+CURVES_FILE = "curves.parquet"
+SWEEP_FILE = "sweep.json"
+REPORT_FOLDER = "report"
+
+
+def best_metric(curve: str) -> str:
+    """Name of a curve's value at the best epoch: ``best/val_accuracy``."""
+    return f"best/{curve}"
+
+
+def mean_metric(curve: str) -> str:
+    """Name of a curve's mean over the fits; what stands before the slash is a section of charts in MLflow."""
+    return f"{curve}/mean"
+
+
+def sd_metric(curve: str) -> str:
+    """Name of a curve's standard deviation over the fits."""
+    return f"{curve}/sd"
+
+
+def fold_metric(curve: str, fold: int) -> str:
+    """Name of a curve on one fold, the mean over its repeats."""
+    return f"{curve}/fold_{fold}"

@@ -1,0 +1,244 @@
+"""A sweep and its trials as MLflow runs: recording, and ending with the status that is true."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.configurations import Configuration
+from pipelines.errors import TrackingError, UserError
+from pipelines.tracking import names, resuming
+from pipelines.tracking.records import StoredTrial, TrialRecord, read_curves, trial_metrics, trial_params, write_curves
+from pipelines.tracking.store import store_errors, ui_link
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+MAX_REASON = 500
+_BATCH = 1000  # entities in one call, MLflow's limit
+_log = logging.getLogger(__name__)
+
+
+class _Ending:
+    """The end of a run, sweep or trial, by what left its ``with`` block."""
+
+    def __init__(self, client: MlflowClient, uri: str, run_id: str) -> None:
+        self._client = client
+        self._uri = uri
+        self.run_id = run_id
+        self._open = True
+
+    def fail(self, reason: str) -> None:
+        """End the run as FAILED, with the reason as a tag."""
+        self._end(resuming.FAILED, reason)
+
+    def kill(self, reason: str = "interrupted") -> None:
+        """End the run as KILLED: it was cut off from outside, and will be asked for again."""
+        self._end(resuming.KILLED, reason)
+
+    def _end(self, status: str, reason: str = "") -> None:
+        if not self._open:
+            return
+        with store_errors(self._uri, "Ending a run"):
+            if reason:
+                self._client.set_tag(self.run_id, names.TAG_REASON, reason[:MAX_REASON])
+            self._client.set_terminated(self.run_id, status)
+        self._open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._end(resuming.FINISHED)
+            return
+        try:
+            if is_interruption(error):
+                self.kill(str(error) or "interrupted")
+            else:
+                self.fail(_reason(error))
+        except TrackingError:  # must not hide the error that ended the block
+            _log.warning("The run %s could not be closed in the tracking store.", self.run_id)
+
+
+class SweepRun(_Ending):
+    """The parent run of a sweep; made by ``open_sweep``, ended by its ``with`` block.
+
+    The results of a trial are written by one thread in the background, while the next trial compiles and trains:
+    MLflow spends about 0.2 s on them. Every method that adds something to the sweep waits for that thread first.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        uri: str,
+        run: Run,
+        resumption: resuming.Resumption,
+        trial_tags: Mapping[str, str],
+    ) -> None:
+        super().__init__(client, uri, run.info.run_id)
+        self.uri = uri
+        self.experiment_id: str = run.info.experiment_id
+        self.resumed_from = resumption.sweeps
+        self._earlier = resumption.trials
+        self._trial_tags = {**trial_tags, names.TAG_PARENT: self.run_id}
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
+        self._writing: list[Future[None]] = []
+
+    @property
+    def link(self) -> str:
+        """Address of this sweep's runs in the MLflow UI, best first."""
+        return ui_link(self.uri, self.experiment_id, self._trial_tags[names.TAG_SWEEP])
+
+    def finished_trials(self) -> tuple[StoredTrial, ...]:
+        """Trials that earlier starts of this sweep have finished, oldest first; they are children of this run now.
+
+        Diverged trials are among them (their value is None): with the same seeds they would diverge again. Trials
+        that failed for another reason or were cut off are not, and will be trained again.
+        """
+        return self._earlier
+
+    def curves(self, stored: StoredTrial) -> dict[str, NDArray[np.float32]]:
+        """All curves of a finished trial, by name, each (fits, epochs), from the store."""
+        with store_errors(self._uri, "Reading a trial's curves"), TemporaryDirectory() as folder:
+            path = self._client.download_artifacts(stored.run_id, names.CURVES_FILE, folder)
+            return read_curves(Path(path))[1]
+
+    def trial(self, configuration: Configuration, origin: str, seeds: Sequence[int]) -> TrialRun:
+        """Start the run of a trial, to be used as a context manager.
+
+        Raises
+        ------
+        TrackingError
+            When the store does not answer, or when it refused the results of an earlier trial.
+        """
+        self._raise_refusals()
+        tags = self._trial_tags | {
+            names.TAG_CONFIGURATION: configuration.hash,
+            names.TAG_ORIGIN: origin,
+            names.TAG_SEEDS: ",".join(str(seed) for seed in seeds)[:MAX_REASON],
+        }
+        with store_errors(self._uri, "Starting a trial"):
+            run = self._client.create_run(self.experiment_id, tags=tags, run_name=configuration.label)
+        return TrialRun(self._client, self._uri, run.info.run_id, self._write_later)
+
+    def flush(self) -> None:
+        """Wait until the results of all trials so far are in the store."""
+        self._writing, written = [], self._writing
+        for task in written:
+            task.result()
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Numbers about the sweep as a whole."""
+        self.flush()
+        points = [(name, float(value), 0) for name, value in metrics.items()]
+        with store_errors(self._uri, "Recording a sweep"):
+            _log_batches(self._client, self.run_id, points)
+
+    def describe(self, markdown: str) -> None:
+        """Set the description of the run, which the UI shows first."""
+        self.flush()
+        with store_errors(self._uri, "Describing a sweep"):
+            self._client.set_tag(self.run_id, names.TAG_NOTE, markdown[: resuming.MAX_TAG])
+
+    def save_report(self, folder: Path) -> None:
+        """Keep the files of a report with the run, under ``report/``."""
+        self.flush()
+        with store_errors(self._uri, "Keeping a report"):
+            self._client.log_artifacts(self.run_id, str(folder), names.REPORT_FOLDER)
+
+    def _end(self, status: str, reason: str = "") -> None:
+        try:
+            self.flush()
+        except TrackingError as error:
+            status, reason = resuming.FAILED, reason or str(error)
+            raise
+        finally:
+            self._writer.shutdown()
+            super()._end(status, reason)
+
+    def _write_later(self, task: Callable[[], None]) -> None:
+        self._writing.append(self._writer.submit(task))
+
+    def _raise_refusals(self) -> None:
+        done = [task for task in self._writing if task.done()]
+        self._writing = [task for task in self._writing if not task.done()]
+        for task in done:
+            task.result()
+
+
+class TrialRun(_Ending):
+    """The child run of a trial; made by ``SweepRun.trial``."""
+
+    def __init__(
+        self, client: MlflowClient, uri: str, run_id: str, write_later: Callable[[Callable[[], None]], None]
+    ) -> None:
+        super().__init__(client, uri, run_id)
+        self._write_later = write_later
+
+    def finish(self, record: TrialRecord) -> None:
+        """Record everything and end the run: FINISHED, or FAILED where the record names a failure.
+
+        Returns at once; the record's arrays must not be changed afterwards. The status is written last, so a run
+        that says FINISHED is whole.
+        """
+        self._open = False
+        ended = int(time() * 1000)
+        self._write_later(lambda: self._write(record, ended))
+
+    def _write(self, record: TrialRecord, ended: int) -> None:
+        tags = {names.TAG_REASON: (record.failure or record.remark)[:MAX_REASON]}
+        if record.point:
+            tags[names.TAG_VERDICT] = str(record.point.verdict)
+        with store_errors(self._uri, "Recording a trial"):
+            if record.curves:
+                with TemporaryDirectory() as folder:
+                    path = Path(folder) / names.CURVES_FILE
+                    write_curves(record, path)
+                    self._client.log_artifact(self.run_id, str(path))
+            tags = {key: value for key, value in tags.items() if value}
+            _log_batches(self._client, self.run_id, trial_metrics(record), trial_params(record), tags)
+            status = resuming.FAILED if record.failure else resuming.FINISHED
+            self._client.set_terminated(self.run_id, status, end_time=ended)
+
+
+def _log_batches(
+    client: MlflowClient,
+    run_id: str,
+    points: Iterable[tuple[str, float, int]],
+    params: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """One call for everything where it fits, for a call costs more than what it carries."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time() * 1000)
+    metrics = (Metric(name, value, now, step) for name, value, step in points)
+    first_params = [Param(key, value) for key, value in (params or {}).items()]
+    first_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
+    first = list(islice(metrics, _BATCH - len(first_params) - len(first_tags)))
+    client.log_batch(run_id, metrics=first, params=first_params, tags=first_tags)
+    while batch := list(islice(metrics, _BATCH)):
+        client.log_batch(run_id, metrics=batch)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Ctrl-C, and the ``SystemExit`` of a handler of SIGTERM."""
+    return not isinstance(error, Exception)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,204 @@
+"""The contract between the sweep and the training engines: a ``FitPlan`` goes in, a ``Training`` comes out.
+
+Everything random is decided here, outside the engines: the seed of each fit gives its initial weights, and
+``epoch_order`` its order of samples. Two engines given one plan therefore train on the same batches.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import UserError
+
+#: (targets, outputs of the network) -> one value a sample, shape (batch,); written with ``keras.ops``.
+PerSample = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One model to be trained on one fold with one seed.
+
+    Attributes
+    ----------
+    train, validation
+        Row numbers into the plan's inputs, int32, shapes (n_train,) and (n_validation,).
+    seed
+        Gives the initial weights and the order of the batches; 1 or more.
+    learning_rate
+        A traced value: fits of one program may differ in it. An array of shape (epochs,) is a schedule: the rate of
+        each epoch, a function of the epoch alone, so that shorter trainings stay prefixes of longer ones.
+    offset, scale
+        The network sees ``(inputs - offset) / scale``; each a scalar array or of one sample's shape, float32.
+        Fitted on the training rows of this fit only.
+    """
+
+    train: NDArray[np.int32]
+    validation: NDArray[np.int32]
+    seed: int
+    learning_rate: float | NDArray[np.float32]
+    offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros((), np.float32))
+    scale: NDArray[np.float32] = field(default_factory=lambda: np.ones((), np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class FitPlan:
+    """All fits of one trial: what the engines need, and nothing of where it came from.
+
+    Attributes
+    ----------
+    build_model
+        Makes a new, built ``keras.Model`` that maps (batch, *features) float32 to (batch, outputs).
+    build_optimizer
+        Makes a new ``keras.optimizers.Optimizer``; its learning rate is replaced by each fit's own.
+    loss
+        Per-sample loss; what is trained is its mean over the batch plus the layers' penalties (L2).
+    metrics
+        Further per-sample quantities to record, by name (``accuracy``, ``mae``).
+    inputs, targets
+        The data once, compact: (samples, *features) of any dtype, and (samples,) or (samples, outputs).
+    fits
+        Repeat-major: ``fit = repeat * folds + fold``.
+    epochs, batch_size
+        Length of the training; the last batch of an epoch may be smaller, as in ``model.fit``.
+    key
+        Names everything that ``build_model``, ``build_optimizer``, ``loss`` and ``metrics`` depend on. Plans with
+        equal keys and shapes may share a compiled program. Empty: never shared.
+    build_sparse_model
+        Makes the model of ``build_model``, with the same weights, for rows that are mostly zeros, given the number of
+        first columns that stay dense: ``models.build_sparse_network``. None where there is no such model.
+    """
+
+    build_model: Callable[[], Any]
+    build_optimizer: Callable[[], Any]
+    loss: PerSample
+    metrics: Mapping[str, PerSample]
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
+    fits: tuple[Fit, ...]
+    epochs: int
+    batch_size: int
+    key: str = ""
+    build_sparse_model: Callable[[int], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.fits or self.epochs < 1 or self.batch_size < 1:
+            raise UserError(
+                f"A plan needs at least one fit, one epoch and a batch size of 1; it has {len(self.fits)} fits, "
+                f"{self.epochs} epochs and a batch size of {self.batch_size}."
+            )
+
+    @property
+    def curve_names(self) -> tuple[str, ...]:
+        """Names of the curves that an engine returns: ``loss``, ``val_loss``, then each metric and its ``val_`` twin.
+
+        ``loss`` and ``val_loss`` are without the layers' penalties (Keras adds them in): over-fitting is judged on
+        what the network predicts. Where the model has penalties, a curve ``penalty`` holds them, at each epoch's end.
+        """
+        names = ("loss", *self.metrics)
+        return tuple(name for metric in names for name in (metric, f"val_{metric}"))
+
+
+def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int32]:
+    """Order in which a fit visits its training rows in one epoch.
+
+    A function of seed and epoch alone, so a longer training is the continuation of a shorter one, and a training
+    that was cut into chunks is the same training.
+
+    Returns
+    -------
+    Permutation of ``range(samples)``, int32, shape (samples,).
+    """
+    generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    return generator.permutation(np.arange(samples, dtype=np.int32))
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """What an engine reports after each chunk of epochs.
+
+    Attributes
+    ----------
+    epoch
+        Epochs finished so far by the fits of the current group.
+    fits_done, fits
+        Fits whose training is complete, and fits in all.
+    curves
+        Curves so far by name, (fits, epochs) with NaN where not yet trained. A view, valid during the call.
+    """
+
+    epoch: int
+    fits_done: int
+    fits: int
+    curves: Mapping[str, NDArray[np.float32]]
+
+
+#: Called after every chunk of epochs; True ends the training of the fits now in work at that epoch.
+OnChunk = Callable[[Progress], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What an engine returns.
+
+    Attributes
+    ----------
+    curves
+        By name, (fits, epochs) float32; NaN where a fit was stopped or its loss is not a number.
+    weights
+        For each fit the arrays of ``model.get_weights()`` after its last epoch; None unless asked for.
+    seconds, compile_seconds
+        Wall time of the whole call, and of it the time spent building and compiling.
+    group_size
+        Fits that ran together at the end; smaller than the number of fits after an out-of-memory answer.
+    parameters
+        Trainable parameters of the network.
+    """
+
+    curves: Mapping[str, NDArray[np.float32]]
+    weights: tuple[tuple[NDArray[Any], ...], ...] | None
+    seconds: float
+    compile_seconds: float
+    group_size: int
+    parameters: int
+
+
+class OutOfMemoryError(UserError):
+    """Even one fit at a time does not fit the device's memory."""
+
+
+class Engine(Protocol):
+    """A way to train all fits of a plan. Both implementations pass ``tests/test_engines.py``."""
+
+    name: str
+
+    def train(
+        self,
+        plan: FitPlan,
+        *,
+        on_chunk: OnChunk | None = None,
+        chunk_epochs: int | None = None,
+        keep_weights: bool = False,
+        initial_weights: Sequence[Sequence[NDArray[Any]]] | None = None,
+    ) -> Training:
+        """Train every fit of the plan.
+
+        Parameters
+        ----------
+        on_chunk
+            Called after every chunk of epochs; returning True stops the fits in work.
+        chunk_epochs
+            Epochs between two calls; None lets the engine choose (a few calls a second).
+        keep_weights
+            Whether to return the weights after the last epoch.
+        initial_weights
+            For each fit the arrays for ``model.set_weights``; None draws them from each fit's seed.
+
+        Raises
+        ------
+        OutOfMemoryError
+            When one fit alone exceeds the device's memory.
+        """
+        ...

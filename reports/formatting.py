@@ -1,0 +1,98 @@
+"""Numbers and words as a reader sees them, the same on the page, in Markdown and in the terminal."""
+
+import math
+from collections.abc import Sequence
+
+from pipelines.overfitting import OverfittingPoint, Verdict, is_censored
+
+#: Stands where there is no number.
+NONE = "–"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with significant digits, without exponent where it can be helped.
+
+    >>> number(2.40472), number(0.01234), number(123456.7), number(None)
+    ('2.405', '0.01234', '123,457', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size < -5 or size > 8:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.{max(0, digits - 1 - size)}f}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """A difference, with its sign."""
+    text = number(value, digits)
+    return f"+{text}" if value is not None and math.isfinite(value) and value > 0 else text
+
+
+def percent(share: float | None) -> str:
+    """A share as a signed percentage.
+
+    >>> percent(0.3456), percent(-0.001), percent(None)
+    ('+35 %', '0 %', '–')
+    """
+    if share is None or not math.isfinite(share):
+        return NONE
+    rounded = round(100 * share)
+    return f"{rounded:+,d} %" if rounded else "0 %"
+
+
+def seconds(value: float | None) -> str:
+    """A duration.
+
+    >>> seconds(1.634), seconds(75), seconds(7300)
+    ('1.6 s', '1 min 15 s', '2 h 1 min')
+    """
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value < 59.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def best_epoch(point: OverfittingPoint) -> str:
+    """The best epoch; ``≥ 200`` where it lies so close to the end that it may only be where the training ended."""
+    if point.best_epoch is None:
+        return NONE
+    at_the_end = point.onset is None and is_censored(point.best_epoch, None, None, point.epochs)
+    return f"≥ {point.epochs}" if at_the_end or point.verdict is Verdict.STILL_IMPROVING else str(point.best_epoch)
+
+
+def best_epoch_with_interval(point: OverfittingPoint) -> str:
+    """As for a table's cell: ``82 (55 to 110)``."""
+    of_interval = interval(point)
+    return f"{best_epoch(point)} ({of_interval})" if of_interval else best_epoch(point)
+
+
+def interval(point: OverfittingPoint) -> str:
+    """Interval of the best epoch: ``55 to 110``, ``55 to ≥ 200`` where the optimum is censored, empty without one."""
+    low, high = point.best_epoch_low, point.best_epoch_high
+    if low is None or high is None:
+        return ""
+    return f"{low} to ≥ {point.epochs}" if point.censored else f"{low} to {high}"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun.
+
+    >>> counted(1, "fold"), counted(4, "fold"), counted(2, "epoch of study", "epochs of study")
+    ('1 fold', '4 folds', '2 epochs of study')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items as a sentence lists them.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

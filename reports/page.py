@@ -1,0 +1,184 @@
+"""Puts a report on a page: HTML that needs nothing else, Markdown, CSV."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipelines.errors import UserError
+from pipelines.overfitting import Verdict
+from pipelines.tracking import save_report
+from reports import formatting, tables
+from reports.content import BASELINE, Report, point_of, read_report
+from reports.documented import Comparison, compare, documented_trials
+from reports.figures import EpochAxis, curve_panel, forest_row, verdict_class
+from reports.store import Curves, Trial, read_trial_curves
+from reports.wording import definitions, facts, reason
+
+FOLDER = Path("report")
+HTML, MARKDOWN, CSV = "report.html", "report.md", "overfitting.csv"
+#: Configurations whose learning curves are drawn, the baseline always among them; and rows of the forest plot.
+PANELS = 6
+FOREST_ROWS = 60
+SUMMARY_ROWS = 5
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """Where a report was written, and its summary.
+
+    Attributes
+    ----------
+    folder, html, markdown, csv
+        The folder and its files.
+    summary
+        A few lines of Markdown for the description of the sweep's run.
+    """
+
+    folder: Path
+    html: Path
+    markdown: Path
+    csv: Path
+    summary: str
+
+
+def write_report(
+    sweep_run_id: str, *, tracking_uri: str, output: Path | None = None, log_to_run: bool = True
+) -> ReportPaths:
+    """Make the report of a sweep from the tracking store.
+
+    Parameters
+    ----------
+    sweep_run_id
+        MLflow run of the sweep.
+    tracking_uri
+        The store.
+    output
+        Folder to write to, made where missing; None for ``report/<exercise>-<run id>`` in the working folder.
+    log_to_run
+        Whether to keep the files with the run, under ``report/``, so that the MLflow UI shows them.
+
+    Raises
+    ------
+    TrackingError
+        When the store does not answer, has no such run, or the run is not that of a sweep.
+    UserError
+        When the folder cannot be written.
+    """
+    report = read_report(sweep_run_id, tracking_uri=tracking_uri)
+    curves = _curves(report)
+    folder = output or FOLDER / f"{report.sweep.exercise or 'sweep'}-{report.sweep.run_id[:8]}"
+    paths = ReportPaths(folder, folder / HTML, folder / MARKDOWN, folder / CSV, render_summary(report))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.html.write_text(render_html(report, curves), encoding="utf-8")
+        paths.markdown.write_text(render_markdown(report, curves), encoding="utf-8")
+        paths.csv.write_text(tables.csv_text(report), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"The report cannot be written to {folder}: {error.strerror or error}.") from error
+    if log_to_run:
+        save_report(report.sweep.run_id, folder, uri=report.sweep.uri)
+    return paths
+
+
+def render_html(report: Report, curves: Mapping[str, Curves]) -> str:
+    """The page, with its style, script and figures inside."""
+    shown = report.ranked[:FOREST_ROWS]
+    axis = EpochAxis(max(report.epochs, 1))
+    return (
+        _environment(html=True)
+        .get_template("report.html.j2")
+        .render(
+            **_context(report, curves),
+            axis=axis,
+            forest=[(trial, forest_row(point_of(trial), axis)) for trial in shown],
+            hidden=len(report.ranked) - len(shown),
+            panels=_panels(report, curves),
+            verdicts=[(verdict, count) for verdict in Verdict if (count := _count(report, verdict))],
+            groups=_groups(),
+        )
+    )
+
+
+def render_markdown(report: Report, curves: Mapping[str, Curves]) -> str:
+    """The same without figures, for places that show Markdown."""
+    return _environment(html=False).get_template("report.md.j2").render(**_context(report, curves))
+
+
+def render_summary(report: Report) -> str:
+    """The answer and the best few configurations, as Markdown."""
+    template = _environment(html=False).get_template("summary.md.j2")
+    return template.render(**_context(report, {}), rows=report.ranked[:SUMMARY_ROWS])
+
+
+def _context(report: Report, curves: Mapping[str, Curves]) -> dict[str, Any]:
+    comparisons: tuple[Comparison, ...] = compare(report, curves)
+    return {
+        "report": report,
+        "columns": tables.COLUMNS,
+        "comparisons": comparisons,
+        "definitions": definitions(report),
+        "facts": facts(report),
+        "point": point_of,
+        "origin": lambda trial: tables.origin_words(trial, report.sweep.tuner),
+        "glyphs": tables.GLYPHS,
+        "baseline": BASELINE,
+        "failures": [(trial, reason(trial)) for trial in report.others],
+        "f": formatting,
+        "verdict_class": verdict_class,
+    }
+
+
+def _curves(report: Report) -> dict[str, Curves]:
+    """Curves of the trials that are drawn or compared, by run id; of the others they stay where they are."""
+    wanted = {trial.run_id: trial for trial in _drawn(report)}
+    wanted |= {trial.run_id: trial for variant, trial in documented_trials(report) if variant.figures}
+    read = {run_id: read_trial_curves(trial, uri=report.sweep.uri) for run_id, trial in wanted.items()}
+    return {run_id: found for run_id, found in read.items() if found is not None}
+
+
+def _drawn(report: Report) -> list[Trial]:
+    """The best few, and the baseline."""
+    baseline = [trial for trial in report.ranked[PANELS:] if trial.origin == BASELINE][:1]
+    return list(report.ranked[: PANELS - len(baseline)]) + baseline
+
+
+def _panels(report: Report, curves: Mapping[str, Curves]) -> list[tuple[int, Trial, Markup]]:
+    drawn = [
+        (rank, trial, curve_panel(curves[trial.run_id], report.sweep.monitor, point_of(trial)))
+        for rank, trial in enumerate(report.ranked, start=1)
+        if trial in _drawn(report) and trial.run_id in curves
+    ]
+    return [panel for panel in drawn if panel[2]]
+
+
+def _groups() -> list[tuple[str, int]]:
+    """Headings over the columns, and how many columns each is over."""
+    groups: list[tuple[str, int]] = []
+    for column in tables.COLUMNS:
+        if groups and groups[-1][0] == column.group:
+            groups[-1] = (column.group, groups[-1][1] + 1)
+        else:
+            groups.append((column.group, 1))
+    return groups
+
+
+def _count(report: Report, verdict: Verdict) -> int:
+    return sum(point_of(trial).verdict is verdict for trial in report.ranked)
+
+
+def _environment(*, html: bool) -> Environment:
+    """Everything that came from outside is escaped, in Markdown too: what shows Markdown shows HTML in it."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    if not html:
+        environment.filters["cell"] = lambda text: Markup.escape(" ".join(str(text).split())).replace("|", "&#124;")
+    return environment

@@ -1,0 +1,145 @@
+"""Contract of the training engines, part 1: they train what ``model.fit`` trains.
+
+Run for both backends by ``test_engines.py``; for one backend alone, or one test, set OVERFIT_ATLAS_TEST_BACKEND and
+give this file to pytest.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipelines.configurations import ACTIVATIONS, OPTIMIZERS, Configuration
+from pipelines.datasets.base import Dataset, Task
+from pipelines.folds import make_splits
+from pipelines.objectives import LOSSES
+from pipelines.planning import make_plan
+from pipelines.training.plan import Training
+from tests.engine_reference import CLASSES, Case, assert_close, fit_with_keras, make_case, make_engine
+
+ENGINE = make_engine()
+
+#: Every activation, optimizer and loss at least once; ``test_combinations_cover_everything`` sees to it.
+COMBINATIONS = (
+    ("relu", "adam", Task.REGRESSION, "mse"),
+    ("tanh", "rmsprop", Task.BINARY, "crossentropy"),
+    ("sigmoid", "sgd", Task.MULTICLASS, "crossentropy"),
+    ("elu", "momentum", Task.REGRESSION, "mae"),
+    ("selu", "adamw", Task.BINARY, "mse"),
+    ("gelu", "nadam", Task.MULTICLASS, "mse"),
+    ("silu", "adagrad", Task.REGRESSION, "huber"),
+    ("leaky_relu", "rmsprop", Task.REGRESSION, "log_cosh"),
+    ("softplus", "adam", Task.MULTICLASS, "crossentropy"),
+    ("linear", "sgd", Task.BINARY, "crossentropy"),
+)
+
+
+def assert_trained_as_by_keras(case: Case) -> Training:
+    """Equal curves, penalties and final weights for every fit of the case; returns what the engine gave."""
+    training = ENGINE.train(case.plan, keep_weights=True)
+    for index, fit in enumerate(case.plan.fits):
+        reference = fit_with_keras(case, fit)
+        for name in case.plan.curve_names:
+            if name in reference.curves:
+                assert_close(training.curves[name][index], reference.curves[name], f"{name} of fit {index}")
+        # Keras evaluates at the epoch's end, when the penalty is the one that the engine records.
+        penalty = training.curves["penalty"][index] if "penalty" in training.curves else 0.0
+        assert_close(training.curves["val_loss"][index] + penalty, reference.penalised["val_loss"], "penalised")
+        for actual, expected in zip(training.weights[index], reference.weights, strict=True):
+            assert_close(actual, expected, f"weights of fit {index}")
+    return training
+
+
+def test_combinations_cover_everything() -> None:
+    assert {activation for activation, *_ in COMBINATIONS} == set(ACTIVATIONS)
+    assert {optimizer for _, optimizer, *_ in COMBINATIONS} == set(OPTIMIZERS)
+    assert {(task, loss) for *_, task, loss in COMBINATIONS} == {
+        (t, loss) for t, names in LOSSES.items() for loss in names
+    }
+
+
+@pytest.mark.parametrize(("activation", "optimizer", "task", "loss"), COMBINATIONS)
+def test_activations_optimizers_and_losses(activation: str, optimizer: str, task: Task, loss: str) -> None:
+    case = make_case(task, activation=activation, optimizer=optimizer, loss=loss, batch_size=7)
+    assert_trained_as_by_keras(case.first_fit())
+
+
+def test_folds_of_unequal_size_with_their_own_rates_and_scaling() -> None:
+    """41 rows in 2 folds: 20 and 21 training rows, last batches of 4 and 5; the fits differ in all they may."""
+    case = make_case(Task.MULTICLASS, samples=41, epochs=3)
+    assert [len(fit.train) for fit in case.plan.fits] == [20, 21]
+    first, second = case.plan.fits
+    schedule = np.array([0.1, 0.01, 0.001], np.float32)
+    offset, scale = np.array([[0.1, 0.2, 0.0, -0.1, 0.5], [1.0, 2.0, 0.5, 1.5, 3.0]], np.float32)
+    first = replace(first, learning_rate=schedule, offset=offset, scale=scale)
+    second = replace(second, offset=offset * 2, scale=scale * 2)
+    assert_trained_as_by_keras(case.with_fits([first, second]))
+
+
+@pytest.mark.parametrize("batch_size", [1, 100])
+def test_batches_of_one_row_and_of_the_whole_fold(batch_size: int) -> None:
+    assert_trained_as_by_keras(make_case(batch_size=batch_size, optimizer="momentum", samples=20).first_fit())
+
+
+def test_batch_normalisation_sees_the_true_batch() -> None:
+    """Folds of 20 and 21 rows and a last batch of 2 and 3: a padded batch would have other statistics.
+
+    With plain SGD, since a bias ahead of a normalisation has no gradient but rounding, which Adam would blow up.
+    """
+    assert_trained_as_by_keras(make_case(samples=41, batch_size=6, layer_normalisation="batch", optimizer="sgd"))
+
+
+def test_layer_normalisation() -> None:
+    assert_trained_as_by_keras(make_case(layer_normalisation="layer", optimizer="sgd").first_fit())
+
+
+def test_penalties_are_trained_and_kept_out_of_the_loss() -> None:
+    training = assert_trained_as_by_keras(make_case(Task.BINARY, l2=0.1).first_fit())
+    assert (training.curves["penalty"] > 0.01).all()
+
+
+def test_convolutions_on_images_scaled_on_the_device() -> None:
+    """uint8 images, all pixels under one offset and scale."""
+    generator = np.random.default_rng(11)
+    images = generator.integers(0, 256, size=(30, 6, 6, 1), dtype=np.uint8)
+    targets = generator.integers(0, CLASSES, size=30).astype(np.int32)
+    case = make_case(Task.MULTICLASS, data=(images, targets), network=_convolutional).first_fit()
+    scaling = {"offset": np.array(127.5, np.float32), "scale": np.array(64.0, np.float32)}
+    assert_trained_as_by_keras(case.with_fits([replace(fit, **scaling) for fit in case.plan.fits]))
+
+
+def test_multi_hot_words() -> None:
+    """A plan as a sweep makes it, with rows that are mostly zeros: an engine may go its own way with them."""
+    words = (np.random.default_rng(13).random((40, 300)) < 0.02).astype(np.uint8)
+    targets = (words[:, :150].sum(axis=1) > 3).astype(np.int32)
+    nothing = np.empty(0)
+    dataset = Dataset("words", Task.BINARY, words, targets, nothing, nothing, ("no", "yes"), (), "", "made here")
+    configuration = Configuration(layers=(6, 4), optimizer="rmsprop", learning_rate=0.01, batch_size=8, l2=0.001)
+    splits = make_splits(targets, Task.BINARY, validation="kfold", folds=3, repeats=1, seed=1)
+    plan = make_plan(configuration, dataset, splits, seed=1, epochs=2)
+    assert_trained_as_by_keras(Case(replace(plan, fits=plan.fits[:2]), Task.BINARY, "crossentropy"))
+
+
+def _convolutional() -> Any:
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            keras.layers.Conv2D(3, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+
+
+def test_given_initial_weights_are_trained_from() -> None:
+    case = make_case().first_fit()
+    generator = np.random.default_rng(5)
+    shapes = [weight.shape for weight in case.plan.build_model().get_weights()]
+    initial = [[generator.normal(0, 0.3, shape).astype(np.float32) for shape in shapes] for _ in case.plan.fits]
+    training = ENGINE.train(case.plan, initial_weights=initial)
+    reference = fit_with_keras(case, case.plan.fits[0], initial[0])
+    assert_close(training.curves["val_loss"][0], reference.curves["val_loss"])

@@ -1,0 +1,137 @@
+"""The files around the code: MLproject, conda.yaml, requirements and Makefile."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from mlflow.projects._project_spec import EntryPoint, load_project
+from mlflow.utils.environment import _PythonEnv
+
+from pipelines.cli import SWEEP_PARAMETERS
+from pipelines.parameters import split_arguments
+
+ROOT = Path(__file__).parent.parent
+PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+( ; .+)?")
+
+
+@pytest.fixture(scope="module")
+def entry_points() -> dict[str, EntryPoint]:
+    project = load_project(str(ROOT))
+    return {name: project.get_entry_point(name) for name in ("main", "sweep", "report")}
+
+
+def arguments(entry_point: EntryPoint, given: dict[str, str]) -> list[str]:
+    """What the process sees: MLflow's command, run by bash as MLflow runs it, with a ``python`` that prints its own."""
+    command = entry_point.compute_command(given, storage_dir=None)
+    assert command.startswith("python -m pipelines ")
+    script = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    printed = subprocess.run(
+        ["bash", "-c", command.replace("python -m pipelines", f'"{sys.executable}" -c "$SCRIPT"', 1)],
+        env={"SCRIPT": script},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return list(json.loads(printed.stdout))
+
+
+def test_every_entry_point_has_the_parameters_of_the_command_line(entry_points: dict[str, EntryPoint]) -> None:
+    assert set(entry_points["main"].parameters) == {*SWEEP_PARAMETERS, "output"}
+    assert set(entry_points["sweep"].parameters) == set(SWEEP_PARAMETERS)
+    assert set(entry_points["report"].parameters) == {"sweep", "output"}
+
+
+@pytest.mark.parametrize("name", ["main", "sweep", "report"])
+def test_every_parameter_reaches_the_process_under_its_own_name(entry_points: dict[str, EntryPoint], name: str) -> None:
+    values = {parameter: f"value of {parameter}" for parameter in entry_points[name].parameters}
+    entry, *rest = arguments(entry_points[name], values)
+    assert entry == name
+    assert split_arguments(rest) == values
+
+
+def test_parameters_left_out_have_their_defaults_and_empty_ones_stay_empty(entry_points: dict[str, EntryPoint]) -> None:
+    values = split_arguments(arguments(entry_points["main"], {"exercise": "imdb"})[1:])
+    given_by_default = {name: value for name, value in values.items() if value}
+    assert given_by_default == {
+        "exercise": "imdb",
+        "trials": "12",
+        "tuner": "optuna:tpe",
+        "backend": "jax",
+        "stop": "never",
+        "seed": "1",
+        "documented": "true",
+        "resume": "true",
+    }
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+
+
+@settings(max_examples=20, deadline=None)
+@given(TEXT)
+@example("my file.csv")
+@example('it\'s "quoted" $HOME `id` $(id) ; rm -rf x & | > y')
+@example("--trials=3")
+@example("{braces} %s \\ ~/x * ?")
+@example("two\nlines")
+def test_any_value_arrives_as_one_word(value: str) -> None:
+    report = load_project(str(ROOT)).get_entry_point("report")
+    assert arguments(report, {"sweep": value, "output": "x"}) == ["report", f"--sweep={value}", "--output=x"]
+
+
+def test_a_misspelt_parameter_arrives_so_that_the_command_line_can_refuse_it(
+    entry_points: dict[str, EntryPoint],
+) -> None:
+    given_arguments = arguments(entry_points["sweep"], {"trails": "5"})
+    assert split_arguments(given_arguments[1:])["trails"] == "5"
+
+
+def test_conda_yaml_allows_the_supported_pythons_and_has_no_second_list_of_packages() -> None:
+    conda = yaml.safe_load((ROOT / "conda.yaml").read_text())
+    assert conda["dependencies"][-1] == {"pip": ["-r requirements.txt"]}
+    # What MLflow takes from it under uv and virtualenv, where a range would not be understood: the running Python.
+    for_uv = _PythonEnv.get_dependencies_from_conda_yaml(ROOT / "conda.yaml")
+    assert for_uv["python"] == sys.version.split()[0]
+    assert for_uv["dependencies"] == ["-r requirements.txt"]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned_and_no_index_is_named(name: str) -> None:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+    if name == "requirements-dev.txt":
+        assert lines.pop(0) == "-r requirements.txt"
+    assert [line for line in lines if not PINNED.fullmatch(line)] == []
+
+
+def test_no_lock_file_that_would_replace_the_requirements() -> None:
+    assert not (ROOT / "uv.lock").exists()
+
+
+def test_make_refuses_a_python_out_of_range_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    (tmp_path / "requirements.txt").touch()
+    old = tmp_path / "python3.8"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    tools = tmp_path / "tools"  # without uv, which would choose a Python by itself
+    tools.mkdir()
+    for tool in ("make", "sh", "rm"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    made = subprocess.run(
+        ["make", "sweep", f"PYTHON={old}"],
+        cwd=tmp_path,
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode != 0
+    assert "needs Python 3.11, 3.12 or 3.13" in made.stderr
+    assert str(old) in made.stderr

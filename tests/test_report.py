@@ -1,0 +1,317 @@
+"""The report of made sweeps, read back from a store that the tracking package wrote."""
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import UserError
+from pipelines.overfitting import Verdict, analyse
+from reports import read_report, write_report
+from reports.content import make_report, short_labels
+from reports.page import render_html
+from reports.store import read_sweep, read_trial_curves
+from tests.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Page, Store, rendered
+
+pytest_plugins = ("tests.report_fixtures",)
+
+
+# Reading
+
+
+def test_trials_are_read_as_they_were_recorded(store: Store, sweep: str) -> None:
+    read = read_sweep(sweep, uri=store.uri)
+    assert (read.exercise, read.tuner, read.backend, read.monitor) == ("made", "optuna:tpe", "jax", MONITOR)
+    assert [trial.status for trial in read.trials] == ["FINISHED"] * 3 + ["FAILED"] * 2
+    assert [trial.configuration for trial in read.trials[:3]] == [BASE, WIDE, LINEAR]
+    trial = read.trials[0]
+    curves = read_trial_curves(trial, uri=store.uri)
+    assert curves is not None and curves[MONITOR].shape == (8, 60)
+    expected = analyse(curves[MONITOR], curves["mae"], folds=4, repeats=2, validation_ratio=1 / 3, draws=200)
+    assert trial.point == expected
+    assert (trial.seconds, trial.parameters) == (1.5, 1001)
+
+
+def test_censoring_survives_the_store(report) -> None:
+    improving = report.ranked[-1].point
+    assert improving.verdict is Verdict.STILL_IMPROVING and improving.censored
+    assert not any(trial.point.censored for trial in report.ranked[:2])
+
+
+def test_more_trials_than_one_page_of_the_search(store: Store, sweep: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.store.PAGE", 2)
+    assert len(read_sweep(sweep, uri=store.uri).trials) == 5
+
+
+@pytest.mark.parametrize("unknown", ["0123456789abcdef0123456789abcdef", "no-such-run", ""])
+def test_unknown_run_is_named(store: Store, sweep: str, unknown: str) -> None:
+    with pytest.raises(UserError, match=re.escape(repr(unknown))):
+        read_report(unknown, tracking_uri=store.uri)
+
+
+def test_a_trial_is_no_sweep_and_its_sweep_is_named(store: Store, sweep: str, report) -> None:
+    with pytest.raises(UserError, match=f"single trial.*{sweep}"):
+        read_report(report.ranked[0].run_id, tracking_uri=store.uri)
+
+
+def test_a_run_of_something_else_is_refused(store: Store, sweep: str) -> None:
+    from mlflow import MlflowClient
+
+    run = MlflowClient(store.uri).create_run("0").info.run_id
+    with pytest.raises(UserError, match="not a sweep"):
+        read_report(run, tracking_uri=store.uri)
+
+
+def test_a_continued_sweep_names_its_heir(store: Store) -> None:
+    from mlflow import MlflowClient
+
+    emptied = store.fill([], title="continued")
+    MlflowClient(store.uri).set_tag(emptied, "atlas.continued_by", "the-heir")
+    with pytest.raises(UserError, match="the-heir"):
+        read_report(emptied, tracking_uri=store.uri)
+
+
+# The answer in words
+
+
+def test_the_lowest_value_at_its_best_epoch_is_chosen(report) -> None:
+    assert [trial.configuration for trial in report.ranked] == [WIDE, BASE, LINEAR]
+    point = report.best.point
+    assert report.headline == (
+        f"Choose 512 tanh and train it for {point.best_epoch} epochs "
+        f"(95 % interval {point.best_epoch_low} to {point.best_epoch_high})."
+    )
+
+
+def test_remarks_count_the_verdicts(report) -> None:
+    onsets = sorted(trial.point.onset for trial in report.ranked[:2])
+    first, rest, closeness = report.remarks
+    assert first.startswith(f"2 of 3 configurations over-fit, the earliest from epoch {onsets[0]} on")
+    assert rest == "1 was still improving at the end, 1 diverged and 1 failed or was cut off."
+    assert "seeds" in closeness
+
+
+def test_close_competitors_leave_the_choice_open(report) -> None:
+    first, second, third = report.sweep.trials[1], report.sweep.trials[0], report.sweep.trials[2]
+    value = first.point.best_value
+    close = replace(second, point=replace(second.point, best_value=value + 0.01))
+    first = replace(first, point=replace(first.point, sd_seeds=0.02))
+    remarks = make_report(replace(report.sweep, trials=(first, close, third))).remarks
+    assert "1 other lies within the deviation between seeds (±0.020) of it" in remarks[-1]
+    alone = replace(first, point=replace(first.point, sd_seeds=None))
+    assert "single seed" in make_report(replace(report.sweep, trials=(alone, close))).remarks[-1]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "best", "said"),
+    [
+        (Verdict.STILL_IMPROVING, 60, "train it for longer: after 60 epochs it was still improving."),
+        (Verdict.PLATEAU, 60, "train it for 7 epochs; going on to 60 gains nothing that is sure."),
+        (
+            Verdict.PLATEAU,
+            30,
+            "train it for 30 epochs (95 % interval 20 to ≥ 60); going on neither helps nor surely harms.",
+        ),
+    ],
+)
+def test_headline_of_a_curve_that_never_turned(report, verdict: Verdict, best: int, said: str) -> None:
+    trial = report.ranked[-1]
+    point = replace(trial.point, verdict=verdict, best_epoch=best, best_epoch_low=20, one_se_epoch=7)
+    assert make_report(replace(report.sweep, trials=(replace(trial, point=point),))).headline.endswith(said)
+
+
+def test_headline_names_widths_as_such(report) -> None:
+    trials = [replace(report.best, run_id=name, name=name) for name in ("16-16 adam", "4 adam")]
+    assert "Choose hidden layers 16-16 and" in make_report(replace(report.sweep, trials=tuple(trials))).headline
+    assert "Choose hidden layer 4 and" in make_report(replace(report.sweep, trials=tuple(trials[::-1]))).headline
+
+
+def test_labels_leave_out_what_is_common() -> None:
+    assert short_labels(["64-64 relu adam lr=0.1", "none adam lr=0.1"]) == (
+        ["64-64 relu", "no hidden layer"],
+        "adam lr=0.1",
+    )
+    assert short_labels(["4 lr=0.0113673 batch=16", "8"])[0] == ["4 lr=0.0114 batch=16", "8"]
+    assert short_labels(["64 relu adam"]) == (["64 relu adam"], "")
+    assert short_labels([]) == ([], "")
+
+
+# The page
+
+
+def test_page_is_well_formed_and_needs_nothing_else(written) -> None:
+    text = written.html.read_text(encoding="utf-8")
+    page = Page(text)
+    for _, attributes in page.elements:
+        assert not {"src", "href", "onclick", "action"} & set(attributes)
+    assert "url(" not in text and "@import" not in text and "http" not in text
+    assert "localStorage" not in text and "cookie" not in text
+    assert len(text) < 300_000
+
+
+def test_page_shows_every_configuration_and_reason(written, report) -> None:
+    text = Page(written.html.read_text(encoding="utf-8")).text
+    assert report.headline in text
+    for label in report.labels.values():
+        assert label in text
+    assert "1 of 8 fits diverged, the first at epoch 31." in text
+    for heading in (
+        "Where each configuration",
+        "Learning curves",
+        "Beside the textbook",
+        "Without a result",
+        "What was run",
+    ):
+        assert heading in text
+
+
+def test_names_and_reasons_are_escaped(written) -> None:
+    page = Page(written.html.read_text(encoding="utf-8"))
+    assert page.count("script") == 1
+    assert page.text.count(EVIL) >= 4  # title, origin, figure's note, reason
+    for text in (written.markdown.read_text(encoding="utf-8"), written.summary):
+        assert "<script" not in text
+    markdown = written.markdown.read_text(encoding="utf-8")
+    assert "&lt;script&gt;" in markdown
+    rows = [line for line in markdown.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert {row.count("|") for row in rows} == {18}
+
+
+def test_page_of_a_run_name_that_is_markup(report) -> None:
+    trial = replace(report.ranked[0], configuration=None, name=EVIL)
+    page = Page(render_html(make_report(replace(report.sweep, trials=(trial,))), {}))
+    assert page.count("script") == 1
+    assert EVIL.split(" | ", maxsplit=1)[0] in page.text
+
+
+def test_forest_has_a_row_for_each_result_and_panels_for_the_best(written) -> None:
+    page = Page(written.html.read_text(encoding="utf-8"))
+    rows = [a for t, a in page.elements if t == "div" and a.get("class") == "row" and "data-verdict" in a]
+    assert [a["data-verdict"] for a in rows] == ["overfits", "overfits", "still-improving"]
+    assert page.count("svg", "curves") == 3
+
+
+def test_facts_of_the_run(written, sweep: str) -> None:
+    text = Page(written.html.read_text(encoding="utf-8")).text
+    assert "made, 404 training samples, inputs of 13" in text
+    assert "4-fold, 2 repeats = 8 fits a configuration; 303 rows to train on, 101 to validate" in text
+    assert "Python 3.11.7, keras 3.15.1, jax 0.10.2" in text
+    assert "A processor, 2 cores, 23.4 GiB memory" in text
+    assert sweep in text
+
+
+def test_report_is_kept_with_the_run(store: Store, sweep: str, written) -> None:
+    from mlflow import MlflowClient
+
+    kept = {artifact.path for artifact in MlflowClient(store.uri).list_artifacts(sweep, "report")}
+    assert kept >= {"report/report.html", "report/report.md", "report/overfitting.csv"}
+
+
+def test_report_may_be_written_without_touching_the_run(store: Store, tmp_path: Path, monkeypatch) -> None:
+    from mlflow import MlflowClient
+
+    run = store.fill([MadeTrial(BASE)], title="left alone", epochs=20)
+    monkeypatch.chdir(tmp_path)
+    paths = write_report(run, tracking_uri=store.uri, log_to_run=False)
+    assert paths.folder == Path("report") / f"made-{run[:8]}"
+    assert paths.html.is_file() and paths.csv.is_file()
+    assert MlflowClient(store.uri).list_artifacts(run, "report") == []
+
+
+def test_folder_that_cannot_be_written(store: Store, sweep: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UserError, match="taken"):
+        write_report(sweep, tracking_uri=store.uri, output=tmp_path / "taken", log_to_run=False)
+
+
+def test_missing_artifacts_leave_a_report_without_curves(store: Store, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    run = store.fill([MadeTrial(BASE), MadeTrial(WIDE, "plateau")], title="gone", epochs=20)
+    for child in read_sweep(run, uri=store.uri).trials:
+        shutil.rmtree(Path(child.artifacts.removeprefix("file://")))
+    root = MlflowClient(store.uri).get_run(run).info.artifact_uri
+    (Path(root.removeprefix("file://")) / "sweep.json").write_text("not json")
+    page = Page(write_report(run, tracking_uri=store.uri, output=tmp_path, log_to_run=False).html.read_text("utf-8"))
+    assert page.count("svg", "curves") == 0
+    assert page.text.count("512 tanh") >= 2
+
+
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [
+        ([], "This sweep has no trials yet"),
+        (
+            [MadeTrial(BASE, diverges=True), MadeTrial(FAILED, failure="too big")],
+            "None of the 2 trials of this sweep has a result.",
+        ),
+    ],
+)
+def test_sweep_without_a_result(store: Store, tmp_path: Path, trials, said: str) -> None:
+    run = store.fill(trials, title=said, epochs=20)
+    paths = write_report(run, tracking_uri=store.uri, output=tmp_path, log_to_run=False)
+    page = Page(paths.html.read_text(encoding="utf-8"))
+    assert said in page.text and said in paths.summary and said in paths.markdown.read_text(encoding="utf-8")
+    assert page.count("table", "sortable") == 0
+    assert len(paths.csv.read_text(encoding="utf-8").splitlines()) == 1 + len(trials)
+    assert said in rendered(read_report(run, tracking_uri=store.uri))
+
+
+def test_single_fits_have_no_interval(store: Store, tmp_path: Path) -> None:
+    run = store.fill([MadeTrial(BASE), MadeTrial(WIDE, "plateau")], folds=1, repeats=1, epochs=20, title="hold-out")
+    text = Page(
+        write_report(run, tracking_uri=store.uri, output=tmp_path, log_to_run=False).html.read_text("utf-8")
+    ).text
+    assert "one fit, no interval" in text
+    assert "A single fit has no interval" in text
+    assert "hold-out, 1 repeat = 1 fit a configuration" in text
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5])
+def test_short_trainings(store: Store, tmp_path: Path, epochs: int) -> None:
+    run = store.fill([MadeTrial(BASE)], epochs=epochs, title="short")
+    page = Page(write_report(run, tracking_uri=store.uri, output=tmp_path, log_to_run=False).html.read_text("utf-8"))
+    assert page.count("svg", "curves") == 1
+    assert "nan" not in page.text
+
+
+# In a browser
+
+
+@pytest.mark.browser
+def test_table_sorts_and_filters_and_fits_a_telephone(written) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(written.html.absolute().as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+        def ranks() -> list[str]:
+            return [
+                text.strip() for text in page.locator("tbody tr:visible td:first-child[data-sort]").all_inner_texts()
+            ]
+
+        assert ranks() == ["1", "2", "3"]
+        page.locator("th", has_text="#").click()
+        assert ranks() == ["3", "2", "1"]
+        onset = page.locator("th[title^='From here on']")
+        onset.click()
+        ascending = ranks()
+        onset.click()
+        assert ranks() == [ascending[1], ascending[0], "3"]  # without an onset: last, both ways
+        page.locator(".filters button", has_text="still improving").click()
+        assert ranks() == ["3"]
+        assert page.locator(".forest-plot .row[data-verdict]:visible").count() == 1
+        page.locator(".filters button", has_text="all").click()
+        assert len(ranks()) == 3
+        assert complaints == []
+        browser.close()

@@ -1,0 +1,197 @@
+"""The parts of a report: comparison with the textbook, tables, figures, numbers as text."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pipelines.overfitting import Verdict, analyse
+from reports import terminal_table
+from reports.content import make_report
+from reports.documented import compare
+from reports.figures import EpochAxis, curve_panel, epoch_ticks, forest_row, ticks
+from reports.formatting import best_epoch, interval, listed, number, percent, seconds, signed
+from reports.page import render_markdown, render_summary
+from reports.store import read_trial_curves
+from reports.tables import csv_text, saved_epochs
+from tests.curves import make_curves
+from tests.report_store import BASE, EVIL, MONITOR, Store, rendered
+
+pytest_plugins = ("tests.report_fixtures",)
+
+# Beside the textbook
+
+
+def test_documented_values_beside_ours(store: Store, report) -> None:
+    curves = {trial.run_id: read_trial_curves(trial, uri=store.uri) for trial in report.ranked}
+    rows = compare(report, curves)
+    assert [(row.variant, row.quantity, row.documented) for row in rows] == [
+        ("first", "validation mae after epoch 30", "0.9"),
+        ("first", "best epoch", "20"),
+        (EVIL, "train mae after epoch 60", "1.5"),
+        (EVIL, "test mae after epoch 60", "1.6"),
+    ]
+    baseline = next(trial for trial in report.ranked if trial.configuration == BASE)
+    at_30 = np.asarray(curves[baseline.run_id][MONITOR], float)[:, 29]
+    assert rows[0].ours == f"{number(at_30.mean())} ± {number(at_30.std(ddof=1), 2)}"
+    assert rows[1].ours.startswith(f"{baseline.point.best_epoch} (")
+    assert "own estimator on our curves" in rows[1].note
+    assert rows[3].ours == "–"
+
+
+def test_without_curves_nothing_is_compared(report) -> None:
+    rows = compare(report, {})
+    assert [row.ours for row in rows if "mae" in row.quantity] == ["–"] * 3
+
+
+# CSV, Markdown, terminal
+
+
+def test_csv_has_every_trial_in_full(written, report) -> None:
+    rows = list(csv.DictReader(io.StringIO(written.csv.read_text(encoding="utf-8"))))
+    assert [row["rank"] for row in rows] == ["1", "2", "3", "", ""]
+    best = report.best
+    assert float(rows[0]["best_value"]) == best.point.best_value
+    assert int(rows[0]["best_epoch"]) == best.point.best_epoch
+    assert int(rows[0]["epochs_saved"]) == 60 - best.point.best_epoch
+    assert (rows[0]["layers"], rows[0]["activation"], rows[0]["verdict"]) == ("512", "tanh", "overfits")
+    assert rows[2]["censored"] == "True" and rows[2]["epochs_saved"] == ""
+    assert rows[3]["verdict"] == "diverged" and rows[3]["best_epoch"] == ""
+    assert rows[4]["status"] == "failed" and rows[4]["reason"].startswith("out of memory")
+
+
+def test_csv_cells_are_no_formulas(report) -> None:
+    trial = replace(report.others[0], reason="=HYPERLINK(1)", origin="@x")
+    text = csv_text(make_report(replace(report.sweep, trials=(trial,))))
+    assert "'=HYPERLINK(1)" in text and "'@x" in text
+
+
+def test_markdown_has_one_row_a_configuration(report) -> None:
+    text = render_markdown(report, {})
+    rows = [line for line in text.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert len(rows) == 3
+    assert "512 tanh" in rows[0]
+    assert "\n\n\n" not in text
+
+
+def test_summary_fits_a_description(report) -> None:
+    many = tuple(replace(report.best, run_id=f"{number}") for number in range(500))
+    summary = render_summary(make_report(replace(report.sweep, trials=many)))
+    assert len(summary) < 4000
+    assert summary.startswith("**Choose")
+
+
+def test_terminal_table_fits_100_columns(report) -> None:
+    trial = replace(report.best, name="[bold]64-32-16-8 relu adamw lr=0.00345 layer_norm=batch dropout=0.25 l2=0.0001")
+    many = tuple(replace(trial, run_id=str(run), name=f"{trial.name} batch={run}") for run in range(30))
+    shown = make_report(replace(report.sweep, trials=many))
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(terminal_table(shown))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 100
+    text = " ".join(" ".join(lines).split())
+    point = report.best.point
+    assert f"{point.best_epoch} ({point.best_epoch_low} to {point.best_epoch_high})" in text
+    assert "The 10 best of 30" in text
+    assert text.count("overfits") == 10
+
+
+def test_terminal_table_shows_markup_as_it_is(report) -> None:
+    trial = replace(report.best, name="[red]64 relu")
+    assert "[red]64 relu" in rendered(make_report(replace(report.sweep, trials=(trial,))))
+
+
+# Figures
+
+
+def test_forest_row_marks_what_there_is(report) -> None:
+    axis = EpochAxis(60)
+    overfitting, improving = forest_row(report.ranked[0].point, axis), forest_row(report.ranked[2].point, axis)
+    assert 'class="onset"' in overfitting and 'class="arrow"' not in overfitting
+    assert 'class="arrow"' in improving and 'class="onset"' not in improving and 'class="best"' not in improving
+    assert f'cx="{axis.at(report.ranked[0].point.best_epoch)}"' in overfitting
+
+
+def test_axis_keeps_first_and_last_epoch_inside() -> None:
+    axis = EpochAxis(200)
+    assert (axis.at(1), axis.at(200)) == ("2.00%", "96.00%")
+    assert EpochAxis(1).at(1) == "2.00%"
+
+
+def test_curve_panel_draws_folds_once_and_few_points(report) -> None:
+    validation, training = make_curves("overfits", folds=4, repeats=2, epochs=500)
+    point = analyse(validation, training, folds=4, repeats=2, validation_ratio=1 / 3, draws=50)
+    panel = curve_panel({"val_mae": validation, "mae": training}, "val_mae", point)
+    assert panel.count('class="fold"') == 4
+    assert f"best {point.best_epoch}" in panel and f"onset {point.onset}" in panel
+    line = re.search(r'class="validation" points="([^"]+)"', panel)
+    assert line is not None and len(line[1].split()) <= 160
+    assert len(panel) < 40_000
+    assert curve_panel({}, "val_mae", point) == ""
+
+
+def test_curve_panel_of_a_flat_curve() -> None:
+    flat = np.full((4, 30), 0.25)
+    panel = curve_panel({"val_mae": flat}, "val_mae", analyse(flat, folds=4, repeats=1, validation_ratio=1 / 3))
+    assert "nan" not in panel and "inf" not in panel.replace("info", "")
+
+
+def test_ticks_are_round() -> None:
+    assert ticks(0, 200) == [0, 50, 100, 150, 200]
+    assert ticks(0.013, 0.047) == [0.02, 0.03, 0.04]
+    assert ticks(3, 3) == [3]
+    assert epoch_ticks(20) == [1, 5, 10, 15, 20]
+    assert epoch_ticks(1) == [1]
+    assert epoch_ticks(4) == [1, 2, 3, 4]
+
+
+# Numbers as text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (2.40472, 4, "2.405"),
+        (0.000123, 2, "0.00012"),
+        (123456.0, 4, "123,456"),
+        (1.5e12, 3, "1.50e+12"),
+        (3e-9, 3, "3.00e-09"),
+        (0.0, 4, "0"),
+        (None, 4, "–"),
+        (float("nan"), 4, "–"),
+    ],
+)
+def test_numbers(value: float | None, digits: int, text: str) -> None:
+    assert number(value, digits) == text
+
+
+def test_words() -> None:
+    assert (percent(0.346), percent(-0.2), percent(0.001), percent(None)) == ("+35 %", "-20 %", "0 %", "–")
+    assert (signed(0.5), signed(-0.5), signed(None)) == ("+0.500", "-0.500", "–")
+    assert [seconds(s) for s in (1.634, 59.96, 75, 7300, None)] == [
+        "1.6 s",
+        "1 min 0 s",
+        "1 min 15 s",
+        "2 h 1 min",
+        "–",
+    ]
+    assert (listed([]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])) == (
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    )
+
+
+def test_censored_epochs_are_never_plain_numbers(report) -> None:
+    improving = report.ranked[2].point
+    assert best_epoch(improving) == "≥ 60"
+    assert interval(improving).endswith("to ≥ 60")
+    level = replace(improving, verdict=Verdict.PLATEAU, best_epoch=40, best_epoch_low=30)
+    assert (best_epoch(level), interval(level), saved_epochs(level)) == ("40", "30 to ≥ 60", 20)
+    at_the_end = replace(level, best_epoch=60)
+    assert (best_epoch(at_the_end), saved_epochs(at_the_end)) == ("≥ 60", None)
