@@ -9,11 +9,9 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import keras
 import numpy as np

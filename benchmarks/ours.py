@@ -4,11 +4,8 @@ import argparse
 import json
 import os
 import resource
-import sys
 import tempfile
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 def main() -> None:

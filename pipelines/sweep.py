@@ -292,6 +292,7 @@ class _Sweep:
                 curves=training.curves if training else {},
                 point=point,
                 seconds=time.perf_counter() - started,
+                training_seconds=training.seconds if training else 0.0,
                 compile_seconds=training.compile_seconds if training else 0.0,
                 model_parameters=training.parameters if training else 0,
                 failure=failure,

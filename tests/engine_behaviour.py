@@ -83,6 +83,12 @@ def test_chunks_do_not_alter_the_curves(chunk_epochs: int) -> None:
     assert_identical(chunked, ENGINE.train(case.plan))
 
 
+def test_chunks_do_not_alter_dropout() -> None:
+    case = dropout_case()
+    chunked = ENGINE.train(case.plan, chunk_epochs=3, on_chunk=lambda progress: False)
+    assert_identical(chunked, ENGINE.train(case.plan))
+
+
 def test_longer_training_continues_the_shorter() -> None:
     case = standard_case()
     shorter = ENGINE.train(case.with_plan(epochs=2).plan)
@@ -229,9 +235,9 @@ def test_stopping_ends_the_curves_at_that_epoch() -> None:
         assert np.isnan(curve[:, 4:]).all()
 
 
-def test_progress_only_ever_grows() -> None:
+def test_fits_advance_together_when_chunks_are_asked_for() -> None:
+    """Else a stopping rule, which compares all fits, could not end a trial early."""
     seen: list[tuple[int, int, int]] = []
-    case = standard_case()
 
     def note(progress: Progress) -> bool:
         assert progress.fits == 2
@@ -239,17 +245,24 @@ def test_progress_only_ever_grows() -> None:
         seen.append((progress.fits_done, progress.epoch, int(np.isfinite(progress.curves["loss"]).sum())))
         return False
 
-    ENGINE.train(case.plan, chunk_epochs=2, on_chunk=note)
+    ENGINE.train(standard_case().plan, chunk_epochs=2, on_chunk=note)
+    assert seen == [(0, 2, 4), (0, 4, 8), (0, 6, 12)]
+
+
+def test_progress_grows_where_the_engine_chooses_its_chunks() -> None:
+    seen: list[tuple[int, int]] = []
+    trained: list[int] = []
+
+    def note(progress: Progress) -> bool:
+        seen.append((progress.fits_done, progress.epoch))
+        trained.append(int(np.isfinite(progress.curves["loss"]).sum()))
+        return False
+
+    ENGINE.train(standard_case().plan, on_chunk=note)
     assert seen == sorted(seen)
-    assert len(set(seen)) == len(seen)
-    assert {epoch for _, epoch, _ in seen} == {2, 4, 6}
-    assert seen[-1][2] == 2 * EPOCHS
-
-
-def test_the_engine_may_choose_its_chunks() -> None:
-    reports: list[int] = []
-    ENGINE.train(standard_case().plan, on_chunk=lambda progress: bool(reports.append(progress.epoch)))
-    assert reports[-1] == EPOCHS
+    assert trained == sorted(set(trained))
+    assert seen[-1][1] == EPOCHS
+    assert trained[-1] == 2 * EPOCHS
 
 
 # What only the TensorFlow engine has.

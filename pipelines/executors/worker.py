@@ -8,7 +8,10 @@ whether to stop, so a trial ends at the very epoch at which it would have ended 
 import os
 import pickle
 import signal
+import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -199,9 +202,24 @@ def _make_engine(backend: str) -> Engine:
         from pipelines.training.jax_engine import JaxEngine
 
         return JaxEngine()
-    from pipelines.training.tensorflow_engine import TensorFlowEngine
+    with _nothing_on_stderr():
+        from pipelines.training.tensorflow_engine import TensorFlowEngine
 
     return TensorFlowEngine()
+
+
+@contextmanager
+def _nothing_on_stderr() -> Iterator[None]:
+    """Keep TensorFlow from greeting: what it prints while it is loaded no setting of its own keeps back."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _portable(error: Exception) -> Exception:

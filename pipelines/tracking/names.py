@@ -49,7 +49,7 @@ BEST_EPOCH, BEST_EPOCH_LOW, BEST_EPOCH_HIGH = "best/epoch", "best/epoch_low", "b
 BEST_VALUE, BEST_SD_FOLDS, BEST_SD_SEEDS = "best/value", "best/sd_folds", "best/sd_seeds"
 ONSET_EPOCH, ONE_SE_EPOCH = "onset/epoch", "one_se/epoch"
 FINAL_VALUE, GAP_BEST, GAP_FINAL, SEVERITY = "final/value", "gap/best", "gap/final", "severity"
-SECONDS_TOTAL, SECONDS_COMPILE = "seconds/total", "seconds/compile"
+SECONDS_TOTAL, SECONDS_TRAINING, SECONDS_COMPILE = "seconds/total", "seconds/training", "seconds/compile"
 MODEL_PARAMETERS, EPOCHS_TRAINED = "model/parameters", "epochs/trained"
 
 #: Columns of the table that our links open; the UI itself would show none of them.

@@ -50,8 +50,8 @@ class TrialRecord:
         By name, (fits, epochs) float32, NaN where not trained; empty where the trial failed before its first epoch.
     point
         The over-fitting point, None where there are no curves to judge.
-    seconds, compile_seconds
-        Wall time of the trial, and of it the time spent compiling.
+    seconds, training_seconds, compile_seconds
+        Wall time of the trial, of that the training, and of that the time spent building and compiling.
     model_parameters
         Number of trainable parameters of the network; 0 where it was never built.
     failure
@@ -69,6 +69,7 @@ class TrialRecord:
     curves: Curves
     point: OverfittingPoint | None
     seconds: float
+    training_seconds: float = 0.0
     compile_seconds: float = 0.0
     model_parameters: int = 0
     failure: str = ""
@@ -212,6 +213,7 @@ def _started(curve: NDArray[np.float32]) -> NDArray[np.float64]:
 def _scalars(record: TrialRecord) -> dict[str, float | None]:
     scalars: dict[str, float | None] = {
         names.SECONDS_TOTAL: record.seconds,
+        names.SECONDS_TRAINING: record.training_seconds,
         names.SECONDS_COMPILE: record.compile_seconds,
         names.EPOCHS_TRAINED: epochs_trained(record.curves),
     }

@@ -69,10 +69,13 @@ def sparse_rows(inputs: NDArray[Any]) -> HostRows | None:
         return None
     counts, owners, columns = np.zeros(inputs.shape[1], np.int64), [], []
     for first in range(0, len(inputs), _BLOCK_ROWS):
-        block = np.asarray(inputs[first : first + _BLOCK_ROWS])
-        rows, found = np.nonzero(block)
-        if len(found) > _DENSEST * block.size or (block[rows, found] != 1).any():
+        block = np.ascontiguousarray(inputs[first : first + _BLOCK_ROWS])
+        if block.max() > 1:
             return None
+        places = np.flatnonzero(block.view(np.bool_))  # several times faster on booleans
+        if len(places) > _DENSEST * block.size:
+            return None
+        rows, found = np.divmod(places, inputs.shape[1])
         counts += np.bincount(found, minlength=inputs.shape[1])
         owners.append((rows + first).astype(np.int32))
         columns.append(found.astype(np.int32))
