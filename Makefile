@@ -40,7 +40,7 @@ ui: $(INSTALLED)
 	*) exec mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" --host 127.0.0.1 --port $(PORT) --workers 1 ;; esac'
 
 test: $(INSTALLED_DEV)
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(INSTALLED_DEV)
 	@$(VENV)/bin/ruff check .

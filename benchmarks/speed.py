@@ -32,6 +32,17 @@ def run(script: str, *arguments: str) -> dict[str, Any]:
     return result
 
 
+def header(module: str) -> str:
+    """Command, date, hardware and versions, for the head of a log."""
+    facts = environment()
+    versions = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    command = shlex.join(["python", "-m", f"benchmarks.{module}", *sys.argv[1:]])
+    return (
+        f"`{command}`, {facts['started'][:10]}, {facts['processor']}, {os.cpu_count()} cores, "
+        f"{facts['memory_gib']} GiB, Python {facts['python']}, {versions}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("cases", nargs="*", default=list(CASES))
@@ -54,13 +65,9 @@ def main() -> None:
             f"| {theirs['note']}; value {theirs['value']:.4f} |"
         )
         print(lines[-1], flush=True)
-    facts = environment()
-    versions = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     given.log.write_text(
         f"# Speed against plain model.fit on TensorFlow ({given.backend} engine)\n\n"
-        f"`python -m benchmarks.speed {shlex.join(sys.argv[1:])}`, {facts['started'][:10]}, "
-        f"{facts['processor']}, {os.cpu_count()} cores, {facts['memory_gib']} GiB, "
-        f"Python {facts['python']}, {versions}\n\n"
+        f"{header('speed')}\n\n"
         + "\n".join(lines)
         + "\n\n``value`` is the mean over the folds after the last epoch: validation MAE (Boston) or accuracy; "
         "model.fit's after the epochs it ran.\n",

@@ -84,9 +84,7 @@ def test_plans_share_a_program_when_they_differ_in_its_arguments_only(monkeypatc
         pytest.param(lambda case: case.with_plan(inputs=case.plan.inputs.astype(np.float16)), id="type of the data"),
     ],
 )
-def test_plans_do_not_share_a_program_otherwise(
-    other: Callable[[Case], Case], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plans_do_not_share_a_program_otherwise(other: Callable[[Case], Case], monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed()
     with compilations(monkeypatch) as compiled:
         ENGINE.train(other(five_fits()).plan)
@@ -311,7 +309,7 @@ def bytes_of(fits: int) -> int:
     with pytest.MonkeyPatch.context() as patch:
         free = 1024
         while True:
-            patch.setattr(memory, "free_bytes", lambda: free)
+            patch.setattr(memory, "free_bytes", lambda free=free: free)
             if memory.affordable_fits(case.plan, model, optimizer, side_by_side=True) >= fits:
                 return free
             free = int(free * 1.1)
@@ -319,7 +317,7 @@ def bytes_of(fits: int) -> int:
 
 def test_little_free_memory_limits_the_fits_that_train_together(monkeypatch: pytest.MonkeyPatch) -> None:
     expected, free = undisturbed(), bytes_of(2)
-    monkeypatch.setattr(memory, "free_bytes", lambda: free)
+    monkeypatch.setattr(memory, "free_bytes", lambda free=free: free)
     training = ENGINE.train(five_fits().plan)
     assert training.group_size == 2
     assert_same_curves(training, expected)

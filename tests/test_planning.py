@@ -170,5 +170,5 @@ def test_a_loss_that_the_task_does_not_have_is_refused() -> None:
 
 
 def test_a_plan_that_could_train_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match="at least one fit, one epoch .* it has 0 fits"):
+    with pytest.raises(UserError, match=r"at least one fit, one epoch .* it has 0 fits"):
         replace(plan_of(), fits=())

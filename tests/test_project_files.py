@@ -45,7 +45,7 @@ def arguments(entry_point: EntryPoint, given: dict[str, str]) -> list[str]:
 def test_every_entry_point_has_the_parameters_of_the_command_line(entry_points: dict[str, EntryPoint]) -> None:
     assert set(entry_points["main"].parameters) == {*SWEEP_PARAMETERS, "output"}
     assert set(entry_points["sweep"].parameters) == set(SWEEP_PARAMETERS)
-    assert set(entry_points["report"].parameters) == {"sweep", "output"}
+    assert set(entry_points["report"].parameters) == {"sweeps", "output"}
 
 
 @pytest.mark.parametrize("name", ["main", "sweep", "report"])
@@ -83,7 +83,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 @example("two\nlines")
 def test_any_value_arrives_as_one_word(value: str) -> None:
     report = load_project(str(ROOT)).get_entry_point("report")
-    assert arguments(report, {"sweep": value, "output": "x"}) == ["report", f"--sweep={value}", "--output=x"]
+    assert arguments(report, {"sweeps": value, "output": "x"}) == ["report", f"--sweeps={value}", "--output=x"]
 
 
 def test_a_misspelt_parameter_arrives_so_that_the_command_line_can_refuse_it(

@@ -75,6 +75,7 @@ RECORD = TrialRecord(
     curves=CURVES,
     point=POINT,
     seconds=1.5,
+    training_seconds=1.25,
     compile_seconds=0.5,
     model_parameters=41,
 )
@@ -173,6 +174,7 @@ def test_a_trial_is_recorded_with_the_names_of_the_schema(uri: str) -> None:
         "gap/final": 0.6,
         "severity": 0.6,
         "seconds/total": 1.5,
+        "seconds/training": 1.25,
         "seconds/compile": 0.5,
         "model/parameters": 41,
         "epochs/trained": 3,

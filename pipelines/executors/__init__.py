@@ -7,6 +7,9 @@ from pipelines.executors.in_process import InProcess
 
 __all__ = ["Executor", "InProcess", "Job", "make_executor"]
 
+#: Cores that count as devices at most; each has a copy of the data.
+_CPU_DEVICES = 8
+
 
 def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
     """The executor for a backend, ``jax`` or ``tensorflow``.
@@ -21,7 +24,9 @@ def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
 
         from pipelines.training.jax_engine import JaxEngine, configure
 
-        configure(None if cache_dir is None else cache_dir / "programs", cpu_devices=os.cpu_count())
+        configure(
+            None if cache_dir is None else cache_dir / "programs", cpu_devices=min(os.cpu_count() or 1, _CPU_DEVICES)
+        )
         return InProcess(JaxEngine())
     from pipelines.executors.worker import WorkerProcess
 

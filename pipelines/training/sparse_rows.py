@@ -20,7 +20,7 @@ from pipelines.sparse_layer import BLOCK
 
 #: Share of ones above which rows count as dense.
 _DENSEST = 0.05
-#: Work of an entry in a list, in units of the work of a place in a dense row (measured: benchmarks/sparse_rows.py).
+#: Work of an entry in a list, in units of the work of a place in a dense row (measured: benchmarks/engine_modes.py).
 _ENTRY_COST = 25.0
 _BLOCK_ROWS = 1024
 
