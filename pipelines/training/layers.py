@@ -1,5 +1,6 @@
 """What the engines must know about a network's layers."""
 
+import math
 from typing import Any
 
 _PER_SAMPLE = frozenset(
@@ -20,7 +21,10 @@ _PER_SAMPLE = frozenset(
 def is_per_sample(model: Any) -> bool:
     """Whether every layer is known to compute each row of a batch by itself; batch normalisation does not."""
     return all(
-        type(layer).__name__ in _PER_SAMPLE and type(layer).__module__.startswith(("keras.", "pipelines."))
+        type(layer).__name__ in _PER_SAMPLE
+        and type(layer).__module__.startswith(("keras.", "pipelines."))
+        and getattr(layer, "activity_regularizer", None)
+        is None  # a penalty on the batch's activations, padding included
         for layer in model._flatten_layers()
     )
 
@@ -32,4 +36,4 @@ def has_penalty(model: Any) -> bool:
 
 def count_parameters(model: Any) -> int:
     """Number of trainable parameters."""
-    return sum(int(variable.value.size) for variable in model.trainable_variables)
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)

@@ -90,6 +90,12 @@ class FitPlan:
                 f"{self.epochs} epochs and a batch size of {self.batch_size}."
             )
 
+        samples = len(self.inputs)
+        for fit in self.fits:
+            # A compiled program does not notice: it would train on the nearest row there is.
+            if any(len(rows) and not 0 <= rows.min() <= rows.max() < samples for rows in (fit.train, fit.validation)):
+                raise UserError(f"A plan names rows outside its {samples} samples.")
+
     @property
     def curve_names(self) -> tuple[str, ...]:
         """Names of the curves that an engine returns: ``loss``, ``val_loss``, then each metric and its ``val_`` twin.
