@@ -93,8 +93,8 @@ class SweepDisplay:
         line.append(f"{_shortened(configuration.label, width):<{width}}  ")
         line.append(_outcome(point, self.monitor, failure), style="red" if failure else "")
         line.append(f"  {seconds:.1f} s", style="dim")
-        if not self.console.is_terminal and (left := self._seconds_left()):
-            line.append(f"  {_clock(left)} left", style="dim")
+        if not self.console.is_terminal and (left := self._time_left()):
+            line.append(f"  {left}", style="dim")
         self.console.print(line, soft_wrap=True)
 
     def seen(self, configuration: Configuration, value: float) -> None:
@@ -107,18 +107,18 @@ class SweepDisplay:
         return f"{epoch:>{len(str(self._epochs))}}/{self._epochs} epochs"
 
     def _show_sweep(self) -> None:
-        left = self._seconds_left()
-        notes = [f"{_clock(left)} left"] if left else []
+        notes = [left] if (left := self._time_left()) else []
         if self._best:
             notes.append(f"best {self.monitor} {self._best[0]:.4g}: {self._best[1]}")
         count = f"{self._finished}/{self.trials} trials"
         self._progress.update(self._sweep, completed=self._finished, count=count, note=", ".join(notes))
 
-    def _seconds_left(self) -> float | None:
-        """From the mean duration of this start's trials; the first of them tells nothing yet."""
-        trained = self._finished - self._already
-        elapsed = self._progress.tasks[0].elapsed or 0.0
-        return elapsed / trained * (self.trials - self._finished) if trained else None
+    def _time_left(self) -> str:
+        """From the mean duration of this start's trials; empty before the first is done, and after the last."""
+        trained, missing = self._finished - self._already, self.trials - self._finished
+        if not trained or not missing:
+            return ""
+        return f"{_clock((self._progress.tasks[0].elapsed or 0.0) / trained * missing)} left"
 
 
 def _outcome(point: OverfittingPoint | None, monitor: str, failure: str) -> str:

@@ -23,7 +23,7 @@ from pipelines.curve_statistics import first_minimum, smooth
 from pipelines.datasets import Dataset, load_dataset
 from pipelines.datasets.cache import default_cache_dir
 from pipelines.display import SweepDisplay
-from pipelines.errors import UserError
+from pipelines.errors import TrackingError, UserError
 from pipelines.executors import Executor, Job, make_executor
 from pipelines.exercises import Exercise
 from pipelines.folds import Split, make_splits
@@ -35,8 +35,10 @@ from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Suggestion, Tuner
 from pipelines.tuners.pruning import is_hopeless
 
-#: Suggestions in a row that were all trained before, after which the space counts as exhausted.
+#: Suggestions in a row that were all trained before, after which the space counts as exhausted: so many, and so many
+#: times the trials that are known, which a Hyperband that is taken up names all again, on several rungs.
 _REPEATS_ALLOWED = 200
+_REPEATS_ALLOWED_A_TRIAL = 4
 #: Trials in a row that end in an unexpected error, after which the sweep gives up.
 _ERRORS_ALLOWED = 3
 #: How often at most stopping rules look at a trial's curves.
@@ -191,7 +193,10 @@ class _Sweep:
     def take_up(self) -> None:
         """Tell the tuner of the trials that an earlier start has finished."""
         for stored in self.run.finished_trials():
-            curve = None if stored.value is None else self._mean(self.run.curves(stored))
+            try:
+                curve = None if stored.value is None else self._mean(self.run.curves(stored))
+            except TrackingError as error:
+                raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
             self._learn(stored.configuration, _Result(curve))
         self.resumed = len(self.results.known)
         if self.resumed:
@@ -238,7 +243,7 @@ class _Sweep:
             for variant in self.exercise.documented:
                 yield from self._new(_Candidate(variant.configuration, f"documented: {variant.name}"))
         repeats = 0
-        while repeats < _REPEATS_ALLOWED:
+        while repeats < _REPEATS_ALLOWED + _REPEATS_ALLOWED_A_TRIAL * len(self.results.known):
             suggestion = self.tuner.ask()
             if suggestion is None:
                 return
