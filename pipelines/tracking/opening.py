@@ -147,10 +147,14 @@ def record_refusal(reason: str) -> None:
     """
     if not os.environ.get("MLFLOW_RUN_ID"):
         return
+    uri = tracking_uri()
+    try:
+        check_store(uri)  # within seconds, where MLflow would try for minutes
+    except TrackingError:
+        return
     try:
         from mlflow import MlflowClient
 
-        uri = tracking_uri()
         with store_errors(uri, "Recording a refusal"):
             client = MlflowClient(uri)
             project = _project_run(client)

@@ -65,6 +65,8 @@ def check_store(uri: str) -> None:
         _check_server(uri)
     elif scheme in _DATABASES:
         _check_database(uri)
+    else:
+        _check_other(uri)
 
 
 @contextmanager
@@ -203,6 +205,17 @@ def _check_server(uri: str) -> None:
         return  # something answers; MLflow has settings of its own for certificates and says what is wrong with them
     except requests.exceptions.RequestException as error:
         raise _refusal(uri, "no server answers there; start it, or mend the address") from error
+
+
+def _check_other(uri: str) -> None:
+    """A scheme that is none of MLflow's own may be that of a plug-in."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        MlflowClient(uri)
+    except MlflowException as error:
+        raise _refusal(uri, "MLflow knows no such kind of store") from error
 
 
 def _check_database(uri: str) -> None:
