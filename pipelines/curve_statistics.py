@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit  # what scipy.stats.t.ppf calls, without the second that scipy.stats takes to import
 
 Array = NDArray[np.float64]
 
@@ -133,7 +133,7 @@ def find_onset(smoothed: Array, validation_ratio: float, *, curves: Array) -> in
         of_others = first_minimum(mean * fits - smoothed)
         differences = smoothed - smoothed[np.arange(fits), of_others][:, None]
         rise = differences.mean(axis=0)
-        threshold = stats.t.ppf(ONSET_LEVEL, fits - 1) * standard_error(differences, validation_ratio)
+        threshold = stdtrit(fits - 1, ONSET_LEVEL) * standard_error(differences, validation_ratio)
     above = rise > np.maximum(threshold, negligible(mean))
     above[: best + 1] = False
     run = min(max(5, -(-epochs // 40)), max(2, epochs // 4))

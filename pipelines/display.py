@@ -48,6 +48,7 @@ class SweepDisplay:
         )
         self._sweep = self._progress.add_task("sweep", total=trials, completed=finished, count="", note="")
         self._trial: TaskID | None = None
+        self._preparation: TaskID | None = None
         self._label = ""
         self._epochs = 0
         self._show_sweep()
@@ -62,6 +63,17 @@ class SweepDisplay:
         if self._trial is not None:
             self._progress.remove_task(self._trial)
         self._progress.stop()
+
+    def prepare(self, what: str, done: int, samples: int) -> None:
+        """What is computed once, before a trial can start: a bar of its own, in a file one line at the end."""
+        if self._preparation is None:
+            self._preparation = self._progress.add_task(what, total=samples, count="", note="computed once and kept")
+        self._progress.update(self._preparation, completed=done, count=f"{done:,}/{samples:,}")
+        if done >= samples:
+            seconds = self._progress.tasks[-1].elapsed or 0.0
+            self._progress.remove_task(self._preparation)
+            self._preparation = None
+            self.console.print(f"{what}: {samples:,} samples in {seconds:.0f} s, kept for the next time", style="dim")
 
     def begin(self, configuration: Configuration, fits: int, epochs: int) -> None:
         """A trial starts; until its first chunk of epochs is done it compiles."""

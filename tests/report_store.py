@@ -26,7 +26,7 @@ BASE = Configuration(layers=(64, 64), loss="mse", optimizer="rmsprop", normalisa
 WIDE = replace(BASE, layers=(512,), activation="tanh")
 LINEAR = replace(BASE, layers=())
 FAILED = replace(BASE, layers=(4096,))
-VOID = ("meta", "line", "circle", "path", "rect", "polyline", "polygon", "br", "link", "img", "input")
+VOID = ("meta", "line", "circle", "path", "rect", "polyline", "polygon", "br", "link", "img", "input", "source")
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def run_child(module: str, arguments: Sequence[str], *, seconds: float, environm
     return lines[-1] if lines else ""
 
 
-def download_keras_file(name: str, url: str, sha256: str, seconds: float) -> Path:
-    """Download with ``keras.utils.get_file``, which checks the hash, into Keras' own folder.
+def download_keras_file(name: str, url: str, sha256: str, seconds: float, folder: str = "datasets") -> Path:
+    """Download with ``keras.utils.get_file``, which checks the hash (none where it is empty), into Keras' own folder.
 
     Raises
     ------
@@ -99,7 +99,9 @@ def download_keras_file(name: str, url: str, sha256: str, seconds: float) -> Pat
         raise ChildError(reason)
     logger.info("Downloading %s from %s, for at most %g seconds.", name, url, seconds)
     # Keras' NumPy backend imports neither TensorFlow nor JAX.
-    printed = run_child(__name__, ["keras", name, url, sha256], seconds=seconds, environment={"KERAS_BACKEND": "numpy"})
+    printed = run_child(
+        __name__, ["keras", name, url, sha256, folder], seconds=seconds, environment={"KERAS_BACKEND": "numpy"}
+    )
     return Path(printed)
 
 
@@ -137,7 +139,7 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.datasets.downloads")
     kinds = parser.add_subparsers(dest="kind", required=True)
     keras_parser = kinds.add_parser("keras")
-    for field in ("name", "url", "sha256"):
+    for field in ("name", "url", "sha256", "folder"):
         keras_parser.add_argument(field)
     kinds.add_parser("tfds").add_argument("name")
     chosen = parser.parse_args(arguments)
@@ -145,7 +147,7 @@ def _main(arguments: Sequence[str] | None = None) -> int:
         from keras.utils import get_file
 
         print()
-        print(get_file(chosen.name, chosen.url, file_hash=chosen.sha256))
+        print(get_file(chosen.name, chosen.url, file_hash=chosen.sha256 or None, cache_subdir=chosen.folder))
         return 0
     import tensorflow_datasets as tfds
 

@@ -68,25 +68,25 @@ def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Label
     Raises
     ------
     DataError
-        Where the stated task does not suit the values, or there is one class only.
+        Where the stated task does not suit the values, or all rows have the same one.
     """
-    if task is Task.REGRESSION:
-        _regression_values(target, where)
-        return Labels(task, "stated", ())
     distinct = int(target.nunique())
+    reason, is_regression = "stated", task is Task.REGRESSION
     if task is None:
-        classes, reason = _looks_like_classes(target, distinct)
-        if not classes:
-            _regression_values(target, where)
-            return Labels(Task.REGRESSION, reason, ())
+        is_classes, reason = _looks_like_classes(target, distinct)
+        is_regression = not is_classes
+    if is_regression:
+        values = _regression_values(target, where)
+        if distinct < 2:
+            raise DataError(f"The target {target.name!r} of {where} has one value only, {values[0]}: nothing to learn.")
+        return Labels(Task.REGRESSION, reason, ())
+    if task is None:
         task = Task.BINARY if distinct == 2 else Task.MULTICLASS
-    else:
-        reason = "stated"
-        if distinct > MAX_CLASSES or (kind_of(target, where) != TEXT and distinct > max(2, len(target) // 2)):
-            raise DataError(
-                f"The target {target.name!r} of {where} has {distinct} different values in {len(target)} rows, too "
-                f"many for classes; the task stated is {task}. State regression if a quantity is meant."
-            )
+    elif distinct > MAX_CLASSES or (kind_of(target, where) != TEXT and distinct > max(2, len(target) // 2)):
+        raise DataError(
+            f"The target {target.name!r} of {where} has {distinct} different values in {len(target)} rows, too "
+            f"many for classes; the task stated is {task}. State regression if a quantity is meant."
+        )
     names = _class_names(target)
     if len(names) < 2:
         raise DataError(f"The target {target.name!r} of {where} has one class only, {names[0]!r}: nothing to learn.")
@@ -118,7 +118,8 @@ def _class_names(target: "pd.Series[Any]") -> tuple[str, ...]:
 
 def _regression_values(target: "pd.Series[Any]", where: str) -> NDArray[np.float32]:
     if kind_of(target, where) == TEXT:
-        example = as_text(target)[0]
+        texts = as_text(target)
+        example = next((text for text in texts if not is_number(text)), texts[0])
         raise DataError(
             f"The target {target.name!r} of {where} holds texts (such as {example!r}), which a regression cannot "
             "predict; state a classification, or name another target."

@@ -132,11 +132,13 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
                 arrays[name] = archive[name]
     except (ValueError, OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         where = f" (array {name!r})" if name else ""
-        if "allow_pickle" in str(error):
+        if "allow_pickle" in str(error) and name:
             raise DataError(
-                f"{path}{where} holds Python objects, which can run code when they are opened, or is not an .npz file; "
-                "only arrays of numbers, booleans and texts are read."
+                f"{path}{where} holds Python objects, which can run code when they are opened; only arrays of numbers, "
+                "booleans and texts are read."
             ) from error
+        if "allow_pickle" in str(error):  # NumPy takes anything that it does not know for a pickle
+            raise DataError(f"{path} is not an .npz file; write it with numpy.savez.") from error
         raise DataError(f"{path}{where} cannot be read, it is damaged or not an .npz file: {error}.") from error
     if not arrays:
         raise DataError(f"{path} holds no arrays.")
@@ -190,7 +192,7 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
     try:
         return pd.read_parquet(path, engine="pyarrow").reset_index(drop=True)
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}.") from error
+        raise DataError(f"{path} cannot be read as Parquet: {str(error).rstrip('.')}.") from error
 
 
 def _columns_frame(path: Path, arrays: Mapping[str, NDArray[Any]]) -> "pd.DataFrame":

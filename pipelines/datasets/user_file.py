@@ -115,6 +115,19 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     )
 
 
+def infer_task(spec: DatasetSpec, places: Places) -> Task:
+    """The task that the target column makes, by the rule of ``labels``.
+
+    Raises
+    ------
+    DataError
+        As ``load``.
+    """
+    settings = _settings(spec, places)
+    train, _ = treat_missing(_read(settings)[0], settings.missing)
+    return fit_labels(train.target, None, train.where).task
+
+
 def prepare(settings: Settings, task: Task | None, name: str) -> tuple[Description, dict[str, NDArray[Any]]]:
     """Read, clean, split and encode: the arrays of the data set by name, and their description."""
     train, test = _read(settings)
@@ -326,6 +339,9 @@ def _resolve(value: str, places: Places, spec: DatasetSpec) -> Path:
     for candidate in tried:
         if candidate.is_file():
             return candidate
+    folder = next((candidate for candidate in tried if candidate.is_dir()), None)
+    if folder is not None:
+        raise DataError(f"Data set {spec.name!r}: {folder} is a folder; name the file in it.")
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     raise DataError(
         f"Data set {spec.name!r}: there is no file {' or '.join(str(candidate) for candidate in tried)}"

@@ -21,6 +21,8 @@ _DATABASES = ("postgresql", "mysql", "mssql", "oracle")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # With a server, MLflow prints two links at the end of every run, into whatever display is on the screen.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+# And a bar for every file that it fetches.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 def tracking_uri(uri: str | None = None) -> str:
@@ -150,6 +152,13 @@ def _first_line(error: BaseException) -> str:
 
 
 def _check_sqlite(uri: str) -> None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        make_url(uri).get_dialect()
+    except SQLAlchemyError as error:  # before a database is made for nothing
+        raise _refusal(uri, f"SQLAlchemy says '{_first_line(error)}'") from error
     path = _sqlite_path(uri)
     if path is None:
         raise _refusal(uri, "a database in memory is lost with the process")
@@ -169,6 +178,7 @@ def _check_sqlite(uri: str) -> None:
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise _refusal(uri, f"SQLite says '{error}'") from error
+    _check_tables(uri)
 
 
 def _create_sqlite(path: Path) -> None:
@@ -184,7 +194,7 @@ def _create_sqlite(path: Path) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        with store_errors(f"sqlite:///{path}", "Making a database"):
+        with store_errors(f"sqlite:///{path}", "Making a database"), _without_waiting_for_the_disk(unfinished):
             MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
         try:
             os.link(unfinished, path)
@@ -194,6 +204,24 @@ def _create_sqlite(path: Path) -> None:
             unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _without_waiting_for_the_disk(path: Path) -> Iterator[None]:
+    """Let a database that nobody relies on yet be written at once, in the end, and not after each of 300 statements."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def relax(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", relax)
+    try:
+        yield
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    finally:
+        event.remove(Engine, "connect", relax)
 
 
 def _check_server(uri: str) -> None:
@@ -230,3 +258,17 @@ def _check_database(uri: str) -> None:
         raise _refusal(uri, f"its driver is not installed ({error}); install it beside requirements.txt") from error
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise _refusal(uri, f"the database says '{_first_line(error)}'") from error
+    _check_tables(uri)
+
+
+def _check_tables(uri: str) -> None:
+    """Tables of another version of MLflow are refused by MLflow, which says how to bring them up to date."""
+    from alembic.util import CommandError
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        MlflowClient(uri)
+    except (MlflowException, SQLAlchemyError, CommandError) as error:
+        raise _refusal(uri, f"MLflow says '{_first_line(error)}'") from error

@@ -1,0 +1,81 @@
+"""What a sweep makes of a trial's curves: the monitored curve, the objective, and the over-fitting point."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.curve_statistics import first_minimum, smooth
+from pipelines.folds import Split
+from pipelines.overfitting import OverfittingPoint, analyse
+
+#: By name, (fits, epochs), NaN where not trained.
+Curves = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges all trials of a sweep by one curve.
+
+    Attributes
+    ----------
+    monitor
+        Name of the validation curve that over-fitting is judged on.
+    folds, repeats
+        The fits of a trial are ``folds`` x ``repeats``, repeat-major.
+    validation_ratio
+        Validation rows over training rows of a fit.
+    """
+
+    monitor: str
+    folds: int
+    repeats: int
+    validation_ratio: float
+
+    @classmethod
+    def of(cls, splits: Sequence[Split], monitor: str) -> "Judge":
+        """The judge of a sweep over these splits."""
+        folds = 1 + max(split.fold for split in splits)
+        ratio = float(np.mean([len(split.validation) / len(split.train) for split in splits]))
+        return cls(monitor, folds, len(splits) // folds, ratio)
+
+    def point(self, curves: Curves, trained: int | None) -> OverfittingPoint:
+        """The over-fitting point of a trial's curves; for ``trained`` see ``analyse``."""
+        return analyse(
+            curves[self.monitor],
+            curves[self.monitor.removeprefix("val_")],
+            folds=self.folds,
+            repeats=self.repeats,
+            validation_ratio=self.validation_ratio,
+            trained=trained,
+        )
+
+    def mean(self, curves: Curves) -> NDArray[np.float64] | None:
+        """The monitored curve, mean over the fits, to the last epoch that all of them have; None where they have none.
+
+        Returns
+        -------
+        Shape (epochs,), all finite.
+        """
+        mean = np.asarray(curves[self.monitor], np.float64).mean(axis=0)
+        finite = np.isfinite(mean)
+        trained = len(mean) if finite.all() else int(finite.argmin())
+        return mean[:trained] if trained else None
+
+
+def objective(curve: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
+    """What a tuner is told: the value at the best epoch, the minimum of the smoothed curve.
+
+    Parameters
+    ----------
+    curve
+        Monitored curve, mean over the fits, shape (epochs,); None where the trial has no result.
+    epochs
+        Within so many epochs; None for all.
+    """
+    if curve is None:
+        return None
+    within = curve[:epochs]
+    return float(within[first_minimum(smooth(within))])
