@@ -6,15 +6,23 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "leaky_relu", "softplus", "linear")
-OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw", "nadam", "adagrad")
+OPTIMIZERS = ("sgd", "momentum", "rmsprop", "rmsprop_keras2", "adam", "adamw", "nadam", "adagrad")
 CLASSIFICATION_LOSSES = ("crossentropy", "mse")
 REGRESSION_LOSSES = ("mse", "mae", "huber", "log_cosh")
-NORMALISATIONS = ("none", "divide_255", "divide_256", "standardise", "minmax")
+NORMALISATIONS = ("none", "divide_255", "divide_256", "minus_one_one", "standardise", "minmax")
 LAYER_NORMALISATIONS = ("none", "batch", "layer")
+#: Pretrained networks without their classifier; the number is the width multiplier.
+BACKBONES = ("none", "mobilenet_v2", "mobilenet_v2_0.35")
+#: Of the learning rate. Functions of the epoch alone, so that a shorter training is the beginning of a longer one;
+#: a cosine or a one-cycle schedule is not, for it depends on where the training ends.
+SCHEDULES = ("constant", "exponential", "inverse_time")
+_RARE = ("convolutions", "backbone", "fine_tune", "schedule", "decay_rate")
 MIN_UNITS, MAX_UNITS, MAX_DEPTH = 1, 8192, 16
+MAX_FILTERS, MAX_KERNEL, MAX_CONVOLUTIONS = 1024, 15, 16
 
 
 @dataclass(frozen=True)
@@ -24,21 +32,29 @@ class Configuration:
     Attributes
     ----------
     layers
-        Width of each hidden layer; empty for none (input straight to output).
+        Width of each hidden dense layer; empty for none (input straight to output).
+    convolutions
+        Hidden convolutions before the dense layers, as ``parse_convolutions`` reads them: ``32x3p2-64x3p2``, or
+        ``none``. Images only.
+    backbone, fine_tune
+        A pretrained network that turns an image into features, one of ``BACKBONES``: frozen, or trained as well.
     activation
         Of the hidden layers, one of ``ACTIVATIONS``.
     loss
         What is trained: ``crossentropy`` (binary or categorical, as the task has it), ``mse``, ``mae``, ...
     optimizer, learning_rate
-        ``momentum`` is SGD with Nesterov-free momentum 0.9.
+        ``momentum`` is SGD with Nesterov-free momentum 0.9; ``rmsprop_keras2`` is RMSprop as Keras had it up to
+        version 2, see ``models.build_optimizer``.
+    schedule, decay_rate
+        How the learning rate falls with the epoch, see ``learning_rate_at``.
     batch_size
         Samples a step.
     normalisation
-        Of the inputs, fitted on the training part of each fold.
+        Of the inputs, fitted on the training part of each fold; ``minus_one_one`` is x / 127.5 - 1.
     layer_normalisation
         Between a hidden layer and its activation: ``batch`` or ``layer`` normalisation, or ``none``.
     dropout
-        Share of hidden activations dropped, 0 to below 1.
+        Share of the hidden dense layers' activations dropped, 0 to below 1.
     l2
         L2 penalty of the hidden kernels.
     train_fraction
@@ -56,6 +72,11 @@ class Configuration:
     dropout: float = 0.0
     l2: float = 0.0
     train_fraction: float = 1.0
+    convolutions: str = "none"
+    backbone: str = "none"
+    fine_tune: bool = False
+    schedule: str = "constant"
+    decay_rate: float = 0.9
 
     def canonical(self) -> "Configuration":
         """The same network with settings that have no effect put to their defaults.
@@ -64,12 +85,49 @@ class Configuration:
         significant digits, so that a value survives its way through a tracking store.
         """
         changes: dict[str, object] = {
-            name: float(f"{getattr(self, name):.12g}") for name in ("learning_rate", "dropout", "l2", "train_fraction")
+            f.name: float(f"{getattr(self, f.name):.12g}") for f in fields(self) if isinstance(f.default, float)
         }
         changes["layers"] = tuple(int(width) for width in self.layers)
-        if not self.layers:
-            changes.update(activation="relu", layer_normalisation="none", dropout=0.0, l2=0.0)
+        changes.update({f.name: f.default for f in fields(self) if f.name in self.idle})
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Names of the settings that have no effect in this network."""
+        names: list[str] = []
+        if not self.layers:
+            names.append("dropout")
+        if not self.has_hidden_layers:
+            names += ["activation", "layer_normalisation", "l2"]
+        if self.backbone == "none":
+            names.append("fine_tune")
+        if self.schedule == "constant":
+            names.append("decay_rate")
+        return frozenset(names)
+
+    @property
+    def family(self) -> str:
+        """``dense``, ``convolutional`` or ``transfer``."""
+        if self.backbone != "none":
+            return "transfer"
+        return "dense" if self.convolutions == "none" else "convolutional"
+
+    @property
+    def has_hidden_layers(self) -> bool:
+        """Whether there is anything of its own between input (or backbone) and output."""
+        return bool(self.layers) or self.convolutions != "none"
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate in an epoch, counted from 1.
+
+        ``exponential``: ``learning_rate * decay_rate ** (epoch - 1)``; ``inverse_time``: ``learning_rate / (1 +
+        decay_rate * (epoch - 1))``; the names and forms of Keras' schedules, with epochs for steps.
+        """
+        if self.schedule == "exponential":
+            return float(self.learning_rate * self.decay_rate ** (epoch - 1))
+        if self.schedule == "inverse_time":
+            return self.learning_rate / (1 + self.decay_rate * (epoch - 1))
+        return self.learning_rate
 
     @property
     def hash(self) -> str:
@@ -94,7 +152,11 @@ class Configuration:
         Numbers have three digits there; ``parameters`` has all of them.
         """
         parts = [self.layers_text]
-        if self.layers:
+        if self.convolutions != "none":
+            parts.insert(0, f"conv={self.convolutions}")
+        if self.backbone != "none":
+            parts.insert(0, f"{self.backbone} {'fine-tuned' if self.fine_tune else 'frozen'}")
+        if self.has_hidden_layers:
             parts.append(self.activation)
         parts.append(self.optimizer)
         default = Configuration()
@@ -111,16 +173,21 @@ class Configuration:
             value = getattr(self.canonical(), name)
             if value != getattr(default, name):
                 parts.append(f"{prefix}{value:.3g}" if isinstance(value, float) else f"{prefix}{value}")
+        if self.schedule != "constant":
+            parts.append(f"{self.schedule}={self.decay_rate:.3g}")
         return " ".join(parts)
 
     def parameters(self) -> dict[str, str | int | float]:
         """Flat form for the tracking store; read back by ``from_parameters``.
 
         ``units`` and ``depth`` are written beside ``layers`` where all widths are equal, since charts need numbers.
+        What most networks do not have (convolutions, a backbone, a schedule) is written for those that do.
         """
         canonical = self.canonical()
         flat: dict[str, str | int | float] = {
-            name: value for name, value in asdict(canonical).items() if name != "layers"
+            name: value
+            for name, value in asdict(canonical).items()
+            if name != "layers" and not (name in _RARE and value == getattr(Configuration, name))
         }
         flat["layers"] = self.layers_text
         flat["depth"] = len(self.layers)
@@ -138,7 +205,9 @@ class Configuration:
             text = str(flat[f.name])
             if f.name == "layers":
                 values[f.name] = parse_layers(text)
-            elif f.name == "batch_size":
+            elif isinstance(f.default, bool):
+                values[f.name] = text.lower() == "true"
+            elif isinstance(f.default, int):
                 values[f.name] = int(text)
             elif isinstance(f.default, float):
                 values[f.name] = float(text)
@@ -159,3 +228,49 @@ def parse_layers(text: str) -> tuple[int, ...]:
     if text in ("none", ""):
         return ()
     return tuple(int(part) for part in text.split("-"))
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution: ``filters`` of ``kernel`` x ``kernel``, with a stride, then max pooling (1: none)."""
+
+    filters: int
+    kernel: int
+    stride: int = 1
+    pool: int = 1
+
+
+def parse_convolutions(text: str) -> tuple[Convolution, ...]:
+    """Convolutions from ``6x6-12x5s2-24x4s2p2``: filters x kernel, ``s`` stride, ``p`` pooling; or ``none``.
+
+    Raises
+    ------
+    ValueError
+        Where a part is not of that form.
+
+    Examples
+    --------
+    >>> parse_convolutions("32x3p2")
+    (Convolution(filters=32, kernel=3, stride=1, pool=2),)
+    """
+    text = text.strip()
+    if text in ("none", ""):
+        return ()
+    convolutions = []
+    for part in text.split("-"):
+        match = re.fullmatch(r"(\d+)x(\d+)(?:s(\d+))?(?:p(\d+))?", part, re.ASCII)
+        if match is None:
+            raise ValueError(part)
+        convolutions.append(Convolution(*(int(number) if number else 1 for number in match.groups())))
+    return tuple(convolutions)
+
+
+def convolutions_text(convolutions: tuple[Convolution, ...]) -> str:
+    """The one spelling of convolutions; ``none`` for none."""
+    return (
+        "-".join(
+            f"{c.filters}x{c.kernel}" + (f"s{c.stride}" if c.stride > 1 else "") + (f"p{c.pool}" if c.pool > 1 else "")
+            for c in convolutions
+        )
+        or "none"
+    )

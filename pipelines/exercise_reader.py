@@ -9,10 +9,10 @@ from pipelines.configurations import Configuration
 from pipelines.datasets import SOURCES
 from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.datasets.columns import MISSING
-from pipelines.datasets.user_file import COMMON_OPTIONS, CSV_OPTIONS, NPZ_OPTIONS, TABLE_OPTIONS
+from pipelines.datasets.places import Places
+from pipelines.datasets.user_file import COMMON_OPTIONS, CSV_OPTIONS, NPZ_OPTIONS, TABLE_OPTIONS, infer_task
 from pipelines.errors import UserError
 from pipelines.exercises import (
-    FAMILIES,
     FIGURE_METRICS,
     MAX_EPOCHS,
     MONITORS,
@@ -29,7 +29,6 @@ KEYS = (
     "title",
     "dataset",
     "task",
-    "family",
     "monitor",
     "baseline",
     "space",
@@ -40,8 +39,8 @@ KEYS = (
     "holdout",
     "documented",
 )
-VARIANT_KEYS = ("name", "configuration", "epochs", "validation", "figures", "note")
-FIGURE_KEYS = ("metric", "value", "epoch", "split", "note")
+VARIANT_KEYS = ("name", "configuration", "epochs", "validation", "figures", "note", "repeats", "explains")
+FIGURE_KEYS = ("metric", "value", "epoch", "split", "note", "tolerance", "goal", "cause")
 #: Options of a data set, by source; their values are checked where the data set is loaded.
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "keras": ("words",),
@@ -51,7 +50,6 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "file": (*COMMON_OPTIONS, *TABLE_OPTIONS, *CSV_OPTIONS, *NPZ_OPTIONS),
 }
 DEFAULTS: Mapping[str, Any] = {
-    "family": "dense",
     "monitor": "val_loss",
     "folds": 4,
     "repeats": 1,
@@ -63,7 +61,9 @@ DEFAULTS: Mapping[str, Any] = {
 _OWN_DATA = "a file of your own only (the exercise table, or a dataset with source: file)"
 
 
-def read_exercise(checker: Checker, path: Path, raw: object, overrides: Mapping[str, object]) -> Exercise | None:
+def read_exercise(
+    checker: Checker, path: Path, raw: object, overrides: Mapping[str, object], data_dir: Path | None = None
+) -> Exercise | None:
     """The exercise, or None where ``checker`` has noted problems.
 
     Parameters
@@ -74,16 +74,17 @@ def read_exercise(checker: Checker, path: Path, raw: object, overrides: Mapping[
         Its content.
     overrides
         Key of the file (``dataset.path``) -> value in its place.
+    data_dir
+        Where a file of one's own may lie, whose task is to be inferred.
     """
     content = {**DEFAULTS, **(checker.mapping("", raw, KEYS) or {})}
     content.update({key: value for key, value in overrides.items() if not key.startswith("dataset.")})
     options = {key.removeprefix("dataset."): value for key, value in overrides.items() if key.startswith("dataset.")}
     dataset = _read_dataset(checker, path, content.get("dataset"), options)
-    task = _read_task(checker, path, raw, content.get("task"), dataset)
+    task = _read_task(checker, path, raw, content.get("task"), dataset, data_dir)
     baseline = read_configuration(checker, "baseline", content.get("baseline", {}), default_configuration(task), task)
     space = read_space(checker, "space", content.get("space"), baseline, task)
     documented = _read_documented(checker, content.get("documented", []), baseline, task)
-    family = checker.choice("family", content["family"], FAMILIES)
     validation = checker.choice("validation", content["validation"], VALIDATIONS)
     holdout = _read_holdout(checker, content["holdout"])
     folds = checker.whole("folds", content["folds"], 2)
@@ -98,7 +99,6 @@ def read_exercise(checker: Checker, path: Path, raw: object, overrides: Mapping[
         title=str(title),
         dataset=dataset,
         task=task,
-        family=str(family),
         monitor=str(monitor),
         baseline=baseline,
         space=space,
@@ -140,8 +140,17 @@ def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[
     return None if name is None else DatasetSpec("file", name, options)
 
 
-def _read_task(checker: Checker, path: Path, raw: object, value: object, dataset: DatasetSpec | None) -> Task | None:
+def _read_task(
+    checker: Checker, path: Path, raw: object, value: object, dataset: DatasetSpec | None, data_dir: Path | None
+) -> Task | None:
+    """The task as stated; of a file of one's own, where it is not, as its target column has it."""
     words = [task.value for task in Task]
+    if value is None and dataset is not None and dataset.source == "file":
+        try:
+            return infer_task(dataset, Places(data_dir))
+        except UserError as error:
+            checker.problems.append(f"task: is not stated and cannot be inferred. {error}")
+            return None
     if value is None:
         checker.note("task", None, "", f"{', '.join(words)}, here or as parameter task")
         return None
@@ -205,6 +214,11 @@ def _read_documented(
                 f"documented.{number}.name", variant.name, "is there twice", "a name of its own for each variant"
             )
         variants.append(variant)
+    for number, variant in enumerate(variants, start=1):
+        others = [other.name for other in variants if not other.explains]
+        if variant.explains and variant.explains not in others:
+            key = f"documented.{number}.explains"
+            checker.note(key, variant.explains, "is no documented variant", ", ".join(others))
     return tuple(variants)
 
 
@@ -222,6 +236,8 @@ def _read_variant(
     changes = content.get("configuration", {})
     configuration = read_configuration(checker, f"{key}.configuration", changes, start, task)
     note = checker.text(f"{key}.note", content["note"]) if "note" in content else ""
+    repeats = checker.whole(f"{key}.repeats", content["repeats"], 1) if "repeats" in content else None
+    explains = checker.text(f"{key}.explains", content["explains"]) if "explains" in content else ""
     figures: list[Figure] = []
     entries = content.get("figures", [])
     if isinstance(entries, list):
@@ -233,7 +249,7 @@ def _read_variant(
         )
     if name is None or epochs is None or validation is None or configuration is None or note is None:
         return None
-    return Variant(name, configuration, epochs, validation, tuple(figures), note)
+    return Variant(name, configuration, epochs, validation, tuple(figures), note, repeats, explains or "")
 
 
 def _read_figures(checker: Checker, key: str, raw: object, epochs: int) -> list[Figure]:
@@ -251,10 +267,13 @@ def _read_figures(checker: Checker, key: str, raw: object, epochs: int) -> list[
         fault = "is not one value an epoch"
         checker.note(f"{key}.value", listed, fault, f"a list of 1 to {epochs} values and no key epoch, or one value")
     epoch = checker.whole(f"{key}.epoch", content["epoch"], 1, epochs) if "epoch" in content else None
-    if metric is None or split is None or note is None:
+    cause = checker.text(f"{key}.cause", content["cause"]) if "cause" in content else ""
+    tolerance = checker.number(f"{key}.tolerance", content.get("tolerance", 0.0), 0, 1e12)
+    goal = checker.flag(f"{key}.goal", content.get("goal", False))
+    if metric is None or split is None or note is None or cause is None or tolerance is None or goal is None:
         return []
     return [
-        Figure(metric, value, number if several else epoch, split, note)
+        Figure(metric, value, number if several else epoch, split, note, float(tolerance), goal, cause)
         for number, value in enumerate(values, start=1)
         if value is not None
     ]

@@ -19,7 +19,6 @@ from pipelines.spaces import Space
 
 FOLDER = Path(__file__).resolve().parent.parent / "search_spaces"
 
-FAMILIES = ("dense",)
 #: Validation curves that over-fitting can be judged on; ``val_loss`` is comparable only where the loss does not vary.
 MONITORS = {
     Task.BINARY: ("val_loss", "val_crossentropy"),
@@ -27,8 +26,8 @@ MONITORS = {
     Task.REGRESSION: ("val_loss", "val_mse", "val_mae"),
 }
 SPLITS = ("train", "validation", "test")
-#: What a documented figure may be of: curves, over-fitting points in epochs, the two weights of a linear network, and
-#: the accuracy of a guess.
+#: What a documented figure may be of: curves, over-fitting points in epochs, the two weights of a linear network,
+#: the accuracy of a guess, and how far a loss of integer labels is from that of one-hot labels.
 FIGURE_METRICS = (
     "loss",
     "accuracy",
@@ -40,6 +39,7 @@ FIGURE_METRICS = (
     "weight",
     "bias",
     "chance_accuracy",
+    "label_difference",
 )
 MAX_EPOCHS = 100_000
 
@@ -60,6 +60,13 @@ class Figure:
         On what it was measured: ``train``, ``validation`` or ``test``.
     note
         What else there is to know.
+    tolerance
+        How far ours may lie from it beyond the spread over seeds: half a unit of the last digit given, more for an
+        "about".
+    goal
+        Whether it is a goal to be reached or passed, and not what a training gave.
+    cause
+        Why ours differs, where that is known.
     """
 
     metric: str
@@ -67,6 +74,9 @@ class Figure:
     epoch: int | None
     split: str
     note: str = ""
+    tolerance: float = 0.0
+    goal: bool = False
+    cause: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,12 @@ class Variant:
         What was measured; empty where it is an exercise for the reader.
     note
         What else there is to know.
+    repeats
+        Seeds of its reproduction in place of the usual five: more where the outcome moves much from seed to seed, 1
+        where a fit takes too long (a sweep then leaves the variant out). None for five.
+    explains
+        Name of the variant whose figures it tries in another way, since they do not agree as documented; it counts for
+        no figure of its own. Empty for a variant that is documented.
     """
 
     name: str
@@ -96,6 +112,8 @@ class Variant:
     validation: str
     figures: tuple[Figure, ...] = ()
     note: str = ""
+    repeats: int | None = None
+    explains: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,8 +128,6 @@ class Exercise:
         One line for reports.
     dataset, task
         What is learned from, and what is predicted.
-    family
-        Kind of network: ``dense``.
     monitor
         Validation curve that over-fitting is judged on, and whose value at the best epoch the tuner minimises.
     baseline
@@ -136,7 +152,6 @@ class Exercise:
     title: str
     dataset: DatasetSpec
     task: Task
-    family: str
     monitor: str
     baseline: Configuration
     space: Space
@@ -160,7 +175,6 @@ class Exercise:
             "dataset": [self.dataset.source, self.dataset.name if self.dataset.source != "file" else ""],
             "options": {key: value for key, value in self.dataset.options.items() if key not in ("path", "test")},
             "task": self.task,
-            "family": self.family,
             "monitor": self.monitor,
             "baseline": self.baseline.hash,
             "space": self.space.digest,
@@ -176,13 +190,15 @@ def available_exercises() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 
-def load_exercise(name_or_path: str | Path, **overrides: object) -> Exercise:
+def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **overrides: object) -> Exercise:
     """Read an exercise and check all of it.
 
     Parameters
     ----------
     name_or_path
         Name of a bundled exercise (``digits``), or path of a YAML file of your own.
+    data_dir
+        Searched, beside the working folder, for a file of your own whose task is not stated.
     **overrides
         Values from the command line (``OVERRIDES``), as text or number, in place of the file's; None or an empty text
         leaves the file's.
@@ -206,7 +222,9 @@ def load_exercise(name_or_path: str | Path, **overrides: object) -> Exercise:
             checker.problems.append(
                 f"parameter {name}: there is no such parameter{near}; allowed: {', '.join(OVERRIDES)}"
             )
-    exercise = read_exercise(checker, path, read_yaml(path), {key: given[name] for key, name in known.items()})
+    exercise = read_exercise(
+        checker, path, read_yaml(path), {key: given[name] for key, name in known.items()}, data_dir
+    )
     if checker.problems or exercise is None:
         of_parameters = all(problem.startswith("parameter ") for problem in checker.problems)
         raise ExerciseError(f"exercise {path.stem}" if of_parameters else str(path), checker.problems)

@@ -15,7 +15,8 @@ from pipelines.errors import UserError
 
 BLOCK_VALUES = 1 << 21  # values of a block as float64: 16 MiB
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)  # dividing by less would give infinities
-FIXED_SCALES = {"none": 1.0, "divide_255": 255.0, "divide_256": 256.0}
+#: Offset and scale of what needs no fitting.
+FIXED = {"none": (0.0, 1.0), "divide_255": (0.0, 255.0), "divide_256": (0.0, 256.0), "minus_one_one": (127.5, 127.5)}
 
 
 def fit_normalisation(
@@ -30,7 +31,8 @@ def fit_normalisation(
     rows
         The training rows of one fit, shape (n_train,).
     kind
-        ``none``; ``divide_255``, ``divide_256`` (images); ``standardise``: each feature's mean, and its deviation
+        ``none``; ``divide_255``, ``divide_256``, ``minus_one_one`` (images of 0 to 255); ``standardise``: each
+        feature's mean, and its deviation
         ``sqrt(mean((x - mean)^2))`` (NumPy's ``std``, not the sample deviation with n - 1); ``minmax``: each feature's
         smallest value, and its range.
 
@@ -52,8 +54,9 @@ def fit_normalisation(
     """
     if kind not in NORMALISATIONS:
         raise UserError(f"There is no normalisation {kind!r}. Allowed: {', '.join(NORMALISATIONS)}.")
-    if kind in FIXED_SCALES:
-        return np.zeros((), np.float32), np.full((), FIXED_SCALES[kind], np.float32)
+    if kind in FIXED:
+        offset, scale = FIXED[kind]
+        return np.full((), offset, np.float32), np.full((), scale, np.float32)
     chosen = np.asarray(rows)
     if not len(chosen):
         raise UserError(f"The normalisation {kind!r} needs at least one training row.")

@@ -7,13 +7,20 @@ from typing import Any
 from pipelines.checking import Checker
 from pipelines.configurations import (
     ACTIVATIONS,
+    BACKBONES,
     LAYER_NORMALISATIONS,
+    MAX_CONVOLUTIONS,
     MAX_DEPTH,
+    MAX_FILTERS,
+    MAX_KERNEL,
     MAX_UNITS,
     MIN_UNITS,
     NORMALISATIONS,
     OPTIMIZERS,
+    SCHEDULES,
     Configuration,
+    convolutions_text,
+    parse_convolutions,
     parse_layers,
 )
 from pipelines.datasets.base import Task
@@ -26,13 +33,23 @@ MAX_BATCH_SIZE = 65536
 
 @dataclass(frozen=True)
 class Setting:
-    """What a hyperparameter may be: a number from ``low`` to ``high`` (``open_ends`` excluded), or one of ``words``."""
+    """What a hyperparameter may be.
+
+    A number from ``low`` to ``high`` (``open_ends`` excluded), one of ``words``, a ``flag``, or ``convolutions``.
+    """
 
     low: float = 0.0
     high: float = 0.0
     whole: bool = False
     open_ends: str = ""
     words: tuple[str, ...] = ()
+    flag: bool = False
+    convolutions: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it may be given as a range."""
+        return not (self.words or self.flag or self.convolutions)
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -48,6 +65,11 @@ SETTINGS: Mapping[str, Setting] = {
     "dropout": Setting(0, 1, open_ends="high"),
     "l2": Setting(0, 100),
     "train_fraction": Setting(0, 1, open_ends="low"),
+    "convolutions": Setting(convolutions=True),
+    "backbone": Setting(words=BACKBONES),
+    "fine_tune": Setting(flag=True),
+    "schedule": Setting(words=SCHEDULES),
+    "decay_rate": Setting(0, 1, open_ends="low"),
 }
 #: Keys of a baseline or a documented variant, and of a search space.
 CONFIGURATION_KEYS = ("layers", *(name for name in SETTINGS if name != "depth" and name not in WIDTHS))
@@ -57,6 +79,10 @@ _SPACE_KEYS_LISTED = ", ".join(
 )
 RANGE_KEYS = ("low", "high", "log")
 
+_CONVOLUTIONS = (
+    f"FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
+    f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
+)
 _LAYERS = f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
 
 
@@ -101,7 +127,8 @@ def read_space(
         )
     if len(checker.problems) > found or baseline is None:
         return None
-    space = Space(tuple(axis for axis in axes if axis is not None))
+    has_convolutions = "convolutions" in content or baseline.convolutions != "none"
+    space = Space(tuple(axis for axis in axes if axis is not None), has_convolutions)
     _check_effects(checker, key, space, baseline)
     return space if len(checker.problems) == found else None
 
@@ -110,7 +137,7 @@ def _read_axis(checker: Checker, key: str, name: str, raw: object, task: Task | 
     if isinstance(raw, list):
         return _read_choices(checker, key, name, raw, task)
     setting = SETTINGS.get(name)
-    if setting is None or setting.words:
+    if setting is None or not setting.is_number:
         checker.note(
             key, raw, "is not a list of choices", "such as [a, b]; to keep one value, put it into the baseline"
         )
@@ -158,6 +185,10 @@ def _read_value(checker: Checker, key: str, name: str, value: object, task: Task
     setting = SETTINGS[name]
     if name == "loss" and task is not None:
         return checker.choice(key, value, LOSSES[task])
+    if setting.flag:
+        return checker.flag(key, value)
+    if setting.convolutions:
+        return _read_convolutions(checker, key, value)
     return checker.choice(key, value, setting.words) if setting.words else _read_number(checker, key, value, setting)
 
 
@@ -178,6 +209,25 @@ def _read_layers(checker: Checker, key: str, value: object) -> str | None:
         checker.note(key, value, "are no hidden layers", _LAYERS)
         return None
     return Configuration(layers=widths).layers_text
+
+
+def _read_convolutions(checker: Checker, key: str, value: object) -> str | None:
+    """Convolutions in their one spelling."""
+    try:
+        convolutions = parse_convolutions(value) if isinstance(value, str) and value.strip() else None
+    except ValueError:
+        convolutions = None
+    sizes = [] if convolutions is None else [(c.filters, max(c.kernel, c.stride, c.pool)) for c in convolutions]
+    numbers = [] if convolutions is None else [n for c in convolutions for n in (c.filters, c.kernel, c.stride, c.pool)]
+    if (
+        convolutions is None
+        or len(convolutions) > MAX_CONVOLUTIONS
+        or 0 in numbers
+        or any(filters > MAX_FILTERS or side > MAX_KERNEL for filters, side in sizes)
+    ):
+        checker.note(key, value, "are no convolutions", _CONVOLUTIONS)
+        return None
+    return convolutions_text(convolutions)
 
 
 def _check_effects(checker: Checker, key: str, space: Space, baseline: Configuration) -> None:

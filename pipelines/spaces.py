@@ -22,8 +22,9 @@ from pipelines.tuners.base import Value, Values
 #: Widths: of all hidden layers, and of single ones (``units_2``: the second layer has a width of its own).
 OWN_UNITS = tuple(f"units_{number}" for number in range(1, MAX_DEPTH + 1))
 WIDTHS = ("units", *OWN_UNITS)
-#: Settings that do nothing in a network without hidden layers.
+#: Settings that do nothing in a network without hidden layers; convolutions count, but they drop nothing.
 HIDDEN_SETTINGS = ("activation", "layer_normalisation", "dropout", "l2")
+DENSE_SETTINGS = ("dropout",)
 
 #: Ranges of so few whole numbers, such as a depth of 0 to 4, are not thinned out for a grid.
 _LISTED_IN_FULL = 5
@@ -128,9 +129,17 @@ class Space:
 
     A network without hidden layers has no units, activation or dropout, and one of two layers no third width. What
     does not matter at a point has a fixed value there, so that equal networks are equal points.
+
+    Attributes
+    ----------
+    parameters
+        The axes.
+    has_convolutions
+        Whether there may be hidden convolutions, whatever the number of hidden dense layers.
     """
 
     parameters: tuple[Parameter, ...]
+    has_convolutions: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -179,7 +188,8 @@ class Space:
             return any(own not in self.names for own in OWN_UNITS[:depth])
         if name in OWN_UNITS:
             return depth > OWN_UNITS.index(name)
-        return depth > 0 or name not in HIDDEN_SETTINGS
+        idle = DENSE_SETTINGS if self.has_convolutions else HIDDEN_SETTINGS
+        return depth > 0 or name not in idle
 
     def conditions(self, name: str) -> tuple[Value, ...] | None:
         """Values of the structure under which an axis has an effect; None where it always has one."""
@@ -216,7 +226,7 @@ class Space:
             return None
         point: dict[str, Value] = {}
         for parameter in self.parameters:
-            if self.matters(parameter.name, layers):
+            if self.matters(parameter.name, layers) and parameter.name not in wanted.idle:
                 value = parameter.match(self._setting(parameter.name, wanted))
             else:
                 value = self.default(parameter, baseline)

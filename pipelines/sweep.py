@@ -4,13 +4,9 @@ The tracking store is the only record. A sweep that starts again finds its finis
 tuner, and goes on.
 """
 
-import hashlib
-import json
-import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +14,25 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
+from pipelines.backbones import Weights
 from pipelines.configurations import Configuration
-from pipelines.curve_statistics import first_minimum, smooth
 from pipelines.datasets import Dataset, load_dataset
-from pipelines.datasets.cache import default_cache_dir
 from pipelines.display import SweepDisplay
 from pipelines.errors import TrackingError, UserError
-from pipelines.executors import Executor, Job, make_executor
-from pipelines.exercises import Exercise
+from pipelines.executors import Executor, Job, make_executor, program_cache
+from pipelines.features import find_all_weights, has_frozen_backbone, prepare_dataset
 from pipelines.folds import Split, make_splits
-from pipelines.overfitting import OverfittingPoint, Verdict, analyse
+from pipelines.judging import Judge, objective
+from pipelines.overfitting import Verdict
 from pipelines.planning import fit_seed
-from pipelines.tracking import FitLabel, SweepDescription, SweepRun, TrialRecord, environment, open_sweep
-from pipelines.training.plan import Progress, Training
+from pipelines.stopping import Stop, Watch, epochs_between_looks, make_rule
+from pipelines.sweep_description import SweepSettings, describe_sweep, sweep_identity
+from pipelines.tracking import FitLabel, SweepRun, TrialRecord, open_sweep
+from pipelines.training.plan import Training
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Suggestion, Tuner
-from pipelines.tuners.pruning import is_hopeless
+
+__all__ = ["Stop", "SweepOutcome", "SweepSettings", "run_sweep", "sweep_identity"]
 
 #: Suggestions in a row that were all trained before, after which the space counts as exhausted: so many, and so many
 #: times the trials that are known, which a Hyperband that is taken up names all again, on several rungs.
@@ -41,53 +40,8 @@ _REPEATS_ALLOWED = 200
 _REPEATS_ALLOWED_A_TRIAL = 4
 #: Trials in a row that end in an unexpected error, after which the sweep gives up.
 _ERRORS_ALLOWED = 3
-#: How often at most stopping rules look at a trial's curves.
-_LOOKS_A_TRIAL = 20
 
-
-class Stop(StrEnum):
-    """When a trial may end before its last epoch."""
-
-    NEVER = "never"
-    OVERFIT = "overfit"
-    PRUNE = "prune"
-
-
-@dataclass(frozen=True)
-class SweepSettings:
-    """What a sweep is asked to do.
-
-    Attributes
-    ----------
-    exercise
-        With the command line's overrides applied.
-    trials
-        Configurations to have trained in all, those of an interrupted start included.
-    tuner, backend
-        ``optuna:tpe``, ...; ``jax`` or ``tensorflow``.
-    stop
-        Whether trials may end early: ``never`` for whole curves, ``overfit`` once an onset is sure, ``prune`` when
-        the trial is worse than the median of the others.
-    seed
-        Of folds, weights, batches and tuner.
-    documented
-        Whether the documented variants are trained, before the tuner is asked.
-    resume
-        Whether to go on with the finished trials of an earlier start of the same sweep.
-    data_dir, cache_dir
-        Where files put there by hand, and prepared data, lie; None for the download and the platform's cache.
-    """
-
-    exercise: Exercise
-    trials: int = 12
-    tuner: str = "optuna:tpe"
-    backend: str = "jax"
-    stop: Stop = Stop.NEVER
-    seed: int = 1
-    documented: bool = True
-    resume: bool = True
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
+_Curve = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -107,30 +61,16 @@ class _Candidate:
     suggestion: Suggestion | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class _Result:
-    """What is known of a trained configuration: its monitored curve, mean over the fits; None without a result."""
-
-    curve: NDArray[np.float64] | None
-
-    def value(self, epochs: int | None = None) -> float | None:
-        """The objective: the curve at its best epoch, the minimum of the smoothed curve, within so many epochs."""
-        if self.curve is None:
-            return None
-        within = self.curve[:epochs]
-        return float(within[first_minimum(smooth(within))])
-
-
 @dataclass
 class _Results:
-    """Results by hash of the configuration."""
+    """What is known of each trained configuration, by its hash: its monitored curve, mean over the fits, or None."""
 
-    known: dict[str, _Result] = field(default_factory=dict)
+    known: dict[str, _Curve | None] = field(default_factory=dict)
     failed: int = 0
     errors_in_a_row: int = 0
 
-    def curves(self) -> list[NDArray[np.float64]]:
-        return [result.curve for result in self.known.values() if result.curve is not None]
+    def curves(self) -> list[_Curve]:
+        return [curve for curve in self.known.values() if curve is not None]
 
 
 def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
@@ -156,14 +96,18 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
         repeats=exercise.repeats,
         seed=settings.seed,
         holdout=exercise.holdout,
+        classes=dataset.classes,
     )
-    description = _describe(settings, dataset, splits)
+    weights = find_all_weights(
+        exercise, dataset, settings.weights, data_dir=settings.data_dir, documented=settings.documented
+    )
+    description = describe_sweep(settings, dataset, splits, weights)
     with (
         open_sweep(description, resume=settings.resume) as run,
-        make_executor(settings.backend, cache_dir=_program_cache(settings.cache_dir)) as executor,
+        make_executor(settings.backend, cache_dir=program_cache(settings.cache_dir)) as executor,
     ):
         _print_start(console, settings, dataset, splits)
-        sweep = _Sweep(settings, dataset, splits, tuner, run, executor, console)
+        sweep = _Sweep(settings, dataset, splits, weights, tuner, run, executor, console)
         sweep.take_up()
         sweep.train()
         return sweep.outcome()
@@ -175,29 +119,30 @@ class _Sweep:
         settings: SweepSettings,
         dataset: Dataset,
         splits: tuple[Split, ...],
+        weights: Mapping[str, Weights],
         tuner: Tuner,
         run: SweepRun,
         executor: Executor,
         console: Console,
     ) -> None:
         self.settings, self.exercise, self.dataset, self.splits = settings, settings.exercise, dataset, splits
+        self.weights, self.prepared = weights, dict[tuple[str, str], Dataset]()
         self.tuner, self.run, self.executor, self.console = tuner, run, executor, console
         self.results = _Results()
         self.resumed = 0
         self.labels = tuple(
             FitLabel(split.repeat, split.fold, fit_seed(settings.seed, split.repeat, split.fold)) for split in splits
         )
-        self.folds = 1 + max(split.fold for split in splits)
-        self.repeats = len(splits) // self.folds
+        self.judge = Judge.of(splits, self.exercise.monitor)
 
     def take_up(self) -> None:
         """Tell the tuner of the trials that an earlier start has finished."""
         for stored in self.run.finished_trials():
             try:
-                curve = None if stored.value is None else self._mean(self.run.curves(stored))
+                curve = None if stored.value is None else self.judge.mean(self.run.curves(stored))
             except TrackingError as error:
                 raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
-            self._learn(stored.configuration, _Result(curve))
+            self._learn(stored.configuration, curve)
         self.resumed = len(self.results.known)
         if self.resumed:
             trained = "1 trial was" if self.resumed == 1 else f"{self.resumed:,} trials were"
@@ -213,12 +158,12 @@ class _Sweep:
             if len(known) >= trials:
                 return
             for candidate in self._candidates():
-                result = self._evaluate(candidate, display)
+                curve = self._evaluate(candidate, display)
                 if candidate.suggestion is None:
-                    self._learn(candidate.configuration, result)
+                    self._learn(candidate.configuration, curve)
                 else:
-                    known[candidate.configuration.hash] = result
-                    self.tuner.tell(candidate.suggestion, result.value(candidate.suggestion.epochs))
+                    known[candidate.configuration.hash] = curve
+                    self.tuner.tell(candidate.suggestion, objective(curve, candidate.suggestion.epochs))
                 if len(known) >= trials:
                     return
             self.console.print("The search space is exhausted: every configuration the tuner names has been trained.")
@@ -241,6 +186,8 @@ class _Sweep:
         yield from self._new(_Candidate(self.exercise.baseline, "baseline"))
         if self.settings.documented:
             for variant in self.exercise.documented:
+                if variant.repeats == 1 or variant.explains:  # too long, or not documented: left to reproduce
+                    continue
                 yield from self._new(_Candidate(variant.configuration, f"documented: {variant.name}"))
         repeats = 0
         while repeats < _REPEATS_ALLOWED + _REPEATS_ALLOWED_A_TRIAL * len(self.results.known):
@@ -248,10 +195,9 @@ class _Sweep:
             if suggestion is None:
                 return
             configuration = self.exercise.space.configuration(suggestion.values, self.exercise.baseline)
-            known = self.results.known.get(configuration.hash)
-            if known is not None:
+            if configuration.hash in self.results.known:
                 repeats += 1
-                self.tuner.tell(suggestion, known.value(suggestion.epochs))
+                self.tuner.tell(suggestion, objective(self.results.known[configuration.hash], suggestion.epochs))
             else:
                 repeats = 0
                 yield _Candidate(configuration, "tuner", suggestion)
@@ -260,39 +206,40 @@ class _Sweep:
         if candidate.configuration.hash not in self.results.known:
             yield candidate
 
-    def _learn(self, configuration: Configuration, result: _Result) -> None:
+    def _learn(self, configuration: Configuration, curve: _Curve | None) -> None:
         """Keep a result that the tuner did not ask for, and tell it."""
-        self.results.known[configuration.hash] = result
+        self.results.known[configuration.hash] = curve
         values = self.exercise.space.values(configuration, self.exercise.baseline)
         if values is not None:
-            self.tuner.add(values, result.value())
+            self.tuner.add(values, objective(curve))
 
-    def _mean(self, curves: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64] | None:
-        """The monitored curve, mean over the fits, to the last epoch that all of them have."""
-        mean = np.asarray(curves[self.exercise.monitor], np.float64).mean(axis=0)
-        finite = np.isfinite(mean)
-        trained = len(mean) if finite.all() else int(finite.argmin())
-        return mean[:trained] if trained else None
-
-    def _evaluate(self, candidate: _Candidate, display: SweepDisplay) -> _Result:
-        """Train, judge and record one configuration."""
-        started = time.perf_counter()
+    def _evaluate(self, candidate: _Candidate, display: SweepDisplay) -> _Curve | None:
+        """Train, judge and record one configuration; returns its monitored curve, None where it failed."""
         configuration = candidate.configuration.canonical()
-        job = Job(configuration, self.dataset, self.splits, self.settings.seed, self.exercise.epochs)
+        job = Job(
+            configuration,
+            self._data(configuration, display),
+            self.splits,
+            self.settings.seed,
+            self.exercise.epochs,
+            self._weights(configuration),
+        )
+        started = time.perf_counter()
         seeds = sorted({self.settings.seed + split.repeat for split in self.splits})
         display.begin(configuration, len(self.splits), job.epochs)
+        rule = make_rule(self.settings.stop, self.judge, self.results.curves)
         with self.run.trial(configuration, candidate.origin, seeds) as trial:
-            watch = _Watch(self, candidate, display)
+            watch = Watch(len(self.splits), rule, display.advance)
             training, failure = self._train(job, watch)
-            point = None if training is None else self.judge(training.curves, watch.stopped_at or job.epochs)
+            point = None if training is None else self.judge.point(training.curves, watch.stopped_at or job.epochs)
             if point is not None and point.verdict is Verdict.DIVERGED:
                 failure = point.reason or "diverged"
             record = TrialRecord(
                 configuration=configuration,
                 origin=candidate.origin,
                 epochs=job.epochs,
-                folds=self.folds,
-                repeats=self.repeats,
+                folds=self.judge.folds,
+                repeats=self.judge.repeats,
                 fits=self.labels,
                 curves=training.curves if training else {},
                 point=point,
@@ -306,11 +253,34 @@ class _Sweep:
             trial.finish(record)
         self.results.failed += bool(failure)
         display.end(configuration, point, record.seconds, failure)
-        return _Result(None if failure or training is None else self._mean(training.curves))
+        return None if failure or training is None else self.judge.mean(training.curves)
 
-    def _train(self, job: Job, watch: "_Watch") -> tuple[Training | None, str]:
+    def _weights(self, configuration: Configuration) -> Path | None:
+        """The file of the configuration's backbone, None where it has none."""
+        return self.weights[configuration.backbone].path if configuration.backbone != "none" else None
+
+    def _data(self, configuration: Configuration, display: SweepDisplay) -> Dataset:
+        """What the configuration is trained on: the data set, or what its frozen backbone makes of it, computed once.
+
+        Kept, since an engine that is given the same arrays does not move them to its device again.
+        """
+        if not has_frozen_backbone(configuration):
+            return self.dataset
+        key = (configuration.backbone, configuration.normalisation)
+        if key not in self.prepared:
+            self.prepared[key] = prepare_dataset(
+                self.dataset,
+                configuration,
+                weights=self._weights(configuration),
+                cache_dir=self.settings.cache_dir,
+                on_progress=lambda done, images: display.prepare(f"features of {key[0]}", done, images),
+                test=False,
+            )
+        return self.prepared[key]
+
+    def _train(self, job: Job, watch: Watch) -> tuple[Training | None, str]:
         """The training, or why there is none; one broken trial must not end a sweep of hundreds."""
-        chunk = None if self.settings.stop is Stop.NEVER else max(1, job.epochs // _LOOKS_A_TRIAL)
+        chunk = epochs_between_looks(self.settings.stop, job.epochs)
         try:
             training = self.executor.train(job, on_chunk=watch, chunk_epochs=chunk)
         except UserError as error:
@@ -322,120 +292,6 @@ class _Sweep:
             return None, f"{type(error).__name__}: {error}"
         self.results.errors_in_a_row = 0
         return training, ""
-
-    def judge(self, curves: Mapping[str, NDArray[np.float32]], trained: int | None) -> OverfittingPoint:
-        """The over-fitting point of a trial's curves so far."""
-        monitor = self.exercise.monitor
-        return analyse(
-            curves[monitor],
-            curves[monitor.removeprefix("val_")],
-            folds=self.folds,
-            repeats=self.repeats,
-            validation_ratio=float(np.mean([len(split.validation) / len(split.train) for split in self.splits])),
-            trained=trained,
-        )
-
-
-class _Watch:
-    """What looks at a trial after every chunk of epochs: the display, and the stopping rule."""
-
-    def __init__(self, sweep: _Sweep, candidate: _Candidate, display: SweepDisplay) -> None:
-        self.sweep, self.candidate, self.display = sweep, candidate, display
-        self.remark = ""
-        self.stopped_at: int | None = None
-
-    def __call__(self, progress: Progress) -> bool:
-        fits = len(self.sweep.splits)
-        in_work = int(np.isfinite(progress.curves["loss"]).any(axis=1).sum()) - progress.fits_done
-        self.display.advance(progress, max(in_work, 0))
-        # A rule judges the mean over all fits: it has to wait until all of them are in work.
-        if self.sweep.settings.stop is Stop.NEVER or in_work < fits:
-            return False
-        self.remark = self._reason_to_stop(progress)
-        if self.remark:
-            self.stopped_at = progress.epoch
-        return bool(self.remark)
-
-    def _reason_to_stop(self, progress: Progress) -> str:
-        sweep = self.sweep
-        curves = {name: curve[:, : progress.epoch] for name, curve in progress.curves.items()}
-        if sweep.settings.stop is Stop.OVERFIT:
-            point = sweep.judge(curves, progress.epoch)
-            return f"stopped at epoch {progress.epoch}: over-fits since epoch {point.onset}" if point.onset else ""
-        so_far = sweep._mean(curves)
-        if so_far is None or not is_hopeless(so_far, sweep.results.curves()):
-            return ""
-        return f"stopped at epoch {progress.epoch}: pruned, worse than the median of the others"
-
-
-def sweep_identity(settings: SweepSettings, dataset: Dataset) -> str:
-    """Hash of all that makes the trials of two starts interchangeable; the budget of trials is not part of it."""
-    parts = {
-        "exercise": settings.exercise.digest,
-        "data": dataset.sha256,
-        "tuner": settings.tuner,
-        "backend": settings.backend,
-        "stop": settings.stop,
-        "seed": settings.seed,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _program_cache(cache_dir: Path | None) -> Path | None:
-    """Where compiled programs are kept for the next sweep; None where nothing can be: they are then compiled again."""
-    folder = cache_dir or default_cache_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
-def _describe(settings: SweepSettings, dataset: Dataset, splits: tuple[Split, ...]) -> SweepDescription:
-    exercise = settings.exercise
-    parameters: dict[str, str | int | float] = {
-        "exercise": exercise.name,
-        "trials": settings.trials,
-        "tuner": settings.tuner,
-        "backend": settings.backend,
-        "stop": str(settings.stop),
-        "seed": settings.seed,
-        "validation": exercise.validation,
-        "folds": exercise.folds,
-        "repeats": exercise.repeats,
-        "epochs": exercise.epochs,
-        "monitor": exercise.monitor,
-    }
-    details = {
-        "exercise": asdict(exercise),
-        "parameters": parameters,
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "sha256": dataset.sha256,
-            "task": str(dataset.task),
-            "samples": dataset.samples,
-            "test_samples": len(dataset.test_inputs),
-            "input_shape": dataset.input_shape,
-            "classes": dataset.classes,
-            "features": dataset.features,
-            "details": dataset.details,
-        },
-        "splits": [
-            {"repeat": s.repeat, "fold": s.fold, "training": len(s.train), "validation": len(s.validation)}
-            for s in splits
-        ],
-        **environment(),
-    }
-    return SweepDescription(
-        exercise=exercise.name,
-        tuner=settings.tuner,
-        backend=settings.backend,
-        identity=sweep_identity(settings, dataset),
-        data=dataset,
-        parameters=parameters,
-        details=details,
-    )
 
 
 def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, splits: tuple[Split, ...]) -> None:

@@ -134,6 +134,65 @@ def test_without_validation_rows_only_the_training_is_recorded() -> None:
     assert np.isnan(without.curves["val_mae"]).all()
 
 
+# Penalties.
+
+
+def penalised_case() -> Case:
+    """Penalties on weights, on activations, and one that a user's own layer adds; they stay as they begin."""
+    case = make_case(network=_penalised_network, key="penalised", epochs=EPOCHS)
+    return case.with_fits([replace(fit, learning_rate=0.0) for fit in case.plan.fits])
+
+
+def _penalised_network() -> Any:
+    import keras
+
+    class MeanSquare(keras.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(keras.ops.mean(inputs**2))
+            return inputs
+
+    hidden = keras.layers.Dense(6, "relu", kernel_regularizer="l2", activity_regularizer=keras.regularizers.L1(0.1))
+    return keras.Sequential([keras.Input((5,)), hidden, MeanSquare(), keras.layers.Dense(1)])
+
+
+def _penalties(case: Case, seed: int, rows: NDArray[np.int32]) -> tuple[float, float]:
+    """Of the weights, and of the activations: the mean over these rows."""
+    hidden = seeded_model(case.plan, seed).layers[0]
+    activations = np.asarray(hidden(case.plan.inputs[rows]))
+    of_weights = 0.01 * np.sum(np.asarray(hidden.kernel.value) ** 2)
+    return of_weights, 0.1 * np.abs(activations).sum(axis=1).mean() + (activations**2).mean()
+
+
+@pytest.mark.parametrize("rows_at_a_time", [None, 8])
+def test_a_penalty_on_activations_is_its_mean_over_the_validation_rows(
+    rows_at_a_time: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = penalised_case()
+    if rows_at_a_time:
+        evaluate_at_most(monkeypatch, rows_at_a_time)
+    training = ENGINE.train(case.plan)
+    for index, fit in enumerate(case.plan.fits):
+        expected = sum(_penalties(case, fit.seed, fit.validation))
+        assert_close(training.curves["penalty"][index], np.full(EPOCHS, expected))
+
+
+def test_without_validation_rows_the_penalty_is_that_of_the_weights() -> None:
+    case = penalised_case()
+    nothing = np.empty(0, np.int32)
+    training = ENGINE.train(case.with_fits([replace(fit, validation=nothing) for fit in case.plan.fits]).plan)
+    for index, fit in enumerate(case.plan.fits):
+        expected, _ = _penalties(case, fit.seed, fit.train)
+        assert_close(training.curves["penalty"][index], np.full(EPOCHS, expected))
+
+
+def evaluate_at_most(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Let the engine evaluate so many validation rows of six values at a time."""
+    if BACKEND == "jax":
+        monkeypatch.setattr("pipelines.training.memory._EVALUATION_BYTES", rows * 6 * 4)
+    else:
+        monkeypatch.setattr("pipelines.training.tensorflow_engine._EVALUATION_ELEMENTS", rows * 6)
+
+
 # Weights.
 
 

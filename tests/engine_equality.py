@@ -29,7 +29,7 @@ COMBINATIONS = (
     ("selu", "adamw", Task.BINARY, "mse"),
     ("gelu", "nadam", Task.MULTICLASS, "mse"),
     ("silu", "adagrad", Task.REGRESSION, "huber"),
-    ("leaky_relu", "rmsprop", Task.REGRESSION, "log_cosh"),
+    ("leaky_relu", "rmsprop_keras2", Task.REGRESSION, "log_cosh"),
     ("softplus", "adam", Task.MULTICLASS, "crossentropy"),
     ("linear", "sgd", Task.BINARY, "crossentropy"),
 )
@@ -99,6 +99,12 @@ def test_penalties_are_trained_and_kept_out_of_the_loss() -> None:
     assert (training.curves["penalty"] > 0.01).all()
 
 
+def test_penalties_on_activations_are_those_of_the_true_batch() -> None:
+    """Folds of 20 and 21 rows and a last batch of 2 and 3, as with batch normalisation."""
+    training = assert_trained_as_by_keras(make_case(samples=41, batch_size=6, network=_penalised))
+    assert (training.curves["penalty"] > 0.01).all()
+
+
 def test_convolutions_on_images_scaled_on_the_device() -> None:
     """uint8 images, all pixels under one offset and scale."""
     generator = np.random.default_rng(11)
@@ -119,6 +125,39 @@ def test_multi_hot_words() -> None:
     splits = make_splits(targets, Task.BINARY, validation="kfold", folds=3, repeats=1, seed=1)
     plan = make_plan(configuration, dataset, splits, seed=1, epochs=2)
     assert_trained_as_by_keras(Case(replace(plan, fits=plan.fits[:2]), Task.BINARY, "crossentropy"))
+
+
+def test_convolutions_of_a_configuration_with_a_falling_learning_rate() -> None:
+    """Strides, pooling and batch normalisation; the rate halves after every epoch."""
+    generator = np.random.default_rng(17)
+    images = generator.integers(0, 256, size=(31, 8, 8, 2), dtype=np.uint8)
+    targets = generator.integers(0, CLASSES, size=31).astype(np.int32)
+    classes = tuple(str(number) for number in range(CLASSES))
+    nothing = np.empty(0)
+    dataset = Dataset("images", Task.MULTICLASS, images, targets, nothing, nothing, classes, (), "", "made here")
+    configuration = Configuration(
+        layers=(6,),
+        convolutions="3x3p2-4x2s2",
+        layer_normalisation="batch",
+        normalisation="minus_one_one",
+        optimizer="sgd",
+        learning_rate=0.1,
+        schedule="exponential",
+        decay_rate=0.5,
+        batch_size=8,
+        l2=0.01,
+    )
+    splits = make_splits(targets, Task.MULTICLASS, validation="holdout", folds=2, repeats=1, seed=1, holdout="0.3")
+    plan = make_plan(configuration, dataset, splits, seed=1, epochs=3)
+    assert np.allclose(plan.fits[0].learning_rate, [0.1, 0.05, 0.025])
+    assert_trained_as_by_keras(Case(plan, Task.MULTICLASS, "crossentropy"))
+
+
+def _penalised() -> Any:
+    import keras
+
+    hidden = keras.layers.Dense(6, "tanh", kernel_regularizer="l2", activity_regularizer=keras.regularizers.L2(0.1))
+    return keras.Sequential([keras.Input((5,)), hidden, keras.layers.Dense(1)])
 
 
 def _convolutional() -> Any:

@@ -72,6 +72,29 @@ def test_named_layers_are_choices():
     assert space.values(Configuration(layers=(16, 16)), BASELINE) is None
 
 
+def test_settings_of_a_schedule_or_a_backbone_matter_with_it_only():
+    space = Space(
+        (
+            Parameter("schedule", "categorical", choices=("constant", "exponential")),
+            Parameter("decay_rate", "float", 0.3, 0.6),
+            Parameter("backbone", "categorical", choices=("none", "mobilenet_v2")),
+            Parameter("fine_tune", "categorical", choices=(False, True)),
+        )
+    )
+    idle = {"schedule": "constant", "decay_rate": 0.5, "backbone": "none", "fine_tune": True}
+    assert space.fixed(idle, BASELINE) == idle | {"decay_rate": 0.3, "fine_tune": False}
+    falling = {"schedule": "exponential", "decay_rate": 0.5, "backbone": "mobilenet_v2", "fine_tune": True}
+    assert space.fixed(falling, BASELINE) == falling
+
+
+def test_with_convolutions_an_activation_matters_without_dense_layers_too():
+    axes = (DEPTH, DROPOUT, Parameter("activation", "categorical", choices=("relu", "tanh")))
+    point = {"depth": 0, "dropout": 0.3, "activation": "tanh"}
+    assert Space(axes).fixed(point, BASELINE) == {"depth": 0, "dropout": 0.0, "activation": "relu"}
+    convolutional = Configuration(layers=(64,), convolutions="8x3")
+    assert Space(axes, has_convolutions=True).fixed(point, convolutional) == point | {"dropout": 0.0}
+
+
 def test_what_has_no_effect_has_one_value():
     points = [{"depth": 0, "units": units, "units_2": 4, "dropout": 0.3} for units in (4, 1000)]
     first, second = (SPACE.fixed(point, BASELINE) for point in points)

@@ -1,5 +1,7 @@
 """Rows that are mostly zeros train the same network, with the same numbers, as the dense rows they stand for."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from pipelines.sparse_layer import sparse_product
 from pipelines.training.jax_engine import JaxEngine
 from pipelines.training.sparse_rows import SparseRows, batch_of, capacity_of, rounded, sparse_rows
 
+os.environ.setdefault("KERAS_BACKEND", "jax")
 FEATURES = 400
 
 

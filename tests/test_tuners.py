@@ -365,7 +365,9 @@ def test_the_bundled_spaces_are_no_trouble(spec, name):
     exercise = load_exercise(name)
     tuner = make_tuner(spec, exercise.space, baseline=exercise.baseline, seed=0, epochs=exercise.epochs)
     for variant in exercise.documented:
-        tuner.add(exercise.space.values(variant.configuration, exercise.baseline), 1.0)
+        point = exercise.space.values(variant.configuration, exercise.baseline)
+        if point is not None:  # one that is too costly for the space
+            tuner.add(point, 1.0)
     for _ in range(4):
         suggestion = tuner.ask()
         assert exercise.space.contains(suggestion.values)

@@ -1,11 +1,13 @@
 """Where trials run: in this process (JAX), or in a worker process that is replaced now and then (TensorFlow)."""
 
+import os
 from pathlib import Path
 
+from pipelines.datasets.cache import default_cache_dir
 from pipelines.executors.base import Executor, Job
 from pipelines.executors.in_process import InProcess
 
-__all__ = ["Executor", "InProcess", "Job", "make_executor"]
+__all__ = ["Executor", "InProcess", "Job", "make_executor", "program_cache"]
 
 #: Cores that count as devices at most; each has a copy of the data.
 _CPU_DEVICES = 8
@@ -20,8 +22,6 @@ def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
         Where compiled programs are kept between sweeps; None to keep none.
     """
     if backend == "jax":
-        import os
-
         from pipelines.training.jax_engine import JaxEngine, configure
 
         configure(
@@ -31,3 +31,19 @@ def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
     from pipelines.executors.worker import WorkerProcess
 
     return WorkerProcess()
+
+
+def program_cache(cache_dir: Path | None) -> Path | None:
+    """Where compiled programs are kept for the next sweep; None where nothing can be: they are then compiled again.
+
+    Parameters
+    ----------
+    cache_dir
+        Where prepared data are kept; None for the default.
+    """
+    folder = cache_dir or default_cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -22,8 +23,10 @@ class Job:
 
     Attributes
     ----------
-    configuration, dataset, splits, seed, epochs
+    configuration, dataset, splits, seed, epochs, weights
         The arguments of ``pipelines.planning.make_plan``.
+    keep_weights
+        Whether the training returns the weights of every fit after its last epoch.
     """
 
     configuration: Configuration
@@ -31,6 +34,8 @@ class Job:
     splits: Sequence[Split]
     seed: int
     epochs: int
+    weights: Path | None = None
+    keep_weights: bool = False
 
 
 class Executor(Protocol):

@@ -17,8 +17,10 @@ class InProcess:
 
     def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
         """Train a job; see ``Executor.train``."""
-        plan = make_plan(job.configuration, job.dataset, job.splits, seed=job.seed, epochs=job.epochs)
-        return self.engine.train(plan, on_chunk=on_chunk, chunk_epochs=chunk_epochs)
+        plan = make_plan(
+            job.configuration, job.dataset, job.splits, seed=job.seed, epochs=job.epochs, weights=job.weights
+        )
+        return self.engine.train(plan, on_chunk=on_chunk, chunk_epochs=chunk_epochs, keep_weights=job.keep_weights)
 
     def __enter__(self) -> Self:
         return self

@@ -186,7 +186,7 @@ def _serve(pipe: Connection, backend: str) -> None:
 def _plan(job: Job) -> FitPlan:
     from pipelines.planning import make_plan
 
-    return make_plan(job.configuration, job.dataset, job.splits, seed=job.seed, epochs=job.epochs)
+    return make_plan(job.configuration, job.dataset, job.splits, seed=job.seed, epochs=job.epochs, weights=job.weights)
 
 
 def _train(engine: Engine, plan: FitPlan, pipe: Connection, order: _Order) -> Training:
@@ -194,7 +194,12 @@ def _train(engine: Engine, plan: FitPlan, pipe: Connection, order: _Order) -> Tr
         pipe.send(progress)
         return bool(pipe.recv())
 
-    return engine.train(plan, on_chunk=report if order.reports else None, chunk_epochs=order.chunk_epochs)
+    return engine.train(
+        plan,
+        on_chunk=report if order.reports else None,
+        chunk_epochs=order.chunk_epochs,
+        keep_weights=order.job.keep_weights,
+    )
 
 
 def _make_engine(backend: str) -> Engine:
@@ -202,14 +207,14 @@ def _make_engine(backend: str) -> Engine:
         from pipelines.training.jax_engine import JaxEngine
 
         return JaxEngine()
-    with _nothing_on_stderr():
+    with nothing_on_stderr():
         from pipelines.training.tensorflow_engine import TensorFlowEngine
 
     return TensorFlowEngine()
 
 
 @contextmanager
-def _nothing_on_stderr() -> Iterator[None]:
+def nothing_on_stderr() -> Iterator[None]:
     """Keep TensorFlow from greeting: what it prints while it is loaded no setting of its own keeps back."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pipelines.training.batches import EpochLayout, epoch_rows, evaluation_rows
 from pipelines.training.jax_program import Data, FitData, FitProgram, Schedule, SparseShape, State, record_names
-from pipelines.training.layers import count_parameters, has_penalty, is_per_sample
+from pipelines.training.layers import count_parameters, has_native_convolutions, has_penalty, is_per_sample
 from pipelines.training.memory import affordable_fits, evaluation_chunk, is_out_of_memory
 from pipelines.training.plan import Fit, FitPlan, OnChunk, OutOfMemoryError, Progress, Training
 from pipelines.training.seeding import build_seeded
@@ -158,7 +158,9 @@ class _Run:
         on_cpu = jax.default_backend() == "cpu"
         side_by_side = engine.side_by_side
         if side_by_side is None:
-            side_by_side = not on_cpu or (self.rows is None and self.work <= _SIDE_BY_SIDE_LIMIT)
+            small = not on_cpu or (self.rows is None and self.work <= _SIDE_BY_SIDE_LIMIT)
+            # Mapped over the kernels of several fits, a convolution becomes a grouped one, which no library does well.
+            side_by_side = small and not has_native_convolutions(self.model)
         self.side_by_side = side_by_side
         # A sparse product runs on one core, a large dense one on all of them.
         one_device = on_cpu and not self.side_by_side and self.rows is None
@@ -279,7 +281,7 @@ class _Run:
 
     def _fit_data(self, fits: Sequence[Fit]) -> FitData:
         return FitData(
-            validation=evaluation_rows(fits, evaluation_chunk(self.plan)),
+            validation=evaluation_rows(fits, evaluation_chunk(self.plan, self.model)),
             train_count=np.array([len(fit.train) for fit in fits], np.int32),
             validation_count=np.array([len(fit.validation) for fit in fits], np.int32),
             offset=None if self.as_is else np.stack([fit.offset for fit in fits]),

@@ -4,6 +4,7 @@
 function that ``jax`` can compile, run for many fits side by side, and share among trials. Curves are what it scans out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -169,15 +170,20 @@ class FitProgram:
         else:
             sums = (values * weights).sum(axis=1)
             loss = sums[0] / jnp.maximum(weights.sum(), 1.0)
-        return loss + sum(penalties), (non_trainable, sums)
+        return loss + _sum_of(penalties), (non_trainable, sums)
 
     def _validate(self, state: State, data: Data, fit: FitData) -> tuple[Array, Array]:
-        """Mean of each quantity over the validation rows, and the layers' penalty."""
+        """Mean of each quantity over the validation rows, and of the layers' penalty, as ``model.evaluate`` adds it.
+
+        Only a penalty on activations depends on the rows; without any it is left out.
+        """
         chunks, size = fit.validation.shape
         if not chunks:
-            return jnp.full(len(self.quantities), jnp.nan), jnp.zeros(())
+            pairs = zip(self.model.trainable_variables, state.trainable, strict=True)
+            of_weights = [v.regularizer(value) for v, value in pairs if v.regularizer is not None]
+            return jnp.full(len(self.quantities), jnp.nan), _sum_of(of_weights)
 
-        def add_chunk(total: Array, item: tuple[Array, Array]) -> tuple[Array, Array]:
+        def add_chunk(total: Array, item: tuple[Array, Array]) -> tuple[Array, None]:
             rows, first = item
             inputs, targets = self._batch(data, fit, rows, in_validation=True)
             outputs, _, penalties = self.model.stateless_call(
@@ -186,17 +192,23 @@ class FitProgram:
             values = jnp.stack([quantity(targets, outputs) for quantity in self.quantities])
             # A padded row may be anything, even not a number: leave it out rather than multiply it by 0.
             is_real = first + jnp.arange(size) < fit.validation_count
-            return total + jnp.where(is_real, values, 0.0).sum(axis=1), jnp.asarray(sum(penalties, 0.0))
+            sums = jnp.where(is_real, values, 0.0).sum(axis=1)
+            return total + jnp.append(sums, is_real.sum() * _sum_of(penalties)), None
 
         firsts = jnp.arange(chunks, dtype=jnp.int32) * size
-        total, penalties = lax.scan(add_chunk, jnp.zeros(len(self.quantities)), (fit.validation, firsts))
-        return total / fit.validation_count, penalties[-1]
+        total, _ = lax.scan(add_chunk, jnp.zeros(len(self.quantities) + 1), (fit.validation, firsts))
+        mean = total / fit.validation_count
+        return mean[:-1], mean[-1]
 
 
 def record_names(plan: FitPlan) -> tuple[str, ...]:
     """Names of the columns of a chunk's records: training curves, validation curves, penalty."""
     training = ("loss", *plan.metrics)
     return (*training, *(f"val_{name}" for name in training), "penalty")
+
+
+def _sum_of(penalties: Sequence[Array]) -> Array:
+    return sum((jnp.sum(penalty) for penalty in penalties), jnp.zeros(()))
 
 
 def _select(condition: Array, if_true: State, if_false: State) -> State:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pipelines.training.layers import activation_sizes
 from pipelines.training.plan import FitPlan
 
 #: Where Linux says what a container may use.
@@ -16,10 +17,10 @@ _SHARE = 0.7
 _EVALUATION_BYTES = 32 * 2**20
 
 
-def evaluation_chunk(plan: FitPlan) -> int:
-    """Validation rows to evaluate at a time, at least one batch."""
-    sample = 4 * int(np.prod(plan.inputs.shape[1:]))
-    return max(plan.batch_size, _EVALUATION_BYTES // max(sample, 1), 1)
+def evaluation_chunk(plan: FitPlan, model: Any) -> int:
+    """Validation rows to evaluate at a time, at least one batch; their largest array counts, input or activation."""
+    sample = 4 * max(int(np.prod(plan.inputs.shape[1:])), *activation_sizes(model), 1)
+    return max(plan.batch_size, _EVALUATION_BYTES // sample, 1)
 
 
 def affordable_fits(plan: FitPlan, model: Any, optimizer: Any, *, side_by_side: bool) -> int:
@@ -30,9 +31,8 @@ def affordable_fits(plan: FitPlan, model: Any, optimizer: Any, *, side_by_side: 
     """
     state = 4 * sum(int(np.prod(v.shape)) for v in [*model.variables, *optimizer.variables])
     gradients = 4 * sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    widths = sum(int(v.shape[-1]) for v in model.trainable_variables if len(v.shape) > 1)
-    a_row = 4 * (int(np.prod(plan.inputs.shape[1:])) + 3 * widths)
-    rows = min(evaluation_chunk(plan), max(len(fit.validation) for fit in plan.fits))
+    a_row = 4 * (int(np.prod(plan.inputs.shape[1:])) + 2 * sum(activation_sizes(model)))
+    rows = min(evaluation_chunk(plan, model), max(len(fit.validation) for fit in plan.fits))
     in_work = state + gradients + a_row * max(plan.batch_size, rows)
     each, shared = (state + in_work, 0) if side_by_side else (state, in_work)
     free = free_bytes()

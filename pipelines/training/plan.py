@@ -101,7 +101,8 @@ class FitPlan:
         """Names of the curves that an engine returns: ``loss``, ``val_loss``, then each metric and its ``val_`` twin.
 
         ``loss`` and ``val_loss`` are without the layers' penalties (Keras adds them in): over-fitting is judged on
-        what the network predicts. Where the model has penalties, a curve ``penalty`` holds them, at each epoch's end.
+        what the network predicts. Where the model has penalties, a curve ``penalty`` holds them, at each epoch's end;
+        those on activations as the mean over the validation rows.
         """
         names = ("loss", *self.metrics)
         return tuple(name for metric in names for name in (metric, f"val_{metric}"))

@@ -143,7 +143,7 @@ class _Run:
         self.compile_seconds = self.busy_seconds = 0.0
         quantities = ("loss", *plan.metrics)
         self.names = (*quantities, *(f"val_{name}" for name in quantities))
-        if program.regularised:
+        if program.has_penalty:
             self.names += ("penalty",)
         self.curves = {name: np.full((len(plan.fits), plan.epochs), np.nan, np.float32) for name in self.names}
         self.weights: dict[int, tuple[NDArray[Any], ...]] = {}
@@ -245,7 +245,9 @@ class _Run:
         for position, epoch in enumerate(epochs):
             rows[position, :count] = fit.train[epoch_order(fit.seed, epoch, count)]
         rates[: len(epochs)] = np.broadcast_to(np.asarray(fit.learning_rate, np.float32), plan.epochs)[epochs]
-        validation = evaluation_rows(plan.fits, self.evaluation_chunk)[index]
+        # Padded to the longest fit's, so that all fits share a program, but where padding would alter a penalty.
+        alike, place = (plan.fits, index) if self.program.pads else ((fit,), 0)
+        validation = evaluation_rows(alike, self.evaluation_chunk)[place]
         scaling = tf.constant(fit.offset, tf.float32), tf.constant(fit.scale, tf.float32)
         arguments = (rows, rates, len(epochs), count, validation, len(fit.validation))
         return self.program.run(self.data, *scaling, *(tf.constant(argument) for argument in arguments))

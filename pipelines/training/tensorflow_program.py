@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipelines.training.layers import is_per_sample
+from pipelines.training.layers import has_native_convolutions, has_penalty, is_per_sample
 from pipelines.training.plan import Fit, FitPlan
 from pipelines.training.seeding import build_seeded
 
@@ -25,10 +25,13 @@ class Program:
         self.optimizer.build(self.model.trainable_variables)
         self.initial_optimizer = [variable.numpy() for variable in self.optimizer.variables]
         self.pads = is_per_sample(self.model)
-        self.regularised = [v for v in self.model.trainable_variables if v.regularizer is not None]
+        self.has_penalty = has_penalty(self.model)
+        # Compiled by XLA, convolutions lose the CPU's fast library: ten times slower in a loop.
+        on_cpu = not (tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
+        compiled = not (on_cpu and has_native_convolutions(self.model))
         # Automatic conversion of Python's control flow is off: the loops below are tf.while_loop, and layers written
         # with keras.ops have none.
-        self._epochs = tf.function(self._train_epochs, jit_compile=True, autograph=False)
+        self._epochs = tf.function(self._train_epochs, jit_compile=compiled, autograph=False)
 
     @property
     def parameters(self) -> int:
@@ -117,8 +120,8 @@ class Program:
         def epoch(index: Any, _alive: Any, records: Any) -> tuple[Any, Any, Any]:
             self.optimizer.learning_rate.assign(rates[index])
             training = self._train_epoch(batch, rows[index], count) / tf.cast(count, tf.float32)
-            evaluation = self._evaluate(batch, validation, validation_count) / tf.cast(validation_count, tf.float32)
-            record = tf.concat([training, evaluation, [self._penalty()]], axis=0)
+            evaluation = self._evaluate(batch, validation, validation_count)
+            record = tf.concat([training, evaluation], axis=0)
             records = tf.tensor_scatter_nd_update(records, [[index]], record[None])
             return index + 1, tf.math.is_finite(training[0]), records
 
@@ -155,15 +158,23 @@ class Program:
                 values = [tf.where(real, value, 0.0) for value in values]
                 samples = tf.reduce_sum(tf.cast(real, tf.float32))
             sums = [tf.reduce_sum(value) for value in values]
-            loss = sum((tf.reduce_sum(penalty) for penalty in self.model.losses), sums[0] / samples)
+            loss = sums[0] / samples + _sum_of(self.model.losses)
         variables = self.model.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         self.optimizer.apply(gradients, variables)
         return tf.stack(sums)
 
     def _evaluate(self, batch: Any, validation: Any, count: Any) -> Any:
-        """Sums over the validation rows of the loss and each metric, at inference."""
+        """Means over the validation rows of the loss and each metric, and of the layers' penalty.
+
+        All at inference, as ``model.evaluate`` adds them up. Only a penalty on activations depends on the rows;
+        without any it is left out.
+        """
         chunks, size = validation.shape
+        if not chunks:
+            variables = self.model.trainable_variables
+            of_weights = _sum_of([v.regularizer(v.value) for v in variables if v.regularizer is not None])
+            return tf.concat([tf.fill([len(self.quantities)], math.nan), [of_weights]], axis=0)
 
         def chunk(index: Any, totals: Any) -> tuple[Any, Any]:
             inputs, targets = batch(validation[index])
@@ -171,15 +182,18 @@ class Program:
             real = index * size + tf.range(size) < count
             # A padded row may be anything, even not a number: leave it out rather than multiply it by 0.
             values = [tf.where(real, quantity(targets, outputs), 0.0) for quantity in self.quantities]
-            return index + 1, totals + tf.stack([tf.reduce_sum(value) for value in values])
+            penalty = tf.reduce_sum(tf.cast(real, tf.float32)) * _sum_of(self.model.losses)
+            return index + 1, totals + tf.stack([*(tf.reduce_sum(value) for value in values), penalty])
 
-        start = (tf.constant(0), tf.zeros(len(self.quantities)))
-        return tf.while_loop(lambda index, _: index < chunks, chunk, start)[1] if chunks else start[1]
-
-    def _penalty(self) -> Any:
-        return tf.add_n([variable.regularizer(variable) for variable in self.regularised] or [tf.zeros(())])
+        start = (tf.constant(0), tf.zeros(len(self.quantities) + 1))
+        totals = tf.while_loop(lambda index, _: index < chunks, chunk, start)[1]
+        return totals / tf.cast(count, tf.float32)
 
 
 def effective_batch(plan: FitPlan) -> int:
     """Rows of a batch: no more than the longest fit has."""
     return min(plan.batch_size, max(len(fit.train) for fit in plan.fits))
+
+
+def _sum_of(penalties: Sequence[Any]) -> Any:
+    return tf.add_n([tf.reduce_sum(penalty) for penalty in penalties] or [tf.zeros(())])
