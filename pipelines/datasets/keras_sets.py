@@ -49,6 +49,12 @@ KNOWN_FILES = {
     ),
 }
 
+#: The sha256 of the files that say which word has which rank, as Keras hosts them.
+WORD_INDICES = {
+    "imdb": "027313fe9a320280f3bf0fac5baf58c4a683cf39a7ed9c3d3d3912bde4284cf6",
+    "reuters": "9b56000edc4b34a32e89fd5a23b2605594682c74efcf7d8f4e2a5514b771e633",
+}
+
 SENTIMENTS = ("negative", "positive")
 # fmt: off
 TOPICS = (
@@ -125,6 +131,37 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     )
 
 
+def read_texts(name: str, split: str, places: Places) -> Part:
+    """The texts behind the rows of ``imdb`` or ``reuters``, as ranks of words; ``split`` is ``train`` or ``test``.
+
+    Raises
+    ------
+    DataError
+        As ``load``.
+    """
+    parts = _parts(name, _find(name, places))
+    return next(part for prefix, part in parts if prefix == ("" if split == "train" else "test_"))
+
+
+def find_word_index(name: str, places: Places) -> Path:
+    """The file with the rank of every word, from where the data set itself comes from.
+
+    Raises
+    ------
+    DataError
+        Where it is neither here nor to be had.
+    """
+    file_name = f"{name}_word_index.json"
+    paths = _places_of(file_name, places)
+    if (found := next((path for path in paths if path.is_file()), None)) is not None:
+        return found
+    try:
+        return downloads.download_keras_file(file_name, URL + file_name, WORD_INDICES[name], places.download_seconds)
+    except downloads.ChildError as error:
+        looked = ", ".join(str(path) for path in paths)
+        raise DataError(f"{file_name} is not on this machine (looked for {looked}): {error}.") from error
+
+
 def _boston(spec: DatasetSpec, source: Source) -> Dataset:
     with _archive(source) as arrays:
         x, y = arrays["x"].astype(np.float32), arrays["y"].astype(np.float32)
@@ -179,12 +216,10 @@ def _archive(source: Source) -> np.lib.npyio.NpzFile:
 def _find(name: str, places: Places) -> Source:
     """The data set's file: in the data folder, in Keras' folder, or downloaded."""
     file_name = f"{name}.npz"
-    wanted = [] if places.data_dir is None else [places.data_dir / "keras" / file_name, places.data_dir / file_name]
+    *wanted, kept = _places_of(file_name, places)
     for path in wanted:
         if path.exists():
             return _known(name, path)
-    keras_folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
-    kept = keras_folder / file_name
     hosted = KNOWN_FILES[name][0]
     complaint = ""
     if kept.exists():
@@ -203,6 +238,12 @@ def _find(name: str, places: Places) -> Source:
             f"Put the file of {URL}{file_name} at {hand}.",
         ) from error
     return _known(name, path)
+
+
+def _places_of(file_name: str, places: Places) -> list[Path]:
+    """Where a file may lie: in the data folder, and last in Keras' own."""
+    wanted = [] if places.data_dir is None else [places.data_dir / "keras" / file_name, places.data_dir / file_name]
+    return [*wanted, Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets" / file_name]
 
 
 def _known(name: str, path: Path) -> Source:

@@ -27,6 +27,18 @@ TAG_FIRST_PARENT = "atlas.first_parent"  # the sweep run that trained it, where 
 TAG_RESUMED_FROM = "atlas.resumed_from"  # on the new run: the runs whose trials it took over
 TAG_CONTINUED_BY = "atlas.continued_by"  # on the old run: the run that has its trials now
 
+# A final model: its kind of run, and the tag that holds the run id of the sweep it won.
+KIND_FINAL = "final"
+TAG_FINAL_SWEEP = "atlas.final.sweep"
+TAG_MONITOR = "atlas.monitor"  # of a registered version: the curve that its best value is of
+
+# A reproduction: a run an exercise, and below it a run a training, with the hash of all that its result depends on.
+KIND_REPRODUCTION, KIND_VARIANT = "reproduction", "variant"
+TAG_REPRODUCTION = "atlas.reproduction"  # equal for every start of one and the same reproduction
+TAG_TRAINING = "atlas.training"
+TAG_VARIANT = "atlas.variant"
+REPRODUCTION_FILE, MEASURED_FILE = "reproduction.json", "measured.json"
+
 # Tags of MLflow itself.
 TAG_PARENT = "mlflow.parentRunId"
 TAG_RUN_NAME = "mlflow.runName"
@@ -59,6 +71,23 @@ VIEW_COLUMNS = (BEST_VALUE, BEST_EPOCH, ONSET_EPOCH), (TAG_VERDICT,)
 CURVES_FILE = "curves.parquet"
 SWEEP_FILE = "sweep.json"
 REPORT_FOLDER = "report"
+# Of a final model: what it is and reached, a row a test sample, and the inputs or texts of those that are shown.
+FINAL_FILE, PREDICTIONS_FILE, SAMPLES_FILE, TEXTS_FILE = (
+    "final.json",
+    "predictions.parquet",
+    "samples.npz",
+    "samples.json",
+)
+
+
+def documented_metric(row: str) -> str:
+    """Name of a documented figure: ``documented/test_accuracy_epoch_5``."""
+    return f"documented/{row}"
+
+
+def ours_metric(row: str) -> str:
+    """Name of what we measured for it, the mean over the seeds."""
+    return f"ours/{row}"
 
 
 def best_metric(curve: str) -> str:

@@ -1,0 +1,307 @@
+"""The final model of a sweep: the best configuration, trained on all training rows for its best epoch, tested once.
+
+Beside the reproduction of documented figures this is the only place where test rows are used, after everything has
+been decided. What is saved takes raw inputs and loads with plain Keras; it is logged, registered, and loaded back.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from pipelines.datasets import SOURCES, Dataset, DatasetSpec, Task, load_dataset
+from pipelines.errors import DataError, TrackingError, UserError
+from pipelines.evaluation import Evaluation, Figure, evaluate, predict
+from pipelines.executors import Job, make_executor
+from pipelines.exporting import build_predictor
+from pipelines.final_display import EpochBar, FinalWords, print_start
+from pipelines.final_files import input_kind, rows_to_show, write_predictions, write_samples
+from pipelines.folds import Split
+from pipelines.planning import make_plan
+from pipelines.preparation import fit_normalisation
+from pipelines.tracking import names
+from pipelines.tracking.final_runs import FinalDescription, FinalRun, StoredSweep, open_final
+from pipelines.tracking.records import StoredTrial
+from pipelines.tracking.registry import Registered
+from pipelines.training.plan import Training
+
+#: Raw inputs that are kept with the model as an example.
+_EXAMPLES = 5
+#: Samples on which the model that was loaded back is compared with the one that was saved.
+_COMPARED = 1000
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class FinalSettings:
+    """What a final model is asked for.
+
+    Attributes
+    ----------
+    sweep
+        The sweep whose winner is wanted.
+    configuration
+        First digits of the hash of another configuration of it; empty for the best.
+    data_dir, cache_dir, weights
+        As of a sweep.
+    """
+
+    sweep: StoredSweep
+    configuration: str = ""
+    data_dir: Path | None = None
+    cache_dir: Path | None = None
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class FinalOutcome:
+    """What became of it: its run, what it reached on the test set by name (empty without one), and its version."""
+
+    run_id: str
+    link: str
+    figures: Mapping[str, Figure]
+    registered: Registered
+
+
+def run_final(settings: FinalSettings, console: Console) -> FinalOutcome:
+    """Retrain, test, save, register and load back the best configuration of a sweep.
+
+    Raises
+    ------
+    UserError
+        Where the sweep's data, the configuration or the store cannot be had, or the training diverges.
+    """
+    sweep = settings.sweep
+    trial = choose_trial(sweep, settings.configuration)
+    final = _Final(settings, trial, *_load_data(sweep, settings))
+    with open_final(final.description) as run:
+        return final.make(run, console)
+
+
+def choose_trial(sweep: StoredSweep, prefix: str = "") -> StoredTrial:
+    """The best finished trial, or the one whose configuration has a hash that starts with ``prefix``.
+
+    Raises
+    ------
+    UserError
+        Where none or several do.
+    """
+    found = {trial.configuration.hash: trial for trial in reversed(sweep.trials)}
+    matching = [digits for digits in found if digits.startswith(prefix.lower())]
+    if not prefix:
+        return sweep.trials[0]
+    if len(matching) == 1:
+        return found[matching[0]]
+    best = ", ".join(f"{t.configuration.hash} ({t.configuration.label})" for t in sweep.trials[:5])
+    wrong = f"is the beginning of {len(matching)} configurations" if matching else "is no finished configuration"
+    raise UserError(f"configuration: '{prefix}' {wrong} of sweep {sweep.run_id}; the best of it are {best}.")
+
+
+class _Final:
+    """One final model on its way."""
+
+    def __init__(self, settings: FinalSettings, trial: StoredTrial, spec: DatasetSpec, dataset: Dataset) -> None:
+        self.settings, self.trial, self.spec, self.dataset = settings, trial, spec, dataset
+        exercise, parameters = settings.sweep.section("exercise"), settings.sweep.section("parameters")
+        try:
+            self.exercise, self.title = str(exercise["name"]), str(exercise["title"])
+            self.description = FinalDescription(
+                sweep=settings.sweep,
+                trial=trial,
+                exercise=self.exercise,
+                backend=str(parameters["backend"]),
+                monitor=str(exercise["monitor"]),
+                epochs=round(trial.metrics[names.BEST_EPOCH]),
+                seed=int(parameters["seed"]),
+                data=dataset,
+            )
+        except (KeyError, ValueError) as error:
+            raise TrackingError(f"The file {names.SWEEP_FILE} of the sweep cannot be used: {error!r}.") from error
+
+    def make(self, run: FinalRun, console: Console) -> FinalOutcome:
+        """Everything from the training to the last word."""
+        print_start(console, self.description, self.title)
+        model, training = self._train(console)
+        evaluation = self._evaluate(model)
+        figures = {} if evaluation is None else dict(evaluation.figures)
+        run.log_metrics(self._metrics(training, figures))
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            shown = rows_to_show(self.dataset, evaluation)
+            remark = write_samples(folder, self.spec, self.dataset, shown, data_dir=self.settings.data_dir)
+            if evaluation is not None:
+                write_predictions(evaluation, folder / names.PREDICTIONS_FILE)
+            registered = self._save(run, model, evaluation)
+            content = self._content(figures, registered)
+            (folder / names.FINAL_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+            run.log_files(folder)
+        words = FinalWords(self.description, self.title, figures, self._validation(), registered)
+        run.describe(words.markdown())
+        words.print(console, run.link, remark)
+        return FinalOutcome(run.run_id, run.link, figures, registered)
+
+    def _train(self, console: Console) -> tuple[Any, Training]:
+        """The model as others will use it, and its training."""
+        description, settings, raw = self.description, self.settings, self.dataset
+        configuration = self.trial.configuration
+        dataset, backbone = self._behind_backbone()
+        rows = np.arange(dataset.samples, dtype=np.int32)
+        splits = (Split(0, 0, rows, np.empty(0, np.int32)),)
+        job = Job(
+            configuration,
+            dataset,
+            splits,
+            description.seed,
+            description.epochs,
+            weights=settings.weights,
+            keep_weights=True,
+        )
+        with make_executor(description.backend) as executor, EpochBar(console, job.epochs) as bar:
+            training = executor.train(job, on_chunk=bar.advance)
+        weights = (training.weights or ((),))[0]
+        if not np.isfinite(training.curves["loss"][0, -1]) or not all(np.isfinite(array).all() for array in weights):
+            raise UserError(
+                f"The training of {configuration.label} on all {dataset.samples:,} rows diverged, though it did not on "
+                "the sweep's folds; choose another of its configurations with the parameter configuration."
+            )
+        plan = make_plan(configuration, dataset, splits, seed=job.seed, epochs=job.epochs, weights=settings.weights)
+        offset, scale = plan.fits[0].offset, plan.fits[0].scale
+        if backbone is not None:
+            offset, scale = fit_normalisation(raw.inputs, rows, configuration.normalisation)
+        model = build_predictor(
+            plan.build_model(),
+            weights,
+            input_shape=raw.input_shape,
+            task=raw.task,
+            offset=offset,
+            scale=scale,
+            backbone=backbone,
+        )
+        return model, training
+
+    def _behind_backbone(self) -> tuple[Dataset, Any]:
+        """What the network is trained on: the data set, or its features and the frozen backbone that gives them."""
+        from pipelines.features import has_frozen_backbone, prepare_dataset
+
+        configuration, settings = self.trial.configuration, self.settings
+        if not has_frozen_backbone(configuration):
+            return self.dataset, None
+        from pipelines.backbones import build_backbone
+
+        features = prepare_dataset(
+            self.dataset, configuration, weights=settings.weights, cache_dir=settings.cache_dir, test=False
+        )
+        shape = self.dataset.input_shape
+        return features, build_backbone(configuration.backbone, shape, settings.weights, plain=True)
+
+    def _evaluate(self, model: Any) -> Evaluation | None:
+        """The one look at the test set; None where there is none."""
+        data = self.dataset
+        if not len(data.test_inputs):
+            return None
+        loss = self.trial.configuration.loss
+        return evaluate(model, data.test_inputs, data.test_targets, task=data.task, loss=loss)
+
+    def _save(self, run: FinalRun, model: Any, evaluation: Evaluation | None) -> Registered:
+        """Log and register the model, and see that what is loaded by its alias says what was evaluated.
+
+        Raises
+        ------
+        TrackingError
+            Where it does not; the version that had the alias before has it again.
+        """
+        data = self.dataset
+        inputs = data.inputs if evaluation is None else data.test_inputs
+        inputs = np.asarray(inputs[:_COMPARED])
+        expected = predict(model, inputs) if evaluation is None else evaluation.outputs[:_COMPARED]
+        metadata = {
+            "exercise": self.exercise,
+            "task": str(data.task),
+            "classes": list(data.classes),
+            "features": list(data.features),
+            "data_sha256": data.sha256,
+        }
+        registered = run.log_model(model, inputs[:_EXAMPLES], expected[:_EXAMPLES], metadata)
+        answered = predict(run.load(registered), inputs)
+        if not np.allclose(answered, expected, rtol=_TOLERANCE, atol=_TOLERANCE):
+            run.withdraw(registered)
+            worst = float(np.abs(answered - expected).max())
+            raise TrackingError(
+                f"The model loaded back as {registered.uri} does not predict what was evaluated (they differ by up to "
+                f"{worst:.3g}); it has lost its alias."
+            )
+        return registered
+
+    def _metrics(self, training: Training, figures: Mapping[str, Figure]) -> dict[str, float]:
+        metrics = {f"validation/{name}": value for name, value in self._validation().items()}
+        metrics |= {
+            f"train/{name}": float(curve[0, -1])
+            for name, curve in training.curves.items()
+            if not name.startswith("val_") and name != "penalty"
+        }
+        for name, figure in figures.items():
+            metrics |= {
+                f"test/{name}": figure.value,
+                f"test/{name}_low": figure.low,
+                f"test/{name}_high": figure.high,
+            }
+        return metrics | {
+            names.SECONDS_TRAINING: training.seconds,
+            names.MODEL_PARAMETERS: float(training.parameters),
+        }
+
+    def _validation(self) -> dict[str, float]:
+        """What the sweep measured on validation rows at the best epoch, by the metric's name."""
+        prefix = names.best_metric("val_")
+        return {
+            name.removeprefix(prefix): value for name, value in self.trial.metrics.items() if name.startswith(prefix)
+        }
+
+    def _content(self, figures: Mapping[str, Figure], registered: Registered) -> dict[str, Any]:
+        """``final.json``: all that a report needs beside predictions and samples."""
+        description, data = self.description, self.dataset
+        return {
+            "exercise": self.exercise,
+            "title": self.title,
+            "task": str(data.task),
+            "classes": list(data.classes),
+            "features": list(data.features),
+            "sweep": description.sweep.run_id,
+            "configuration": self.trial.configuration.parameters(),
+            "epochs": description.epochs,
+            "seed": description.seed,
+            "samples": data.samples,
+            "test_samples": len(data.test_inputs),
+            "figures": {f"test/{name}": figure.value for name, figure in figures.items()},
+            "intervals": {f"test/{name}": [figure.low, figure.high] for name, figure in figures.items()},
+            "validation": self._validation(),
+            "data_sha256": data.sha256,
+            "registered": {"name": registered.name, "version": registered.version, "alias": registered.alias},
+            "input_kind": input_kind(self.spec, data),
+        }
+
+
+def _load_data(sweep: StoredSweep, settings: FinalSettings) -> tuple[DatasetSpec, Dataset]:
+    """The data set of the sweep, and the proof that it is the same."""
+    exercise, data = sweep.section("exercise"), sweep.section("data")
+    try:
+        raw = exercise["dataset"]
+        spec = DatasetSpec(str(raw["source"]), str(raw["name"]), dict(raw["options"]))
+        task, wanted = Task(str(data["task"])), str(data["sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrackingError(f"The file {names.SWEEP_FILE} of the sweep cannot be used: {error!r}.") from error
+    if spec.source not in SOURCES:
+        raise TrackingError(f"The sweep {sweep.run_id} has data of the source {spec.source!r}, which is not known.")
+    dataset = load_dataset(spec, task, data_dir=settings.data_dir, cache_dir=settings.cache_dir)
+    if dataset.sha256 != wanted:
+        raise DataError(
+            f"The data set {spec.name!r} from {dataset.source} is not the one of sweep {sweep.run_id}: its sha256 is "
+            f"{dataset.sha256}, the sweep's {wanted}. Name the folder of the sweep's data as data_dir, or run a sweep "
+            "on these data."
+        )
+    return spec, dataset
