@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,8 +15,12 @@ from reports import formatting, tables
 from reports.content import BASELINE, Report, point_of, read_report
 from reports.documented import Comparison, compare, documented_trials
 from reports.figures import EpochAxis, curve_panel, forest_row, verdict_class
+from reports.final_section import FinalSection, read_final_section
 from reports.store import Curves, Trial, read_trial_curves
 from reports.wording import definitions, facts, reason
+
+if TYPE_CHECKING:
+    from reports.drawing import Drawn
 
 FOLDER = Path("report")
 HTML, MARKDOWN, CSV = "report.html", "report.md", "overfitting.csv"
@@ -36,6 +40,8 @@ class ReportPaths:
         The folder and its files.
     summary
         A few lines of Markdown for the description of the sweep's run.
+    pictures
+        PNG files of the final model, beside the Markdown that shows them; empty where there is no final model.
     """
 
     folder: Path
@@ -43,6 +49,7 @@ class ReportPaths:
     markdown: Path
     csv: Path
     summary: str
+    pictures: tuple[Path, ...] = ()
 
 
 def write_report(
@@ -70,13 +77,18 @@ def write_report(
     """
     report = read_report(sweep_run_id, tracking_uri=tracking_uri)
     curves = _curves(report)
+    final = read_final_section(report)
+    pictures = _draw(final)
     folder = output or FOLDER / f"{report.sweep.exercise or 'sweep'}-{report.sweep.run_id[:8]}"
-    paths = ReportPaths(folder, folder / HTML, folder / MARKDOWN, folder / CSV, render_summary(report))
+    files = {folder / picture_file(name): drawn for name, drawn in pictures.items()}
+    paths = ReportPaths(folder, folder / HTML, folder / MARKDOWN, folder / CSV, render_summary(report), tuple(files))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths.html.write_text(render_html(report, curves), encoding="utf-8")
-        paths.markdown.write_text(render_markdown(report, curves), encoding="utf-8")
+        paths.html.write_text(render_html(report, curves, final, pictures), encoding="utf-8")
+        paths.markdown.write_text(render_markdown(report, curves, final), encoding="utf-8")
         paths.csv.write_text(tables.csv_text(report), encoding="utf-8")
+        for path, drawn in files.items():
+            path.write_bytes(drawn.png)
     except OSError as error:
         raise UserError(f"The report cannot be written to {folder}: {error.strerror or error}.") from error
     if log_to_run:
@@ -84,8 +96,21 @@ def write_report(
     return paths
 
 
-def render_html(report: Report, curves: Mapping[str, Curves]) -> str:
-    """The page, with its style, script and figures inside."""
+def render_html(
+    report: Report,
+    curves: Mapping[str, Curves],
+    final: FinalSection | None = None,
+    pictures: "Mapping[str, Drawn] | None" = None,
+) -> str:
+    """The page, with its style, script, figures and pictures inside.
+
+    Parameters
+    ----------
+    curves
+        Of the trials that are drawn, by run id.
+    final, pictures
+        The final model, and each of its pictures by name; None where there is none.
+    """
     shown = report.ranked[:FOREST_ROWS]
     axis = EpochAxis(max(report.epochs, 1))
     return (
@@ -99,13 +124,20 @@ def render_html(report: Report, curves: Mapping[str, Curves]) -> str:
             panels=_panels(report, curves),
             verdicts=[(verdict, count) for verdict in Verdict if (count := _count(report, verdict))],
             groups=_groups(),
+            final=final,
+            pictures=pictures or {},
         )
     )
 
 
-def render_markdown(report: Report, curves: Mapping[str, Curves]) -> str:
-    """The same without figures, for places that show Markdown."""
-    return _environment(html=False).get_template("report.md.j2").render(**_context(report, curves))
+def render_markdown(report: Report, curves: Mapping[str, Curves], final: FinalSection | None = None) -> str:
+    """The same for places that show Markdown: without curves, with the final model's pictures as files beside it."""
+    return _environment(html=False).get_template("report.md.j2").render(**_context(report, curves), final=final)
+
+
+def picture_file(name: str) -> str:
+    """File of a picture of the final model, beside the Markdown."""
+    return f"final_{name}.png"
 
 
 def render_summary(report: Report) -> str:
@@ -138,6 +170,17 @@ def _curves(report: Report) -> dict[str, Curves]:
     wanted |= {trial.run_id: trial for variant, trial in documented_trials(report) if variant.figures}
     read = {run_id: read_trial_curves(trial, uri=report.sweep.uri) for run_id, trial in wanted.items()}
     return {run_id: found for run_id, found in read.items() if found is not None}
+
+
+def _draw(final: FinalSection | None) -> "dict[str, Drawn]":
+    if final is None:
+        return {}
+    from reports.drawing import drawn  # matplotlib, half a second
+
+    return {
+        picture.name: drawn(picture.draw, photographs=picture.photographs, scrolls=picture.scrolls)
+        for picture in final.pictures
+    }
 
 
 def _drawn(report: Report) -> list[Trial]:
@@ -181,4 +224,6 @@ def _environment(*, html: bool) -> Environment:
     )
     if not html:
         environment.filters["cell"] = lambda text: Markup.escape(" ".join(str(text).split())).replace("|", "&#124;")
+        environment.filters["alt"] = lambda text: text.replace("[", "&#91;").replace("]", "&#93;")
+        environment.filters["picture_file"] = picture_file
     return environment

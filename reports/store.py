@@ -168,7 +168,7 @@ def read_trial_curves(trial: Trial, *, uri: str) -> Curves | None:
     from requests.exceptions import RequestException
 
     try:
-        if (local := _local(trial.artifacts)) is not None:
+        if (local := local_folder(trial.artifacts)) is not None:
             return read_curves(local / names.CURVES_FILE)[1]
         with TemporaryDirectory() as folder:
             path = MlflowClient(uri).download_artifacts(trial.run_id, names.CURVES_FILE, folder)
@@ -286,7 +286,7 @@ def _details(client: "MlflowClient", uri: str, run: "Run") -> Mapping[str, Any]:
     from requests.exceptions import RequestException
 
     try:
-        if (local := _local(run.info.artifact_uri)) is not None:
+        if (local := local_folder(run.info.artifact_uri)) is not None:
             text = (local / names.SWEEP_FILE).read_text(encoding="utf-8")
         else:
             with TemporaryDirectory() as folder:
@@ -310,7 +310,7 @@ def _variants(content: object) -> Iterator[Variant]:
             continue
 
 
-def _local(uri: str) -> Path | None:
+def local_folder(uri: str) -> Path | None:
     """The folder that an artifact URI names, where that is a folder of this machine."""
     parsed = urlparse(uri)
     if parsed.scheme not in ("", "file"):
