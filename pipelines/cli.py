@@ -18,6 +18,7 @@ from rich.markup import escape
 from pipelines.errors import ExerciseError, UserError
 from pipelines.interruption import Interrupted, interruptible
 from pipelines.parameters import Parameters, split_arguments
+from pipelines.reproduction_command import PARAMETERS as REPRODUCTION_PARAMETERS
 
 if TYPE_CHECKING:
     from pipelines.sweep import SweepOutcome, SweepSettings
@@ -31,9 +32,10 @@ MAX_SEED = 2**31 - 1
 #: Parameters that an exercise has a value for, and the command line may replace.
 OVERRIDES = ("folds", "repeats", "epochs", "validation", "monitor", "data", "target", "task", "missing")
 SWEEP_PARAMETERS = (
-    *("exercise", "space", "data_dir", "cache_dir", *OVERRIDES),
+    *("exercise", "space", "data_dir", "cache_dir", "weights", *OVERRIDES),
     *("trials", "tuner", "backend", "stop", "seed", "documented", "resume"),
 )
+FINAL_PARAMETERS = ("sweep", "configuration", "data_dir", "cache_dir", "weights")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         console.print(f"\nThe {arguments[0]} was {error}.", markup=False)
         if arguments[0] in _SWEEPS:
             console.print(
-                f"Finished trials are in the tracking store, and this goes on with the rest:\n  {_command(arguments)}",
+                f"What is finished is in the tracking store, and this goes on with the rest:\n  {_command(arguments)}",
                 markup=False,
                 soft_wrap=True,
             )
@@ -105,6 +107,33 @@ def _report_only(parameters: Parameters, console: Console) -> None:
         _report(run_id, uri, folder, console, None)
 
 
+def _reproduce(parameters: Parameters, console: Console) -> None:
+    from pipelines.reproduction_command import read_reproduction, reproduce
+
+    backend = parameters.choice("backend", BACKENDS, "jax")
+    prepare_backend(backend)
+    settings = read_reproduction(parameters, backend, MAX_SEED)
+    reproduce(settings, parameters.folder("output", must_exist=False), console)
+
+
+def _final(parameters: Parameters, console: Console) -> None:
+    from pipelines.reproduction_command import read_weights
+    from pipelines.tracking import latest_sweep, tracking_uri
+    from pipelines.tracking.final_runs import read_sweep
+
+    data_dir = parameters.folder("data_dir", must_exist=True)
+    cache_dir = parameters.folder("cache_dir", must_exist=False)
+    weights = read_weights(parameters, data_dir)
+    parameters.check()
+    uri = tracking_uri(None)
+    sweep = read_sweep(parameters.text("sweep") or latest_sweep(uri), uri=uri)
+    # The backend that trained the sweep; Keras is not loaded yet.
+    prepare_backend(str(sweep.section("parameters").get("backend")))
+    from pipelines.final import FinalSettings, run_final
+
+    run_final(FinalSettings(sweep, parameters.text("configuration"), data_dir, cache_dir, weights), console)
+
+
 def _run_sweep(parameters: Parameters, console: Console) -> "SweepOutcome":
     backend = parameters.choice("backend", BACKENDS, "jax")
     prepare_backend(backend)
@@ -123,6 +152,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
         Naming every mistake in the parameters and in the exercise's file.
     """
     from pipelines.exercises import load_exercise
+    from pipelines.reproduction_command import read_weights
     from pipelines.sweep import Stop, SweepSettings
     from pipelines.tuners import DEFAULT, SPECS
 
@@ -133,12 +163,13 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
     documented, resume = parameters.flag("documented", True), parameters.flag("resume", True)
     data_dir = parameters.folder("data_dir", must_exist=True)
     cache_dir = parameters.folder("cache_dir", must_exist=False)
+    weights = read_weights(parameters, None)
     overrides = {name: value for name in OVERRIDES if (value := parameters.text(name))}
     # A user's own file is the exercise 'table', unless another is named; a user's own space replaces both.
     own = "table" if "data" in overrides else "digits"
     name = parameters.text("space") or parameters.text("exercise", own)
     try:
-        exercise = load_exercise(name, **overrides)
+        exercise = load_exercise(name, data_dir=data_dir, **overrides)
     except ExerciseError as error:
         if not parameters.problems:
             raise
@@ -149,7 +180,9 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
         parameters.problems.append(str(error))
     parameters.check()
     assert trials is not None and seed is not None
-    return SweepSettings(exercise, trials, tuner, backend, Stop(stop), seed, documented, resume, data_dir, cache_dir)
+    return SweepSettings(
+        exercise, trials, tuner, backend, Stop(stop), seed, documented, resume, data_dir, cache_dir, weights
+    )
 
 
 def prepare_backend(backend: str) -> None:
@@ -207,17 +240,21 @@ def _command(arguments: Sequence[str]) -> str:
 
 
 def _usage() -> str:
-    entries = "\n".join(f"  {name:<8} {entry.summary}" for name, entry in _ENTRIES.items())
+    entries = "\n".join(f"  {name:<9} {entry.summary}" for name, entry in _ENTRIES.items())
     return (
         f"python -m pipelines ENTRY [--parameter value ...]\n\n{entries}\n\n"
-        f"Parameters of main and sweep: {', '.join(SWEEP_PARAMETERS)}. MLproject and README.md say what they mean."
+        f"Parameters of main and sweep: {', '.join(SWEEP_PARAMETERS)}.\n"
+        f"Parameters of reproduce: {', '.join(REPRODUCTION_PARAMETERS)}.\n"
+        f"Parameters of final: {', '.join(FINAL_PARAMETERS)}. MLproject and README.md say what they mean."
     )
 
 
 #: Entry points whose sweep can be taken up again.
-_SWEEPS = ("main", "sweep")
+_SWEEPS = ("main", "sweep", "reproduce")
 _ENTRIES = {
     "main": _Entry(_main, (*SWEEP_PARAMETERS, "output"), "sweep, then report"),
     "sweep": _Entry(_sweep, SWEEP_PARAMETERS, "train configurations and record them in MLflow"),
+    "reproduce": _Entry(_reproduce, REPRODUCTION_PARAMETERS, "train the documented variants and compare their figures"),
+    "final": _Entry(_final, FINAL_PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
     "report": _Entry(_report_only, ("sweeps", "output"), "make the report of a sweep again, from the store alone"),
 }

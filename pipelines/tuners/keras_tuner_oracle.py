@@ -119,7 +119,10 @@ class KerasTunerOracle(PointTuner):
             return None
         held = trial.hyperparameters.values
         for axis in self.space.parameters:
-            if axis.name in held and axis.kind != "categorical":
+            if axis.name in held and axis.kind == "categorical":
+                # Of true and false it makes 1 and 0.
+                held[axis.name] = next(choice for choice in axis.choices if choice == held[axis.name])
+            elif axis.name in held:
                 # The end of a logarithmic range of whole numbers comes out as one more.
                 low, high = axis.bounds
                 inside = min(max(held[axis.name], low), high)

@@ -1,0 +1,193 @@
+"""Finished trainings of an exercise -> the rows of its comparison, as numbers for the store."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines.datasets.base import Dataset
+from pipelines.exercises import Exercise
+from pipelines.overfitting import OverfittingPoint, analyse
+from pipelines.reproduction_plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
+from pipelines.reproduction_rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
+from pipelines.tracking import names
+from pipelines.tracking.reproductions import StoredTraining
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A training as the rows are read off it."""
+
+    measurement: Measurement
+    stored: StoredTraining | None
+    failure: str = ""
+
+
+def rows_of(exercise: Exercise, dataset: Dataset, results: Sequence[Result], *, seed: int) -> tuple[Row, ...]:
+    """Every row of the comparison that the results allow; a variant that was not trained has none."""
+    rows = []
+    for variant in exercise.documented:
+        own = [result for result in results if variant.name in result.measurement.variants]
+        for asked in asked_for(variant, exercise.task):
+            if not own and asked.metric not in OF_LABELS:
+                continue
+            ours, failure = _ours(exercise, dataset, own, asked, seed, as_then=True)
+            has_today = any(not result.measurement.as_then for result in own) and asked.metric not in OF_LABELS
+            today = _ours(exercise, dataset, own, asked, seed, as_then=False)[0] if has_today else None
+            figure = asked.figure
+            rows.append(
+                Row(
+                    variant=variant.name,
+                    metric=asked.metric,
+                    split=asked.split,
+                    epoch=asked.epoch,
+                    documented=figure.value if figure else None,
+                    tolerance=figure.tolerance if figure else 0.0,
+                    goal=figure.goal if figure else False,
+                    note=". ".join(filter(None, [figure.note if figure else "", variant.note])),
+                    cause=figure.cause if figure else "",
+                    ours=ours,
+                    today=today,
+                    failure=failure if ours is None else "",
+                    explains=variant.explains,
+                )
+            )
+    return tuple(rows)
+
+
+def _ours(
+    exercise: Exercise, dataset: Dataset, results: Sequence[Result], asked: Asked, seed: int, *, as_then: bool
+) -> tuple[Ours | None, str]:
+    """What was measured for a row, or why nothing was."""
+    if asked.metric in OF_LABELS:
+        if not dataset.task.is_classification or not len(dataset.test_targets):
+            return None, "needs test rows with class labels"
+        return compare(chance_accuracies(dataset.test_targets, seed=seed), asked), ""
+    part = part_of(asked)
+    found = {r.measurement.part: r for r in results if r.measurement.as_then is as_then}
+    result = found.get(part) if part is not None else None
+    if result is None or result.stored is None:
+        return None, result.failure if result else "not trained"
+    if asked.metric in OF_EPOCHS:
+        of_folds = found.get(Part.FOLDS)
+        if of_folds is None or of_folds.stored is None:
+            return None, of_folds.failure if of_folds else "not trained"
+        point = point_of(exercise, of_folds)
+        curves, monitor = result.stored.curves, exercise.monitor
+        twin = curves[monitor.removeprefix("val_")]
+        ours = compare_epoch(asked, curves[monitor], twin, result.measurement.folds, point)
+        return ours, "" if ours else point.reason or "diverged"
+    values: Sequence[float] = (
+        result.stored.measured.get(asked.metric, ())
+        if asked.metric in OF_WEIGHTS
+        else values_of(asked, result.stored.curves, result.measurement.folds)
+    )
+    return (compare(values, asked), "") if values else (None, "diverged, or not among what is measured")
+
+
+def point_of(exercise: Exercise, result: Result) -> OverfittingPoint:
+    """Over-fitting point over the k folds."""
+    assert result.stored is not None
+    curves, measurement = result.stored.curves, result.measurement
+    return analyse(
+        curves[exercise.monitor],
+        curves[exercise.monitor.removeprefix("val_")],
+        folds=measurement.folds,
+        repeats=measurement.repeats,
+        validation_ratio=1 / (measurement.folds - 1),
+        trained=measurement.epochs,
+    )
+
+
+def metrics_of(rows: Sequence[Row], results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """Documented and measured figures as metrics, by the run id of the training that they were read off."""
+    found: dict[str, dict[str, float]] = {}
+    for result in results:
+        if result.stored is None:
+            continue
+        metrics = found.setdefault(result.stored.run_id, {})
+        for row in rows:
+            ours = row.ours if result.measurement.as_then else row.today
+            if row.variant not in result.measurement.variants or ours is None or not _is_from(row, result.measurement):
+                continue
+            metrics[names.ours_metric(row.name)] = ours.mean
+            if row.documented is not None:
+                metrics[names.documented_metric(row.name)] = row.documented
+    return {run_id: metrics for run_id, metrics in found.items() if metrics}
+
+
+def counts(rows: Sequence[Row]) -> dict[str, float]:
+    """How many rows there are, how many have a documented figure, and how many of these agree."""
+    documented = [row for row in rows if row.documented is not None and not row.explains]
+    agreeing = sum(row.agreement is Agreement.AGREES for row in documented)
+    return {"rows/agreeing": agreeing, "rows/documented": len(documented), "rows/all": len(rows)}
+
+
+def _is_from(row: Row, measurement: Measurement) -> bool:
+    if row.metric in OF_EPOCHS:
+        return measurement.part is Part.FOLDS
+    if row.split == "test":
+        return measurement.part is Part.TEST and row.metric not in OF_LABELS
+    return measurement.part in (Part.VALIDATION, Part.TRAINING) or (
+        row.split == "train" and measurement.part is Part.TEST
+    )
+
+
+def content(
+    exercise: Exercise,
+    dataset: Dataset,
+    results: Sequence[Result],
+    rows: Sequence[Row],
+    settings: Mapping[str, Any],
+    seconds: float,
+) -> dict[str, Any]:
+    """What ``reproduction.json`` holds: everything that a report needs, but the curves."""
+    return {
+        "exercise": exercise.name,
+        "title": exercise.title,
+        "task": str(exercise.task),
+        "monitor": exercise.monitor,
+        "holdout": exercise.holdout,
+        "settings": dict(settings),
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "sha256": dataset.sha256,
+            "samples": dataset.samples,
+            "test_samples": len(dataset.test_inputs),
+            "classes": dataset.classes,
+        },
+        "variants": [
+            {
+                "name": variant.name,
+                "label": variant.configuration.label,
+                "epochs": variant.epochs,
+                "validation": variant.validation,
+                "note": variant.note,
+            }
+            for variant in exercise.documented
+        ],
+        "trainings": [_training_content(exercise, result) for result in results],
+        "rows": [row.to_json() for row in rows],
+        "seconds": seconds,
+    }
+
+
+def _training_content(exercise: Exercise, result: Result) -> dict[str, Any]:
+    measurement, stored = result.measurement, result.stored
+    point = point_of(exercise, result) if stored is not None and measurement.part is Part.FOLDS else None
+    return {
+        "run_id": stored.run_id if stored else None,
+        "variants": measurement.variants,
+        "part": str(measurement.part),
+        "validation": measurement.validation,
+        "as_then": measurement.as_then,
+        "configuration": measurement.configuration.parameters(),
+        "label": measurement.configuration.label,
+        "epochs": measurement.epochs,
+        "folds": measurement.folds,
+        "repeats": measurement.repeats,
+        "seconds": stored.seconds if stored else None,
+        "parameters": stored.parameters if stored else None,
+        "point": asdict(point) if point else None,
+        "failure": result.failure,
+    }
