@@ -128,8 +128,8 @@ def cause(row: Row, others: Sequence[Row] = ()) -> str:
         said.append(f"Read off our single runs as the textbook does, it is {listed_epochs(textbook)}")
     if row.today is not None and row.today.agrees:
         said.append(
-            f"With the RMSprop of today's Keras it is {measured(row, row.today)}, which agrees: the figure seems to be "
-            "younger than the others, or the difference of the optimizers is not what decides here"
+            f"With the RMSprop of today's Keras it is {measured(row, row.today)}, which agrees; what the textbook's "
+            "run had in common with that is not known"
         )
     if not said:
         said.append(_size_words(row, ours))
