@@ -35,7 +35,7 @@ SWEEP_PARAMETERS = (
     *("exercise", "space", "data_dir", "cache_dir", "weights", *OVERRIDES),
     *("trials", "tuner", "backend", "stop", "seed", "documented", "resume"),
 )
-FINAL_PARAMETERS = ("sweep", "configuration", "data_dir", "cache_dir", "weights")
+FINAL_PARAMETERS = ("sweep", "configuration", "data_dir", "cache_dir", "weights", "output")
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ def _final(parameters: Parameters, console: Console) -> None:
     data_dir = parameters.folder("data_dir", must_exist=True)
     cache_dir = parameters.folder("cache_dir", must_exist=False)
     weights = read_weights(parameters, data_dir)
+    output = parameters.folder("output", must_exist=False)
     parameters.check()
     uri = tracking_uri(None)
     sweep = read_sweep(parameters.text("sweep") or latest_sweep(uri), uri=uri)
@@ -132,6 +133,10 @@ def _final(parameters: Parameters, console: Console) -> None:
     from pipelines.final import FinalSettings, run_final
 
     run_final(FinalSettings(sweep, parameters.text("configuration"), data_dir, cache_dir, weights), console)
+    # The report of the sweep shows its final model.
+    from reports import write_report
+
+    _print_where(None, write_report(sweep.run_id, tracking_uri=uri, output=output).html, console)
 
 
 def _run_sweep(parameters: Parameters, console: Console) -> "SweepOutcome":

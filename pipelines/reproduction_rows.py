@@ -21,7 +21,7 @@ from pipelines.reproduction_plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked
 
 LEVEL = 0.95
 #: The textbook smooths where it trains for hundreds of epochs on k folds; from a short hold-out curve it reads.
-_SMOOTHED_FROM = 100
+SMOOTHED_FROM = 50
 #: Curves are float32: relative difference that means nothing.
 _ROUNDING = 1e-6
 
@@ -243,7 +243,7 @@ def textbook_best_epochs(curves: NDArray[np.float32], folds: int) -> tuple[float
     """
     found = []
     for of_seed in np.asarray(curves, np.float64).reshape(-1, folds, curves.shape[1]).mean(axis=1):
-        long = len(of_seed) >= _SMOOTHED_FROM
+        long = len(of_seed) >= SMOOTHED_FROM
         epoch = documented_best_epoch(of_seed) if long else int(first_minimum(of_seed)) + 1
         if epoch is not None and np.isfinite(of_seed).any():
             found.append(float(epoch))

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipelines.exercises import Figure, Variant
 from pipelines.overfitting import documented_best_epoch
+from pipelines.reproduction_rows import SMOOTHED_FROM
 from reports.content import Report
 from reports.formatting import NONE, best_epoch_with_interval, number
 from reports.store import Curves, Trial
@@ -91,14 +92,15 @@ def _ours(report: Report, variant: Variant, figure: Figure, trial: Trial, curves
         return NONE, ""
     if figure.metric == "overfitting_epoch":
         curve = None if curves is None else curves.get(report.sweep.monitor)
-        theirs = None if curve is None else documented_best_epoch(np.asarray(curve, np.float64).mean(axis=0))
+        has_estimator = curve is not None and len(curve[0]) >= SMOOTHED_FROM
+        theirs = documented_best_epoch(np.asarray(curve, np.float64).mean(axis=0)) if has_estimator else None
         return best_epoch_with_interval(
             point
         ), f"the textbook's own estimator on our curves: {theirs}" if theirs else ""
     if figure.metric == "onset_epoch":
         return (NONE, "no onset") if point.onset is None else (str(point.onset), "")
     if figure.split == "test":
-        return NONE, "the test rows are kept for the final model"
+        return NONE, "the test rows are kept for the final model and for reproduce"
     epoch = figure.epoch or variant.epochs
     name = figure.metric if figure.split == "train" else f"val_{figure.metric}"
     curve = None if curves is None else curves.get(name)
