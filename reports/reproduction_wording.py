@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipelines.reproduction_plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS
+from pipelines.reproduction_plan import OF_EPOCHS, OF_WEIGHTS
 from pipelines.reproduction_rows import Agreement, Ours, Row
 from reports.formatting import NONE, listed, number, signed
 
@@ -160,8 +160,3 @@ def _size_words(row: Row, ours: Ours) -> str:
 def is_of_epochs(row: Row) -> bool:
     """Whether the row is about an epoch."""
     return row.metric in OF_EPOCHS
-
-
-def needs_no_training(row: Row) -> bool:
-    """Whether the row is about the labels alone."""
-    return row.metric in OF_LABELS

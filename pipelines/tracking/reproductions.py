@@ -20,8 +20,8 @@ from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
 from pipelines.tracking import names, resuming
 from pipelines.tracking.opening import _dataset_input, _experiment, _project_run
-from pipelines.tracking.records import TrialRecord, read_curves, trial_metrics, trial_params, write_curves
-from pipelines.tracking.runs import MAX_REASON, _Ending, _log_batches
+from pipelines.tracking.records import TrialRecord, read_curves
+from pipelines.tracking.runs import _Ending, _log_batches, _log_record
 from pipelines.tracking.store import check_store, store_errors, tracking_uri, ui_link
 
 if TYPE_CHECKING:
@@ -188,17 +188,9 @@ class TrainingRun(_Ending):
 
     def finish(self, record: TrialRecord, measured: Mapping[str, Any]) -> None:
         """Record curves, numbers and parameters, and end the run; FAILED where the record names a failure."""
-        tags = {names.TAG_REASON: record.failure[:MAX_REASON]} if record.failure else {}
-        if record.point:
-            tags[names.TAG_VERDICT] = str(record.point.verdict)
         with store_errors(self._uri, "Recording a training"):
-            if record.curves:
-                with TemporaryDirectory() as folder:
-                    path = Path(folder) / names.CURVES_FILE
-                    write_curves(record, path)
-                    self._client.log_artifact(self.run_id, str(path))
             self._client.log_text(self.run_id, json.dumps(measured), names.MEASURED_FILE)
-            _log_batches(self._client, self.run_id, trial_metrics(record), trial_params(record), tags)
+            _log_record(self._client, self.run_id, record)
         self._end(resuming.FAILED if record.failure else resuming.FINISHED)
 
 

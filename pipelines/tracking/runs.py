@@ -200,19 +200,25 @@ class TrialRun(_Ending):
         self._write_later(lambda: self._write(record, ended))
 
     def _write(self, record: TrialRecord, ended: int) -> None:
-        tags = {names.TAG_REASON: (record.failure or record.remark)[:MAX_REASON]}
-        if record.point:
-            tags[names.TAG_VERDICT] = str(record.point.verdict)
         with store_errors(self._uri, "Recording a trial"):
-            if record.curves:
-                with TemporaryDirectory() as folder:
-                    path = Path(folder) / names.CURVES_FILE
-                    write_curves(record, path)
-                    self._client.log_artifact(self.run_id, str(path))
-            tags = {key: value for key, value in tags.items() if value}
-            _log_batches(self._client, self.run_id, trial_metrics(record), trial_params(record), tags)
+            _log_record(self._client, self.run_id, record)
             status = resuming.FAILED if record.failure else resuming.FINISHED
             self._client.set_terminated(self.run_id, status, end_time=ended)
+
+
+def _log_record(client: MlflowClient, run_id: str, record: TrialRecord) -> None:
+    """Curves, numbers, parameters and tags of a trial, or of a training of a reproduction."""
+    if record.curves:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / names.CURVES_FILE
+            write_curves(record, path)
+            client.log_artifact(run_id, str(path))
+    tags = {}
+    if reason := record.failure or record.remark:
+        tags[names.TAG_REASON] = reason[:MAX_REASON]
+    if record.point:
+        tags[names.TAG_VERDICT] = str(record.point.verdict)
+    _log_batches(client, run_id, trial_metrics(record), trial_params(record), tags)
 
 
 def _log_batches(
