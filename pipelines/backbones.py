@@ -16,6 +16,7 @@ from typing import Any
 from pipelines.datasets import downloads
 from pipelines.datasets.places import DOWNLOAD_SECONDS
 from pipelines.errors import UserError
+from pipelines.quiet import nothing_on_stderr
 
 URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 CHANNELS = 3
@@ -123,7 +124,8 @@ def build_backbone(name: str, input_shape: tuple[int, ...], weights: Path | None
     import keras
 
     is_fast = not plain and keras.backend.backend() == "jax"
-    clone = keras.models.clone_model(original, clone_function=_fast_layer if is_fast else _keras_layer)
+    with nothing_on_stderr():  # Keras imports TensorFlow to see whether a TensorShape is among the settings
+        clone = keras.models.clone_model(original, clone_function=_fast_layer if is_fast else _keras_layer)
     clone.set_weights(original.get_weights())
     if plain:
         for layer in clone.layers:

@@ -18,12 +18,12 @@ from rich.markup import escape
 from pipelines.errors import ExerciseError, UserError
 from pipelines.interruption import Interrupted, interruptible
 from pipelines.parameters import Parameters, split_arguments
-from pipelines.reproduction_command import PARAMETERS as REPRODUCTION_PARAMETERS
+from pipelines.reproduction.command import PARAMETERS as REPRODUCTION_PARAMETERS
 
 if TYPE_CHECKING:
     from pipelines.sweep import SweepOutcome, SweepSettings
 
-BACKENDS = ("jax", "tensorflow")
+BACKENDS = ("auto", "jax", "tensorflow")
 STOPS = ("never", "overfit", "prune")
 EXIT_MISTAKE = 2
 #: NumPy's older generators, which the tuners use, take 32 bits.
@@ -108,29 +108,28 @@ def _report_only(parameters: Parameters, console: Console) -> None:
 
 
 def _reproduce(parameters: Parameters, console: Console) -> None:
-    from pipelines.reproduction_command import read_reproduction, reproduce
+    from pipelines.reproduction.command import read_reproduction, reproduce
 
-    backend = parameters.choice("backend", BACKENDS, "jax")
+    backend = parameters.choice("backend", BACKENDS, BACKENDS[0])
     prepare_backend(backend)
     settings = read_reproduction(parameters, backend, MAX_SEED)
     reproduce(settings, parameters.folder("output", must_exist=False), console)
 
 
 def _final(parameters: Parameters, console: Console) -> None:
-    from pipelines.reproduction_command import read_weights
     from pipelines.tracking import latest_sweep, tracking_uri
     from pipelines.tracking.final_runs import read_sweep
 
     data_dir = parameters.folder("data_dir", must_exist=True)
     cache_dir = parameters.folder("cache_dir", must_exist=False)
-    weights = read_weights(parameters, data_dir)
+    weights = parameters.weights()
     output = parameters.folder("output", must_exist=False)
     parameters.check()
     uri = tracking_uri(None)
     sweep = read_sweep(parameters.text("sweep") or latest_sweep(uri), uri=uri)
     # The backend that trained the sweep; Keras is not loaded yet.
     prepare_backend(str(sweep.section("parameters").get("backend")))
-    from pipelines.final import FinalSettings, run_final
+    from pipelines.final.making import FinalSettings, run_final
 
     run_final(FinalSettings(sweep, parameters.text("configuration"), data_dir, cache_dir, weights), console)
     # The report of the sweep shows its final model.
@@ -140,7 +139,7 @@ def _final(parameters: Parameters, console: Console) -> None:
 
 
 def _run_sweep(parameters: Parameters, console: Console) -> "SweepOutcome":
-    backend = parameters.choice("backend", BACKENDS, "jax")
+    backend = parameters.choice("backend", BACKENDS, BACKENDS[0])
     prepare_backend(backend)
     settings = read_settings(parameters, backend)
     from pipelines.sweep import run_sweep
@@ -157,7 +156,6 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
         Naming every mistake in the parameters and in the exercise's file.
     """
     from pipelines.exercises import load_exercise
-    from pipelines.reproduction_command import read_weights
     from pipelines.sweep import Stop, SweepSettings
     from pipelines.tuners import DEFAULT, SPECS
 
@@ -168,7 +166,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
     documented, resume = parameters.flag("documented", True), parameters.flag("resume", True)
     data_dir = parameters.folder("data_dir", must_exist=True)
     cache_dir = parameters.folder("cache_dir", must_exist=False)
-    weights = read_weights(parameters, None)
+    weights = parameters.weights()
     overrides = {name: value for name in OVERRIDES if (value := parameters.text(name))}
     # A user's own file is the exercise 'table', unless another is named; a user's own space replaces both.
     own = "table" if "data" in overrides else "digits"
@@ -192,7 +190,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
 
 def prepare_backend(backend: str) -> None:
     """Choose Keras' backend, and quiet what its libraries print at their start."""
-    os.environ["KERAS_BACKEND"] = backend
+    os.environ["KERAS_BACKEND"] = "jax" if backend == "auto" else backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 

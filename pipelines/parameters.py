@@ -64,15 +64,21 @@ class Parameters:
         """A folder; None where none is given. One that need not exist must be one that can be made and written."""
         if not (text := self.text(name)):
             return None
-        try:
-            path = Path(text).expanduser()
-        except RuntimeError:
-            self._wrong(name, "begins with the home folder of a user who is not known here", "a folder")
+        if (path := self._expanded(name, text)) is None:
             return None
         if must_exist and not path.is_dir():
             self._wrong(name, "is not a folder", "an existing folder, or nothing for the normal download")
         elif not must_exist and (problem := _why_not_writable(path)):
             self._wrong(name, problem, "a folder that can be written, or one that can be made")
+        return path
+
+    def weights(self) -> Path | None:
+        """File or folder of backbones' weights; None where none is named, see ``pipelines.backbones.find_weights``."""
+        if not (text := self.text("weights")) or (path := self._expanded("weights", text)) is None:
+            return None
+        if not path.exists():
+            allowed = "a file of weights, a folder that holds them, or nothing for the normal download"
+            self._wrong("weights", "does not exist", allowed)
         return path
 
     def refuse_unknown(self, known: Iterable[str]) -> None:
@@ -102,6 +108,13 @@ class Parameters:
             return read(text)
         except ValueError:
             self._wrong(name, what, allowed)
+            return None
+
+    def _expanded(self, name: str, text: str) -> Path | None:
+        try:
+            return Path(text).expanduser()
+        except RuntimeError:
+            self._wrong(name, "begins with the home folder of a user who is not known here", "a folder")
             return None
 
     def _wrong(self, name: str, what: str, allowed: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipelines.exercises import Figure, Variant
 from pipelines.overfitting import documented_best_epoch
-from pipelines.reproduction_rows import SMOOTHED_FROM
+from pipelines.reproduction.rows import SMOOTHED_FROM
 from reports.content import Report
 from reports.formatting import NONE, best_epoch_with_interval, number
 from reports.store import Curves, Trial

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.errors import UserError
-from pipelines.reproduction_rows import Agreement, Row
+from pipelines.reproduction.rows import Agreement, Row
 from pipelines.tracking import save_report
 from pipelines.tracking.reproductions import tag_project_run
 from reports import formatting

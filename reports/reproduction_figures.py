@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipelines.curve_statistics import smooth
-from pipelines.reproduction_rows import Agreement, Ours, Row
+from pipelines.reproduction.rows import Agreement, Ours, Row
 from reports.canvas import DPI, INK, LINE, MUTED, TRACK, styled
 from reports.formatting import number
 from reports.reproduction_store import Reproduced, StoredJob

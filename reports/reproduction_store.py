@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import TrackingError
-from pipelines.reproduction_rows import Agreement, Row
+from pipelines.reproduction.rows import Agreement, Row
 from pipelines.tracking import names, read_curves
 from pipelines.tracking.store import check_store, redacted, store_errors, tracking_uri
 from reports.store import Curves

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from pipelines.reproduction_plan import OF_EPOCHS, OF_WEIGHTS
-from pipelines.reproduction_rows import Agreement, Ours, Row
+from pipelines.reproduction.plan import OF_EPOCHS, OF_WEIGHTS
+from pipelines.reproduction.rows import Agreement, Ours, Row
 from reports.formatting import NONE, listed, number, signed
 
 GLYPHS = {

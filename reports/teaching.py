@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.reproduction_rows import LEVEL, Ours, Row
+from pipelines.reproduction.rows import LEVEL, Ours, Row
 from reports.formatting import counted, number, signed
 from reports.reproduction_store import Reproduced
 from reports.reproduction_wording import listed_epochs

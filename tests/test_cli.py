@@ -107,7 +107,7 @@ REFUSED = {
     "no epoch": (["--epochs=0"], "parameter epochs: '0' is too small; allowed: 1 to 100000"),
     "negative": (["--seed=-1"], "seed: '-1' is too small; allowed: 1 to 2147483647"),
     "unknown rule": (["--stop=early"], "stop: 'early' is not known; allowed: never, overfit, prune"),
-    "unknown backend": (["--backend=torch"], "backend: 'torch' is not known; allowed: jax, tensorflow"),
+    "unknown backend": (["--backend=torch"], "backend: 'torch' is not known; allowed: auto, jax, tensorflow"),
     "unknown tuner": (["--tuner=optuna:foo"], "tuner: 'optuna:foo' is not known (did you mean 'optuna:tpe'?); allowed"),
     "monitor that rises": (
         ["--monitor=val_accuracy"],

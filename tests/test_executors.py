@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset, Task
 from pipelines.errors import UserError
-from pipelines.executors import InProcess, Job
+from pipelines.executors import ByNetwork, InProcess, Job
 from pipelines.executors.base import WorkerLostError
 from pipelines.executors.transport import MappedArray, PackedDataset
 from pipelines.executors.worker import WorkerProcess
@@ -54,6 +54,48 @@ def make_job(dataset: Dataset, **settings: Any) -> Job:
 def worker() -> Iterator[WorkerProcess]:
     with WorkerProcess("jax") as executor:
         yield executor
+
+
+class Named:
+    """An executor that only says who it is, and whether it is in use."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log, self.name = log, name
+
+    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
+        self.log.append(f"{self.name} trains {job.configuration.family}")
+        return Training({}, None, 0.0, 0.0, 1, 0)
+
+    def __enter__(self) -> "Named":
+        self.log.append(f"{self.name} begins")
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.log.append(f"{self.name} ends")
+
+
+def test_auto_gives_convolutions_to_one_executor_and_all_else_to_the_other() -> None:
+    log: list[str] = []
+    job = make_job(make_dataset())
+    frozen = replace(job.configuration, backbone="mobilenet_v2")
+    with ByNetwork(Named(log, "jax"), Named(log, "tensorflow")) as executor:
+        for configuration in (
+            job.configuration,
+            replace(job.configuration, convolutions="4x3"),
+            frozen,
+            replace(frozen, fine_tune=True),
+        ):
+            executor.train(replace(job, configuration=configuration))
+    assert log == [
+        "jax begins",
+        "tensorflow begins",
+        "jax trains dense",
+        "tensorflow trains convolutional",
+        "jax trains transfer",
+        "tensorflow trains transfer",
+        "tensorflow ends",
+        "jax ends",
+    ]
 
 
 def test_in_process_hands_the_plan_to_the_engine() -> None:

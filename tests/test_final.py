@@ -25,10 +25,10 @@ from pipelines.configurations import Configuration
 from pipelines.datasets import DatasetSpec, Task
 from pipelines.datasets.texts import decoded_texts, has_texts
 from pipelines.errors import UserError
-from pipelines.evaluation import Evaluation, evaluate, intervals
-from pipelines.exporting import build_predictor
-from pipelines.final import FinalSettings, choose_trial, run_final
-from pipelines.final_files import LABELLED, WORST, rows_to_show
+from pipelines.final.evaluation import Evaluation, evaluate, intervals
+from pipelines.final.exporting import build_predictor
+from pipelines.final.files import LABELLED, WORST, rows_to_show
+from pipelines.final.making import FinalSettings, choose_trial, run_final
 from pipelines.models import build_network
 from pipelines.tracking import latest_sweep, names
 from pipelines.tracking.final_runs import StoredSweep, read_sweep

@@ -63,7 +63,7 @@ def test_parameters_left_out_have_their_defaults_and_empty_ones_stay_empty(entry
         "exercise": "imdb",
         "trials": "12",
         "tuner": "optuna:tpe",
-        "backend": "jax",
+        "backend": "auto",
         "stop": "never",
         "seed": "1",
         "documented": "true",

@@ -22,8 +22,8 @@ from pipelines.interruption import Interrupted
 from pipelines.models import KERAS2_EPSILON, build_optimizer
 from pipelines.overfitting import analyse
 from pipelines.planning import make_plan
-from pipelines.reproduction_command import PARAMETERS, split_names
-from pipelines.reproduction_plan import (
+from pipelines.reproduction.command import PARAMETERS, split_names
+from pipelines.reproduction.plan import (
     Asked,
     Part,
     asked_for,
@@ -34,7 +34,7 @@ from pipelines.reproduction_plan import (
     splits_of,
     with_test_rows,
 )
-from pipelines.reproduction_rows import (
+from pipelines.reproduction.rows import (
     Agreement,
     Row,
     chance_accuracies,
@@ -456,7 +456,7 @@ def test_named_variants_alone_are_trained_and_known_ones_compared_as_well(tmp_pa
 
 
 def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
-    from pipelines import features
+    from pipelines import backbones, features
 
     asked_with = []
 
@@ -464,7 +464,11 @@ def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
         asked_with.append((configuration.backbone, settings["weights"], settings["test"]))
         return replace(dataset, name="features")
 
+    def find(name, weights, data_dir):
+        return backbones.Weights(weights / f"{name}.h5", sha256="a" * 64)
+
     monkeypatch.setattr(features, "prepare_dataset", prepare)
+    monkeypatch.setattr(backbones, "find_weights", find)
     figures = [{"metric": "loss", "split": "validation", "value": 1}]
     frozen = {"backbone": "mobilenet_v2", "layers": "none", "normalisation": "minus_one_one"}
     variants = [
@@ -479,8 +483,41 @@ def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
     ]
     executor = MadeMeasurements()
     reproduce(executor, documented_exercise(tmp_path, variants), repeats=2, weights=tmp_path)
-    assert asked_with == [("mobilenet_v2", tmp_path, False)]
-    assert [(job.dataset.name, job.weights) for job in executor.jobs] == [("features", tmp_path), ("table", tmp_path)]
+    file = tmp_path / "mobilenet_v2.h5"
+    assert asked_with == [("mobilenet_v2", file, False)]
+    assert [(job.dataset.name, job.weights) for job in executor.jobs] == [("features", file), ("table", file)]
+
+
+def test_other_weights_of_a_backbone_are_another_training(tmp_path):
+    (variant,) = documented_exercise(
+        tmp_path,
+        [{"name": "tuned", "epochs": 2, "validation": "holdout", "configuration": {"backbone": "mobilenet_v2"}}],
+    ).documented
+    exercise = documented_exercise(tmp_path)
+    (measurement,) = plan_measurements(replace(exercise, documented=(variant,)), repeats=1)
+    dataset = load_dataset(exercise.dataset, exercise.task)
+    identities = [
+        measurement.identity(exercise, dataset, seed=1, backend="jax", weights=weights)
+        for weights in ("", "a" * 64, "b" * 64)
+    ]
+    assert len(set(identities)) == 3
+
+
+def test_weights_that_cannot_be_had_fail_their_own_rows_only(tmp_path):
+    variants = [
+        {"name": "dense", "epochs": 2, "validation": "holdout"},
+        {
+            "name": "frozen",
+            "epochs": 2,
+            "validation": "holdout",
+            "configuration": {"backbone": "mobilenet_v2", "layers": "none", "normalisation": "minus_one_one"},
+        },
+    ]
+    executor = MadeMeasurements()
+    (outcome,), _ = reproduce(
+        executor, documented_exercise(tmp_path, variants), repeats=2, weights=tmp_path / "nowhere.h5"
+    )
+    assert (outcome.trained, outcome.failed, len(executor.jobs)) == (1, 1, 1)
 
 
 def test_nothing_measured_is_an_error(tmp_path):

@@ -14,8 +14,8 @@ from tests.small_sweep import make_store, use_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.errors import TrackingError, UserError
-from pipelines.reproduction_plan import Asked
-from pipelines.reproduction_rows import Agreement, Ours, Row, compare
+from pipelines.reproduction.plan import Asked
+from pipelines.reproduction.rows import Agreement, Ours, Row, compare
 from pipelines.exercises import Figure, Variant
 from reports import reproduction_wording as words
 from reports.reproduction import ReproductionReport, draw, render_html, render_markdown, terminal_table

@@ -8,10 +8,7 @@ whether to stop, so a trial ends at the very epoch at which it would have ended 
 import os
 import pickle
 import signal
-import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -22,6 +19,7 @@ from pipelines.datasets.base import Dataset
 from pipelines.errors import UserError
 from pipelines.executors.base import Job, WorkerLostError
 from pipelines.executors.transport import PackedDataset
+from pipelines.quiet import nothing_on_stderr
 from pipelines.training.plan import Engine, FitPlan, OnChunk, Progress, Training
 
 
@@ -211,20 +209,6 @@ def _make_engine(backend: str) -> Engine:
         from pipelines.training.tensorflow_engine import TensorFlowEngine
 
     return TensorFlowEngine()
-
-
-@contextmanager
-def nothing_on_stderr() -> Iterator[None]:
-    """Keep TensorFlow from greeting: what it prints while it is loaded no setting of its own keeps back."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _portable(error: Exception) -> Exception:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipelines.curve_statistics import first_minimum
 from pipelines.overfitting import OverfittingPoint, Verdict, documented_best_epoch
-from pipelines.reproduction_plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked
+from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked
 
 LEVEL = 0.95
 #: The textbook smooths where it trains for hundreds of epochs on k folds; from a short hold-out curve it reads.

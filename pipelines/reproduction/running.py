@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
+from pipelines.backbones import Weights
+from pipelines.configurations import Configuration
 from pipelines.datasets import Dataset, load_dataset
 from pipelines.errors import UserError
 from pipelines.executors import Executor, Job, make_executor, program_cache
 from pipelines.exercises import Exercise
 from pipelines.folds import Split
 from pipelines.planning import fit_seed
-from pipelines.reproduction_display import ReproductionDisplay
-from pipelines.reproduction_plan import (
+from pipelines.reproduction.display import ReproductionDisplay
+from pipelines.reproduction.plan import (
     OF_WEIGHTS,
     USUAL_REPEATS,
     Measurement,
@@ -41,8 +43,8 @@ from pipelines.reproduction_plan import (
     test_epochs,
     with_test_rows,
 )
-from pipelines.reproduction_results import Result, content, counts, metrics_of, rows_of
-from pipelines.reproduction_rows import Row
+from pipelines.reproduction.results import Result, content, counts, metrics_of, rows_of
+from pipelines.reproduction.rows import Row
 from pipelines.tracking import FitLabel, TrialRecord, environment
 from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, StoredTraining, open_reproduction
 from pipelines.training.plan import Progress, Training
@@ -169,12 +171,19 @@ class _Work:
         self.run, self.executor, self.console = run, executor, console
         self.trained = self.resumed = self.failed = 0
         self._prepared: tuple[tuple[str, bool], Dataset] | None = None
+        self._backbones: dict[str, Weights | UserError] = {}
 
     def train(self, measurements: Sequence[Measurement], wanted: set[str]) -> tuple[Result, ...]:
         """A result for each measurement that is wanted or known already."""
         finished = self.run.finished()
         identities = [
-            m.identity(self.exercise, self.dataset, seed=self.settings.seed, backend=self.settings.backend)
+            m.identity(
+                self.exercise,
+                self.dataset,
+                seed=self.settings.seed,
+                backend=self.settings.backend,
+                weights=self._weights_sha256(m.configuration),
+            )
             for m in measurements
         ]
         missing = [
@@ -265,7 +274,7 @@ class _Work:
                 data = prepare_dataset(
                     data,
                     configuration,
-                    weights=self.settings.weights,
+                    weights=self._weights(configuration),
                     cache_dir=self.settings.cache_dir,
                     on_progress=display.prepare,
                     test=measurement.part is Part.TEST,
@@ -288,15 +297,46 @@ class _Work:
             splits,
             self.settings.seed,
             measurement.epochs,
-            self.settings.weights,
+            self._weights(measurement.configuration),
             measurement.keep_weights,
         )
         return self.executor.train(job, on_chunk=watch)
 
+    def _weights(self, configuration: Configuration) -> Path | None:
+        """File of its backbone's weights; None for a network without one.
+
+        Raises
+        ------
+        WeightsError
+            Where the file cannot be had, at every time anew without a further search.
+        """
+        name = configuration.backbone
+        if name == "none":
+            return None
+        if name not in self._backbones:
+            from pipelines.backbones import WeightsError, find_weights
+
+            try:
+                self._backbones[name] = find_weights(name, self.settings.weights, self.settings.data_dir)
+            except WeightsError as error:
+                self._backbones[name] = error
+        found = self._backbones[name]
+        if isinstance(found, UserError):
+            raise found
+        return found.path
+
+    def _weights_sha256(self, configuration: Configuration) -> str:
+        try:
+            self._weights(configuration)
+        except UserError:
+            return ""  # its training fails, and says why
+        found = self._backbones.get(configuration.backbone)
+        return "" if found is None or isinstance(found, UserError) else found.sha256
+
     def _of_weights(
         self, measurement: Measurement, dataset: Dataset, splits: Sequence[Split], training: Training
     ) -> dict[str, Any]:
-        from pipelines.reproduction_weights import figures_of_weights
+        from pipelines.reproduction.weights import figures_of_weights
 
         asked = [
             entry.metric

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.base import Task
-from pipelines.executors.worker import nothing_on_stderr
+from pipelines.quiet import nothing_on_stderr
 
 
 def build_predictor(

@@ -7,8 +7,8 @@ from typing import Any
 from pipelines.datasets.base import Dataset
 from pipelines.exercises import Exercise
 from pipelines.overfitting import OverfittingPoint, analyse
-from pipelines.reproduction_plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
-from pipelines.reproduction_rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
+from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
+from pipelines.reproduction.rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
 from pipelines.tracking import names
 from pipelines.tracking.reproductions import StoredTraining
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipelines.datasets import Dataset, DatasetSpec, Task
 from pipelines.datasets.texts import decoded_texts, has_texts
-from pipelines.evaluation import Evaluation
+from pipelines.final.evaluation import Evaluation
 from pipelines.tracking import names
 
 FIRST, WORST, CLOSE, LABELLED = 15, 24, 10, 25

@@ -95,10 +95,14 @@ class Measurement:
         validation = "kfold" if self.part is Part.FOLDS else self.validation
         return (self.configuration.hash, self.part, validation, self.epochs, self.folds, self.repeats)
 
-    def identity(self, exercise: Exercise, dataset: Dataset, *, seed: int, backend: str) -> str:
-        """Hash of all that its result depends on: a training with the same one need not be done again."""
+    def identity(self, exercise: Exercise, dataset: Dataset, *, seed: int, backend: str, weights: str = "") -> str:
+        """Hash of all that its result depends on: a training with the same one need not be done again.
+
+        ``weights`` is the sha256 of its backbone's weights; empty where it has none.
+        """
         holdout = exercise.holdout if self.validation == "holdout" else ""
         parts = [*self.key, holdout, self.keep_weights, dataset.sha256, str(dataset.task), seed, backend]
+        parts += [weights] if weights else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.datasets import Task
-from pipelines.evaluation import Figure
+from pipelines.final.evaluation import Figure
 from pipelines.tracking import names, ui_command
 from pipelines.tracking.final_runs import FinalDescription
 from pipelines.tracking.registry import Registered

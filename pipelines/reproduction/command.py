@@ -10,7 +10,7 @@ from pipelines.errors import ExerciseError, UserError
 from pipelines.parameters import Parameters
 
 if TYPE_CHECKING:
-    from pipelines.reproduction import ReproductionSettings
+    from pipelines.reproduction.running import ReproductionSettings
 
 PARAMETERS = (
     *("exercise", "variants", "data_dir", "cache_dir", "weights"),
@@ -28,8 +28,8 @@ def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "R
         Naming every mistake in the parameters.
     """
     from pipelines.exercises import Exercise, available_exercises, load_exercise
-    from pipelines.reproduction import ReproductionSettings, check_variants
-    from pipelines.reproduction_plan import USUAL_REPEATS
+    from pipelines.reproduction.plan import USUAL_REPEATS
+    from pipelines.reproduction.running import ReproductionSettings, check_variants
 
     repeats = parameters.whole_number("repeats", minimum=1, default=USUAL_REPEATS)
     folds = parameters.whole_number("folds", minimum=2)
@@ -38,7 +38,7 @@ def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "R
     data_dir = parameters.folder("data_dir", must_exist=True)
     cache_dir = parameters.folder("cache_dir", must_exist=False)
     parameters.folder("output", must_exist=False)
-    weights = read_weights(parameters, data_dir)
+    weights = parameters.weights()
     wanted = _listed(parameters.text("exercise", ALL))
     exercises: list[Exercise] = []
     for name in available_exercises() if ALL in wanted else wanted:
@@ -73,7 +73,7 @@ def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "R
 
 def reproduce(settings: "ReproductionSettings", output: Path | None, console: Console) -> None:
     """Train, compare, and write the report of these exercises."""
-    from pipelines.reproduction import run_reproduction
+    from pipelines.reproduction.running import run_reproduction
     from pipelines.tracking import ui_command
     from reports.reproduction import terminal_table, write_reproduction
 
@@ -111,17 +111,3 @@ def split_names(text: str, known: Sequence[str]) -> tuple[str, ...]:
         found.append(name)
         parts = parts[name.count(",") + 1 :]
     return tuple(found)
-
-
-def read_weights(parameters: Parameters, data_dir: Path | None) -> Path | None:
-    """Weights of backbones: as named, else those beside the data, else None for Keras' own."""
-    if text := parameters.text("weights"):
-        path = Path(text).expanduser()
-        if not path.exists():
-            parameters.problems.append(
-                f"weights: '{text}' does not exist; allowed: a file of weights, a folder that holds them, or nothing "
-                "for the normal download"
-            )
-        return path
-    beside = data_dir / "weights" if data_dir else None
-    return beside if beside is not None and beside.is_dir() else None

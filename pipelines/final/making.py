@@ -16,11 +16,11 @@ from rich.console import Console
 
 from pipelines.datasets import SOURCES, Dataset, DatasetSpec, Task, load_dataset
 from pipelines.errors import DataError, TrackingError, UserError
-from pipelines.evaluation import Evaluation, Figure, evaluate, predict
 from pipelines.executors import Job, make_executor
-from pipelines.exporting import build_predictor
-from pipelines.final_display import EpochBar, FinalWords, print_start
-from pipelines.final_files import input_kind, rows_to_show, write_predictions, write_samples
+from pipelines.final.display import EpochBar, FinalWords, print_start
+from pipelines.final.evaluation import Evaluation, Figure, evaluate, predict
+from pipelines.final.exporting import build_predictor
+from pipelines.final.files import input_kind, rows_to_show, write_predictions, write_samples
 from pipelines.folds import Split
 from pipelines.planning import make_plan
 from pipelines.preparation import fit_normalisation
@@ -102,11 +102,29 @@ def choose_trial(sweep: StoredSweep, prefix: str = "") -> StoredTrial:
     raise UserError(f"configuration: '{prefix}' {wrong} of sweep {sweep.run_id}; the best of it are {best}.")
 
 
+def _weights_of(trial: StoredTrial, settings: FinalSettings) -> Path | None:
+    """File of the backbone's weights, those of the sweep; None for a network without a backbone."""
+    name = trial.configuration.backbone
+    if name == "none":
+        return None
+    from pipelines.backbones import find_weights
+
+    found = find_weights(name, settings.weights, settings.data_dir)
+    recorded = settings.sweep.section("weights").get(name, {}).get("sha256", found.sha256)
+    if found.sha256 != recorded:
+        raise UserError(
+            f"weights: {found.path} has the sha256 {found.sha256[:12]}, but the sweep {settings.sweep.run_id} had "
+            f"{name} from a file with {str(recorded)[:12]}; give that file with the parameter weights."
+        )
+    return found.path
+
+
 class _Final:
     """One final model on its way."""
 
     def __init__(self, settings: FinalSettings, trial: StoredTrial, spec: DatasetSpec, dataset: Dataset) -> None:
         self.settings, self.trial, self.spec, self.dataset = settings, trial, spec, dataset
+        self.weights = _weights_of(trial, settings)
         exercise, parameters = settings.sweep.section("exercise"), settings.sweep.section("parameters")
         try:
             self.exercise, self.title = str(exercise["name"]), str(exercise["title"])
@@ -147,7 +165,7 @@ class _Final:
 
     def _train(self, console: Console) -> tuple[Any, Training]:
         """The model as others will use it, and its training."""
-        description, settings, raw = self.description, self.settings, self.dataset
+        description, raw = self.description, self.dataset
         configuration = self.trial.configuration
         dataset, backbone = self._behind_backbone()
         rows = np.arange(dataset.samples, dtype=np.int32)
@@ -158,7 +176,7 @@ class _Final:
             splits,
             description.seed,
             description.epochs,
-            weights=settings.weights,
+            weights=self.weights,
             keep_weights=True,
         )
         with make_executor(description.backend) as executor, EpochBar(console, job.epochs) as bar:
@@ -169,7 +187,7 @@ class _Final:
                 f"The training of {configuration.label} on all {dataset.samples:,} rows diverged, though it did not on "
                 "the sweep's folds; choose another of its configurations with the parameter configuration."
             )
-        plan = make_plan(configuration, dataset, splits, seed=job.seed, epochs=job.epochs, weights=settings.weights)
+        plan = make_plan(configuration, dataset, splits, seed=job.seed, epochs=job.epochs, weights=self.weights)
         offset, scale = plan.fits[0].offset, plan.fits[0].scale
         if backbone is not None:
             offset, scale = fit_normalisation(raw.inputs, rows, configuration.normalisation)
@@ -194,10 +212,10 @@ class _Final:
         from pipelines.backbones import build_backbone
 
         features = prepare_dataset(
-            self.dataset, configuration, weights=settings.weights, cache_dir=settings.cache_dir, test=False
+            self.dataset, configuration, weights=self.weights, cache_dir=settings.cache_dir, test=False
         )
         shape = self.dataset.input_shape
-        return features, build_backbone(configuration.backbone, shape, settings.weights, plain=True)
+        return features, build_backbone(configuration.backbone, shape, self.weights, plain=True)
 
     def _evaluate(self, model: Any) -> Evaluation | None:
         """The one look at the test set; None where there is none."""
