@@ -112,6 +112,7 @@ def test_contract(spec, rows, shape, outputs, cache_dir, tmp_path):
         (DatasetSpec("keras", "imdb", {"wrods": 10}), None, "did you mean 'words'"),
         (DatasetSpec("keras", "imdb", {"words": 3}), None, "'words' .* is 3; allowed: a whole number from 4"),
         (DatasetSpec("keras", "imdb", {"words": "many"}), None, "is 'many'"),
+        (DatasetSpec("keras", "reuters", {"words": 90_000}), None, "is 90000; allowed: a whole number from 4 to 30983"),
         (DatasetSpec("keras", "imdb"), Task.MULTICLASS, "a binary exercise"),
         (DatasetSpec("tfds", "cifar10"), None, "Allowed: fashion_mnist, mnist, tf_flowers"),
         (DatasetSpec("tfds", "mnist", {"size": 2}), None, "'size' .* from 8 to 1024"),

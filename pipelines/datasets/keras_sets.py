@@ -55,6 +55,9 @@ WORD_INDICES = {
     "reuters": "9b56000edc4b34a32e89fd5a23b2605594682c74efcf7d8f4e2a5514b771e633",
 }
 
+#: Words that the files know, the least frequent one's rank: more columns than these, and the reserved ones, are empty.
+VOCABULARIES = {"imdb": 88_584, "reuters": 30_979}
+
 SENTIMENTS = ("negative", "positive")
 # fmt: off
 TOPICS = (
@@ -106,7 +109,8 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     check_options(spec, ("words",))
     actual, classes = (Task.BINARY, SENTIMENTS) if spec.name == "imdb" else (Task.MULTICLASS, TOPICS)
     check_task(spec, task, actual)
-    columns = whole(spec, "words", DEFAULT_WORDS, words.RESERVED + 1, 100_000)
+    most = VOCABULARIES[spec.name] + words.RESERVED + 1
+    columns = whole(spec, "words", DEFAULT_WORDS, words.RESERVED + 1, most)
     source = _find(spec.name, places)
     identity = {"source": spec.source, "name": spec.name, "sha256": source.sha256, "words": columns}
 
