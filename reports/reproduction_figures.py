@@ -79,7 +79,7 @@ def scores_picture(reproduced: Reproduced) -> bytes | None:
         return None
     height = 0.75 + 0.28 * len(rows)
     figure = Figure(figsize=(8.6, height), dpi=2 * DPI)
-    axes = figure.add_axes((0.4, 0.48 / height, 0.5, 1 - 0.55 / height))
+    axes = figure.add_axes((0.44, 0.48 / height, 0.46, 1 - 0.55 / height))
     for level, row in enumerate(rows):
         ours = row.ours
         assert ours is not None
@@ -92,7 +92,7 @@ def scores_picture(reproduced: Reproduced) -> bytes | None:
             axes.plot(row.documented, level, "D", mfc="white", mec=INK, ms=5.5, mew=1.3)
         axes.annotate(number(ours.mean), (1.02, level), xycoords=("axes fraction", "data"), va="center", color=INK)
     axes.set(ylim=(len(rows) - 0.5, -0.5))
-    axes.set_yticks(range(len(rows)), [_cut(f"{row.variant}: {quantity(row)}", 56) for row in rows])
+    axes.set_yticks(range(len(rows)), [_cut(f"{row.variant}: {quantity(row)}", 60) for row in rows], fontsize=7.5)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
