@@ -3,10 +3,28 @@
 >>> paths = write_report(run_id, tracking_uri="sqlite:///mlflow.db")        # doctest: +SKIP
 >>> paths.html                                                              # doctest: +SKIP
 PosixPath('report/digits-1f0c3a52/report.html')
+
+For notebooks the same as DataFrames:
+
+>>> points = overfitting_points(run_id, "sqlite:///mlflow.db")              # doctest: +SKIP
+>>> print(latex(points[["configuration", "best_epoch", "onset"]]))          # doctest: +SKIP
 """
 
 from reports.content import Report, read_report
+from reports.frame_text import latex, markdown
+from reports.frames import learning_curves, overfitting_points, parameter_points
 from reports.page import ReportPaths, write_report
 from reports.tables import terminal_table
 
-__all__ = ["Report", "ReportPaths", "read_report", "terminal_table", "write_report"]
+__all__ = [
+    "Report",
+    "ReportPaths",
+    "latex",
+    "learning_curves",
+    "markdown",
+    "overfitting_points",
+    "parameter_points",
+    "read_report",
+    "terminal_table",
+    "write_report",
+]

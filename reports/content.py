@@ -160,8 +160,8 @@ def _overfitting_sentence(report: Report) -> str:
     if not total:
         return ""
     if not onsets:
-        epochs = counted(report.epochs, "epoch")
-        return f"None of the {counted(total, 'configuration')} surely over-fits within {epochs}."
+        who = "The configuration does not" if total == 1 else f"None of the {counted(total, 'configuration')}"
+        return f"{who} surely over-fit{'' if total == 1 else 's'} within {counted(report.epochs, 'epoch')}."
     if total == 1:
         return f"It over-fits from epoch {onsets[0]} on."
     who = f"{len(onsets)} of {total} configurations over-fit"

@@ -1,4 +1,4 @@
-"""Puts a report on a page: HTML that needs nothing else, Markdown, CSV."""
+"""Puts a report on a page: HTML that needs nothing else, Markdown, CSV, and tables and figures as files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,10 @@ from reports.content import BASELINE, Report, point_of, read_report
 from reports.documented import Comparison, compare, documented_trials
 from reports.figures import EpochAxis, curve_panel, forest_row, verdict_class
 from reports.final_section import FinalSection, read_final_section
+from reports.findings.files import FIGURES, TABLES, write_figures, write_tables
+from reports.findings.gather import Findings, find
+from reports.findings.ranking import ranking
+from reports.interactive import embed
 from reports.store import Curves, Trial, read_trial_curves
 from reports.wording import definitions, facts, reason
 
@@ -77,16 +81,22 @@ def write_report(
     """
     report = read_report(sweep_run_id, tracking_uri=tracking_uri)
     curves = _curves(report)
+    findings = find(report, curves)
     final = read_final_section(report)
     pictures = _draw(final)
     folder = output or FOLDER / f"{report.sweep.exercise or 'sweep'}-{report.sweep.run_id[:8]}"
     files = {folder / picture_file(name): drawn for name, drawn in pictures.items()}
-    paths = ReportPaths(folder, folder / HTML, folder / MARKDOWN, folder / CSV, render_summary(report), tuple(files))
+    paths = ReportPaths(
+        folder, folder / HTML, folder / MARKDOWN, folder / CSV, render_summary(report, findings), tuple(files)
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths.html.write_text(render_html(report, curves, final, pictures), encoding="utf-8")
-        paths.markdown.write_text(render_markdown(report, curves, final), encoding="utf-8")
+        paths.html.write_text(render_html(report, curves, final, pictures, findings), encoding="utf-8")
+        paths.markdown.write_text(render_markdown(report, curves, final, findings), encoding="utf-8")
         paths.csv.write_text(tables.csv_text(report), encoding="utf-8")
+        if findings is not None:
+            write_tables((ranking(report), *findings.tables), folder / TABLES)
+            write_figures(findings, folder / FIGURES)
         for path, drawn in files.items():
             path.write_bytes(drawn.png)
     except OSError as error:
@@ -101,8 +111,9 @@ def render_html(
     curves: Mapping[str, Curves],
     final: FinalSection | None = None,
     pictures: "Mapping[str, Drawn] | None" = None,
+    findings: Findings | None = None,
 ) -> str:
-    """The page, with its style, script, figures and pictures inside.
+    """The page, with its style, scripts, figures and pictures inside.
 
     Parameters
     ----------
@@ -110,6 +121,8 @@ def render_html(
         Of the trials that are drawn, by run id.
     final, pictures
         The final model, and each of its pictures by name; None where there is none.
+    findings
+        What was found beyond the ranking; None to leave it out.
     """
     shown = report.ranked[:FOREST_ROWS]
     axis = EpochAxis(max(report.epochs, 1))
@@ -126,13 +139,21 @@ def render_html(
             groups=_groups(),
             final=final,
             pictures=pictures or {},
+            findings=findings,
+            embedded=embed(findings.charts) if findings else None,
         )
     )
 
 
-def render_markdown(report: Report, curves: Mapping[str, Curves], final: FinalSection | None = None) -> str:
-    """The same for places that show Markdown: without curves, with the final model's pictures as files beside it."""
-    return _environment(html=False).get_template("report.md.j2").render(**_context(report, curves), final=final)
+def render_markdown(
+    report: Report,
+    curves: Mapping[str, Curves],
+    final: FinalSection | None = None,
+    findings: Findings | None = None,
+) -> str:
+    """The same for places that show Markdown, with figures and pictures as files beside it."""
+    template = _environment(html=False).get_template("report.md.j2")
+    return template.render(**_context(report, curves), final=final, findings=findings, figures=FIGURES)
 
 
 def picture_file(name: str) -> str:
@@ -140,10 +161,10 @@ def picture_file(name: str) -> str:
     return f"final_{name}.png"
 
 
-def render_summary(report: Report) -> str:
-    """The answer and the best few configurations, as Markdown."""
+def render_summary(report: Report, findings: Findings | None = None) -> str:
+    """The answers and the best few configurations, as Markdown."""
     template = _environment(html=False).get_template("summary.md.j2")
-    return template.render(**_context(report, {}), rows=report.ranked[:SUMMARY_ROWS])
+    return template.render(**_context(report, {}), rows=report.ranked[:SUMMARY_ROWS], findings=findings)
 
 
 def _context(report: Report, curves: Mapping[str, Curves]) -> dict[str, Any]:
@@ -165,8 +186,8 @@ def _context(report: Report, curves: Mapping[str, Curves]) -> dict[str, Any]:
 
 
 def _curves(report: Report) -> dict[str, Curves]:
-    """Curves of the trials that are drawn or compared, by run id; of the others they stay where they are."""
-    wanted = {trial.run_id: trial for trial in _drawn(report)}
+    """Curves of all trials that have a result, and of those held against documented figures, by run id."""
+    wanted = {trial.run_id: trial for trial in report.ranked}
     wanted |= {trial.run_id: trial for variant, trial in documented_trials(report) if variant.figures}
     read = {run_id: read_trial_curves(trial, uri=report.sweep.uri) for run_id, trial in wanted.items()}
     return {run_id: found for run_id, found in read.items() if found is not None}
@@ -224,6 +245,8 @@ def _environment(*, html: bool) -> Environment:
     )
     if not html:
         environment.filters["cell"] = lambda text: Markup.escape(" ".join(str(text).split())).replace("|", "&#124;")
+        # Between backticks Markdown shows everything as it is.
+        environment.filters["code"] = lambda text: Markup(" ".join(str(text).split()).replace("`", "'"))
         environment.filters["alt"] = lambda text: text.replace("[", "&#91;").replace("]", "&#93;")
         environment.filters["picture_file"] = picture_file
     return environment

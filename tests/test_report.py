@@ -17,6 +17,8 @@ from tests.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTr
 
 pytest_plugins = ("tests.report_fixtures",)
 
+SORT_KEYS = "cells => cells.map(cell => cell.dataset.sort)"
+
 
 # Reading
 
@@ -145,10 +147,17 @@ def test_page_is_well_formed_and_needs_nothing_else(written) -> None:
     text = written.html.read_text(encoding="utf-8")
     page = Page(text)
     for _, attributes in page.elements:
-        assert not {"src", "href", "onclick", "action"} & set(attributes)
-    assert "url(" not in text and "@import" not in text and "http" not in text
-    assert "localStorage" not in text and "cookie" not in text
-    assert len(text) < 300_000
+        assert not {"src", "onclick", "action"} & set(attributes)
+        assert str(attributes.get("href") or "#").startswith("#")
+    # What plotly.js could do, were it asked to, the test in a browser sees it not do.
+    own = re.sub(r"<script>/\*\*.*?</script>", "", text, flags=re.DOTALL)
+    assert len(own) < 0.1 * len(text)
+    assert "url(" not in own and "@import" not in own and "http" not in own
+    assert "localStorage" not in own and "cookie" not in own
+    assert len(text) < 8_000_000
+    # Every link leads to a section of the page.
+    links = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
+    assert links and links <= {f"#{attributes.get('id')}" for _, attributes in page.elements}
 
 
 def test_page_shows_every_configuration_and_reason(written, report) -> None:
@@ -169,14 +178,19 @@ def test_page_shows_every_configuration_and_reason(written, report) -> None:
 
 def test_names_and_reasons_are_escaped(written) -> None:
     page = Page(written.html.read_text(encoding="utf-8"))
-    assert page.count("script") == 1
+    scripts = [attributes.get("type") for tag, attributes in page.elements if tag == "script"]
+    assert set(scripts) == {None, "application/json"}
+    assert scripts.count(None) == 3  # plotly.js, what draws with it, tables
     assert page.text.count(EVIL) >= 4  # title, origin, figure's note, reason
     for text in (written.markdown.read_text(encoding="utf-8"), written.summary):
         assert "<script" not in text
     markdown = written.markdown.read_text(encoding="utf-8")
     assert "&lt;script&gt;" in markdown
-    rows = [line for line in markdown.splitlines() if re.match(r"\| \d+ \|", line)]
+    ranking = markdown.partition("## All configurations")[2].partition("\n## ")[0]
+    rows = [line for line in ranking.splitlines() if re.match(r"\| \d+ \|", line)]
     assert {row.count("|") for row in rows} == {18}
+    for table in re.findall(r"(?:^\|.*\n)+", markdown, flags=re.MULTILINE):
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
 
 
 def test_page_of_a_run_name_that_is_markup(report) -> None:
@@ -292,18 +306,20 @@ def test_table_sorts_and_filters_and_fits_a_telephone(written) -> None:
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith("file:") else complaints.append(asked.url))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.goto(written.html.absolute().as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        table = page.locator("#table-configurations")
 
         def ranks() -> list[str]:
-            return [
-                text.strip() for text in page.locator("tbody tr:visible td:first-child[data-sort]").all_inner_texts()
-            ]
+            cells = table.locator("tbody tr:visible td:first-child[data-sort]")
+            return [text.strip() for text in cells.all_inner_texts()]
 
         assert ranks() == ["1", "2", "3"]
-        page.locator("th", has_text="#").click()
+        table.locator("th", has_text="#").click()
         assert ranks() == ["3", "2", "1"]
-        onset = page.locator("th[title^='From here on']")
+        onset = table.locator("th[title^='From here on']")
         onset.click()
         ascending = ranks()
         onset.click()
@@ -313,5 +329,20 @@ def test_table_sorts_and_filters_and_fits_a_telephone(written) -> None:
         assert page.locator(".forest-plot .row[data-verdict]:visible").count() == 1
         page.locator(".filters button", has_text="all").click()
         assert len(ranks()) == 3
+        page.locator(".filters input").fill("512 tanh")
+        assert len(ranks()) == page.locator(".forest-plot .row[data-verdict]:visible").count() == 1
+        page.locator(".filters input").fill("no such setting")
+        assert ranks() == []
+        page.locator(".filters input").fill("")
+        page.locator("details.table", has=page.locator("#table-stopping_rules")).locator("summary").click()
+        other = page.locator("#table-stopping_rules")
+        other.locator("th", has_text="epochs saved").click()
+        saved = [float(text) for text in other.locator("tbody td:nth-child(5)").evaluate_all(SORT_KEYS)]
+        assert saved == sorted(saved) and len(set(saved)) > 3
+        for figure in page.locator(".chart-area").all():
+            figure.scroll_into_view_if_needed()
+            figure.locator("svg.main-svg").first.wait_for()
+        assert page.locator(".chart-area").count() >= 4
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
         assert complaints == []
         browser.close()

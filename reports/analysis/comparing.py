@@ -1,0 +1,364 @@
+"""Which differences between configurations are real: paired tests over fits that share folds and seeds.
+
+A configuration's values are those of all its fits at its own best epoch. Two are compared fit by fit, each pair of fits
+having the same fold and seed. Folds share training rows, so the standard error of the mean difference is the corrected
+one of Nadeau and Bengio (2003), ``s_d * sqrt(1 / fits + n_validation / n_training)``. The Bayesian correlated t-test of
+Corani and Benavoli (2015) has the same: with their ``rho = n_validation / (n_validation + n_training)``,
+``rho / (1 - rho)`` is that ratio, and the posterior of the difference is a Student distribution with ``fits - 1``
+degrees of freedom, its centre the mean difference and its scale the standard error.
+
+What no test here corrects: the best configuration was chosen, among all, by the very values it is compared by, so
+its lead is on the large side.
+
+Values are "lower is better". A run id stands for a configuration.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from pipelines.curve_statistics import standard_error
+from pipelines.errors import UserError
+from pipelines.folds import parse_holdout
+from reports.content import Report, point_of
+from reports.store import Curves, Trial, section
+
+Array = NDArray[np.float64]
+
+#: Differences up to this share of the better value matter to nobody: the default region of practical equivalence.
+ROPE_SHARE = 0.01
+#: From this probability on one configuration is surely better than another.
+SURE = 0.95
+#: Largest number of configurations that are all compared with each other.
+MATRIX_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations compared.
+
+    Attributes
+    ----------
+    first, second
+        Their run ids.
+    difference
+        Mean over fits of the second's value minus the first's, in units of the monitored metric: above 0 where the
+        first is better.
+    standard_error
+        Of the difference, corrected for shared training rows. This and all that follows to ``p_second_better`` is None
+        where no test is possible: with a single fit, or where the share of validation rows is not known.
+    p, p_holm
+        Two-sided, and adjusted by Holm's method over the pairs that are shown together.
+    p_first_better, p_equal, p_second_better
+        Probabilities that the first is better, that both are practically equal, that the second is better; their sum
+        is 1.
+    rope
+        Differences up to this count as practically equal; in units of the metric.
+    sd_seeds
+        The larger of the two configurations' deviations over seeds; None with one repeat.
+    folds, repeats
+        What the pair rests on.
+    """
+
+    first: str
+    second: str
+    difference: float
+    standard_error: float | None
+    p: float | None
+    p_holm: float | None
+    p_first_better: float | None
+    p_equal: float | None
+    p_second_better: float | None
+    rope: float
+    sd_seeds: float | None
+    folds: int
+    repeats: int
+
+    @property
+    def fits(self) -> int:
+        """Paired fits."""
+        return self.folds * self.repeats
+
+    @property
+    def below_seeds(self) -> bool:
+        """Whether the difference is smaller than what another seed changes."""
+        return self.sd_seeds is not None and abs(self.difference) < self.sd_seeds
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The best configuration against those ranked next.
+
+    Attributes
+    ----------
+    best
+        The best; the first of every pair.
+    pairs
+        In the order of the ranking.
+    left_out
+        Configurations met on the way that cannot be paired: other folds or repeats, or no curves.
+    not_shown
+        Configurations ranked after the last one compared.
+    not_surely_worse
+        The best, and those that it is not surely better than (its probability of being better is below ``SURE``).
+    practically_equal
+        Of these, the best and those that are more likely than not practically equal to it or better, that is: no more
+        than the region of practical equivalence behind. With few fits hardly anything is surely worse; a choice by
+        simplicity has to ask for more.
+    simplest_equal
+        The one of ``practically_equal`` with the fewest parameters, of several the one ranked first; None where no
+        test is possible or the best's parameters are not recorded.
+    """
+
+    best: str
+    pairs: tuple[Pair, ...]
+    left_out: int
+    not_shown: int
+    not_surely_worse: tuple[str, ...]
+    practically_equal: tuple[str, ...]
+    simplest_equal: str | None
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Several configurations, each compared with each.
+
+    Attributes
+    ----------
+    run_ids
+        Those compared, in the order of the ranking.
+    pairs
+        Every two of them once, the one ranked first as ``first``.
+    left_out
+        Configurations met on the way that cannot be paired.
+    """
+
+    run_ids: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    left_out: int
+
+
+def compare_with_best(
+    report: Report,
+    curves: Mapping[str, Curves],
+    validation_ratio: float | None,
+    *,
+    limit: int = 12,
+    rope: float | None = None,
+) -> Comparison | None:
+    """Compare the best configuration with each of the next ``limit`` that can be paired with it.
+
+    Parameters
+    ----------
+    curves
+        By run id; a trial that is missing here is left out.
+    validation_ratio
+        Validation rows over training rows of a fit, see ``validation_ratio``; None where it is not known.
+    rope
+        Differences up to this are practically equal, in units of the metric; None for ``ROPE_SHARE`` of the better
+        value of each pair.
+
+    Returns
+    -------
+    None where there is no best configuration, or no curves of it.
+    """
+    entries = _entries(report, curves)
+    best = next(entries, None)
+    if best is None or report.best is None or best.trial is not report.best:
+        return None
+    others = [entry for entry, _ in zip(entries, range(limit), strict=False)]
+    pairs = _adjusted([_pair(best, other, validation_ratio, rope) for other in others])
+    reached = max((entry.rank for entry in others), default=0) if len(others) == limit else len(report.ranked) - 1
+    open_ones = [pair.second for pair in pairs if pair.p_first_better is None or pair.p_first_better < SURE]
+    equal = [pair.second for pair in pairs if pair.p_first_better is not None and pair.p_first_better <= 0.5]
+    best_id = best.trial.run_id
+    sizes = {
+        entry.trial.run_id: entry.trial.parameters
+        for entry in (best, *others)
+        if entry.trial.run_id in (best_id, *equal) and entry.trial.parameters is not None
+    }
+    comparable = best_id in sizes and any(pair.p is not None for pair in pairs)
+    return Comparison(
+        best=best_id,
+        pairs=pairs,
+        left_out=reached - len(others),
+        not_shown=len(report.ranked) - 1 - reached,
+        not_surely_worse=(best_id, *open_ones),
+        practically_equal=(best_id, *equal),
+        simplest_equal=min(sizes, key=lambda run_id: sizes[run_id] or 0) if comparable else None,
+    )
+
+
+def compare_pairs(
+    report: Report,
+    curves: Mapping[str, Curves],
+    validation_ratio: float | None,
+    *,
+    top: int = MATRIX_SIZE,
+    rope: float | None = None,
+) -> Matrix:
+    """Compare the ``top`` best configurations that can be paired, each with each.
+
+    Raises
+    ------
+    ValueError
+        For more than ``MATRIX_SIZE``: the number of pairs grows with the square.
+    """
+    if not 1 <= top <= MATRIX_SIZE:
+        raise ValueError(f"top is {top}; allowed: 1 to {MATRIX_SIZE}")
+    entries = [entry for entry, _ in zip(_entries(report, curves), range(top), strict=False)]
+    pairs = _adjusted([_pair(first, second, validation_ratio, rope) for first, second in combinations(entries, 2)])
+    reached = entries[-1].rank + 1 if len(entries) == top else len(report.ranked)
+    return Matrix(tuple(entry.trial.run_id for entry in entries), pairs, reached - len(entries))
+
+
+def validation_ratio(report: Report) -> float | None:
+    """Validation rows over training rows of a fit, mean over the fits, as the sweep recorded its splits.
+
+    Without that record ``1 / (folds - 1)`` for k folds, and what the exercise says of a hold-out; None where that is
+    gone too. A configuration with a ``train_fraction`` below 1 trains on fewer rows; the ratio is that of the splits,
+    as for its over-fitting point.
+    """
+    details = report.sweep.details
+    splits = details.get("splits")
+    if isinstance(splits, Sequence) and splits:
+        try:
+            return float(np.mean([split["validation"] / split["training"] for split in splits]))
+        except (TypeError, KeyError, ZeroDivisionError):
+            pass
+    folds = max((point_of(trial).folds for trial in report.ranked), default=0)
+    if folds > 1:
+        return 1 / (folds - 1)
+    try:
+        held_out = parse_holdout(section(details, "exercise").get("holdout"))
+    except UserError:
+        return None
+    samples = section(details, "data").get("samples")
+    if held_out < 1:
+        return held_out / (1 - held_out)
+    return held_out / (samples - held_out) if isinstance(samples, int) and samples > held_out else None
+
+
+def values_at_best(trial: Trial, curves: Mapping[str, Curves], monitor: str) -> Array | None:
+    """Monitored value of every fit at the configuration's own best epoch, shape (fits,); None where it is not there."""
+    point, curve = point_of(trial), curves.get(trial.run_id, {}).get(monitor)
+    if curve is None or point.best_epoch is None or curve.ndim != 2 or curve.shape[0] != point.fits:
+        return None
+    if curve.shape[1] < point.best_epoch:
+        return None
+    values = np.asarray(curve[:, point.best_epoch - 1], np.float64)
+    return values if np.isfinite(values).all() else None
+
+
+def corrected_t_test(differences: NDArray[Any], validation_ratio: float) -> tuple[float, float]:
+    """Standard error of the mean difference and the two-sided p of the corrected resampled t-test.
+
+    Parameters
+    ----------
+    differences
+        Of paired fits, shape (fits,), 2 or more.
+
+    Returns
+    -------
+    Where all differences are equal the error is 0, and p is 1 for no difference and 0 for any other.
+    """
+    differences = np.asarray(differences, np.float64)
+    mean, error = _mean_and_error(differences, validation_ratio)
+    if error == 0:
+        return 0.0, float(mean == 0)
+    return error, float(2 * stdtr(len(differences) - 1, -abs(mean) / error))
+
+
+def posterior_probabilities(
+    differences: NDArray[Any], validation_ratio: float, rope: float
+) -> tuple[float, float, float]:
+    """Probabilities that the true mean difference is below ``-rope``, within ``rope`` of 0, above ``rope``.
+
+    Where all differences are equal the posterior is that one value, and one of the three is 1.
+    """
+    differences = np.asarray(differences, np.float64)
+    mean, error = _mean_and_error(differences, validation_ratio)
+    if error == 0:
+        return float(mean < -rope), float(abs(mean) <= rope), float(mean > rope)
+    freedom = len(differences) - 1
+    below, above = stdtr(freedom, (-rope - mean) / error), stdtr(freedom, (mean - rope) / error)
+    return float(below), float(max(0.0, 1 - below - above)), float(above)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values, in the order given.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(values, kind="stable")
+    factors = np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * values[order]))
+    return [float(value) for value in adjusted]
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    """A ranked trial that can be paired: its place, from 0, and its values at the best epoch."""
+
+    rank: int
+    trial: Trial
+    values: Array
+
+
+def _entries(report: Report, curves: Mapping[str, Curves]) -> Iterator[_Entry]:
+    """Ranked trials with the folds and repeats of the first of them that has curves."""
+    shape: tuple[int, int] | None = None
+    for rank, trial in enumerate(report.ranked):
+        values, point = values_at_best(trial, curves, report.sweep.monitor), point_of(trial)
+        if values is not None and shape in (None, (point.folds, point.repeats)):
+            shape = (point.folds, point.repeats)
+            yield _Entry(rank, trial, values)
+
+
+def _pair(first: _Entry, second: _Entry, ratio: float | None, rope: float | None) -> Pair:
+    differences = second.values - first.values
+    width = ROPE_SHARE * abs(min(first.values.mean(), second.values.mean())) if rope is None else rope
+    error = p = below = within = above = None
+    if ratio is not None and len(differences) > 1:
+        error, p = corrected_t_test(differences, ratio)
+        below, within, above = posterior_probabilities(differences, ratio, width)
+    points = point_of(first.trial), point_of(second.trial)
+    deviations = [point.sd_seeds for point in points if point.sd_seeds is not None]
+    return Pair(
+        first=first.trial.run_id,
+        second=second.trial.run_id,
+        difference=float(differences.mean()),
+        standard_error=error,
+        p=p,
+        p_holm=p,
+        p_first_better=above,
+        p_equal=within,
+        p_second_better=below,
+        rope=float(width),
+        sd_seeds=max(deviations, default=None),
+        folds=points[0].folds,
+        repeats=points[0].repeats,
+    )
+
+
+def _adjusted(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """Holm over all of them; either all have a p or none has."""
+    values = [pair.p for pair in pairs if pair.p is not None]
+    if not values:
+        return tuple(pairs)
+    return tuple(replace(pair, p_holm=p) for pair, p in zip(pairs, holm(values), strict=True))
+
+
+def _mean_and_error(differences: Array, validation_ratio: float) -> tuple[float, float]:
+    # Equal differences have a deviation of exactly 0; computed, rounding may leave 1e-17 of it, and a t of 1e17.
+    if (differences == differences[0]).all():
+        return float(differences[0]), 0.0
+    return float(differences.mean()), float(standard_error(differences, validation_ratio))

@@ -1,0 +1,205 @@
+"""How much each setting has to do with the best value and with over-fitting, by Optuna's evaluators."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reports.analysis.parameters import Parameter, varied_parameters
+from reports.content import Report, point_of
+from reports.store import Trial
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+
+#: With fewer configurations a forest learns them by heart.
+LEAST = 8
+#: fANOVA's time grows faster than the number of trials; from here on PED-ANOVA takes its place.
+LARGE = 400
+TREES = 32
+#: PED-ANOVA asks what sets this best share of the configurations apart. Its own tenth would be one of ten.
+BEST_SHARE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Importances:
+    """The share of each setting in what makes configurations differ.
+
+    Attributes
+    ----------
+    target
+        ``best value`` or ``severity``.
+    method
+        ``fANOVA`` (of the variance that a random forest explains, what each setting explains by itself) or
+        ``PED-ANOVA`` (how far the best quarter's settings differ from all).
+    configurations
+        Number that it rests on.
+    parameters, shares
+        The settings, the most important first, and their shares, which add up to 1.
+    explained
+        Share of the variance between configurations that a random forest predicts of those it has not seen. About 0
+        or below, the settings say nothing of the target, and the shares are of nothing. None where it is not known.
+    """
+
+    target: str
+    method: str
+    configurations: int
+    parameters: tuple[Parameter, ...]
+    shares: tuple[float, ...]
+    explained: float | None
+
+
+def parameter_importances(report: Report, *, seed: int = 0) -> tuple[Importances, ...] | None:
+    """Importances for the best value and for the severity, as far as either differs between configurations.
+
+    Parameters
+    ----------
+    seed
+        Of the random forests; equal seeds give equal results.
+
+    Returns
+    -------
+    One a target; None with fewer than ``LEAST`` configurations or fewer than two settings that vary.
+
+    Notes
+    -----
+    A setting without effect in some networks is given its middle value there for fANOVA, which knows no missing ones,
+    as Hutter et al. (2014) do it with the default; PED-ANOVA leaves those networks out. Best values and severities are
+    compared on a log scale. Shares say nothing of the direction, and where a tuner has searched they speak of where
+    it searched most.
+    """
+    trials = [trial for trial in report.ranked if trial.configuration]
+    parameters = [
+        parameter
+        for parameter in varied_parameters(report)
+        if len({parameter.value_of[t.run_id] for t in trials if t.run_id in parameter.value_of}) > 1
+    ]
+    if len(trials) < LEAST or len(parameters) < 2:
+        return None
+    found = (
+        _importances("best value", trials, [_log(point_of(t).best_value) for t in trials], parameters, seed),
+        _importances("severity", trials, [_log_end(point_of(t).severity) for t in trials], parameters, seed),
+    )
+    return tuple(filter(None, found)) or None
+
+
+def _importances(
+    target: str, trials: Sequence[Trial], values: Sequence[float | None], parameters: Sequence[Parameter], seed: int
+) -> Importances | None:
+    kept = [(trial, value) for trial, value in zip(trials, values, strict=True) if value is not None]
+    if len(kept) < LEAST or np.ptp([value for _, value in kept]) < 1e-12:
+        return None
+    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
+
+    used = [trial for trial, _ in kept]
+    outcomes = [value for _, value in kept]
+    with _quiet():
+        shares, method = None, "fANOVA"
+        if len(kept) <= LARGE:
+            evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=seed)
+            try:
+                study = _study(used, outcomes, parameters, fill=True)
+                shares = get_param_importances(study, evaluator=evaluator)
+            except (RuntimeError, ValueError, ZeroDivisionError):
+                shares = None
+        if shares is None or not all(np.isfinite(share) for share in shares.values()):
+            method = "PED-ANOVA"
+            study = _study(used, outcomes, parameters, fill=False)
+            shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE))
+    order = sorted((p for p in parameters if p.name in shares), key=lambda p: (-shares[p.name], p.name))
+    return Importances(
+        target,
+        method,
+        len(kept),
+        tuple(order),
+        tuple(float(shares[parameter.name]) for parameter in order),
+        _explained(used, outcomes, parameters, seed),
+    )
+
+
+def _study(trials: Sequence[Trial], values: Sequence[float], parameters: Sequence[Parameter], *, fill: bool) -> "Study":
+    """A study in memory that holds the trials as if Optuna had asked for them."""
+    import optuna
+
+    distributions = {parameter.name: _distribution(parameter) for parameter in parameters}
+    study = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=0))
+    for trial, value in zip(trials, values, strict=True):
+        settings = {
+            parameter.name: _setting(parameter, trial)
+            for parameter in parameters
+            if fill or trial.run_id in parameter.value_of
+        }
+        study.add_trial(
+            optuna.create_trial(
+                params=settings, distributions={name: distributions[name] for name in settings}, value=value
+            )
+        )
+    return study
+
+
+def _distribution(parameter: Parameter) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    if not parameter.numeric:
+        return CategoricalDistribution([level.label for level in parameter.levels])
+    positions = [parameter.position(float(value)) for value in parameter.value_of.values()]
+    return FloatDistribution(min(positions), max(positions))
+
+
+def _setting(parameter: Parameter, trial: Trial) -> str | float:
+    """As the distribution has it; the middle (of words: the most frequent one) where it has no effect."""
+    value = parameter.value_of.get(trial.run_id)
+    if not parameter.numeric:
+        words = [str(word) for word in parameter.value_of.values()]
+        return str(value) if value is not None else max(sorted(set(words)), key=words.count)
+    if value is not None:
+        return parameter.position(float(value))
+    return median(parameter.position(float(number)) for number in parameter.value_of.values())
+
+
+def _explained(
+    trials: Sequence[Trial], values: Sequence[float], parameters: Sequence[Parameter], seed: int
+) -> float | None:
+    """Out-of-bag R² of a random forest."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    columns = []
+    for parameter in parameters:
+        settings = [_setting(parameter, trial) for trial in trials]
+        if parameter.numeric:
+            columns.append([float(setting) for setting in settings])
+        else:
+            columns += [[float(setting == level.label) for setting in settings] for level in parameter.levels]
+    forest = RandomForestRegressor(100, oob_score=True, random_state=seed, n_jobs=1)
+    forest.fit(np.array(columns).T, values)
+    score = float(forest.oob_score_)
+    return score if np.isfinite(score) else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's messages about studies and experimental arguments."""
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _log(value: float | None) -> float | None:
+    return float(np.log(value)) if value is not None and value > 0 else None
+
+
+def _log_end(severity: float | None) -> float | None:
+    """Logarithm of the end over the best, in which one exploded configuration does not outweigh all others."""
+    return None if severity is None else _log(1 + severity)

@@ -1,0 +1,183 @@
+"""All that a report finds in a sweep beyond its ranking, and the answers of its first screen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.analysis.comparing import Comparison
+from reports.analysis.comparison_wording import basis, choice_sentences, seed_note
+from reports.analysis.importance import Importances, parameter_importances
+from reports.content import Report
+from reports.findings.advice import Advice, find_advice
+from reports.findings.by_setting import find_settings
+from reports.findings.differences import find_differences
+from reports.findings.table import Table
+from reports.formatting import counted, listed
+from reports.interactive import Chart, make_charts
+from reports.store import Curves
+
+#: Below this share of the variance that a forest predicts of configurations it has not seen, importances are not told.
+TOLD = 0.3
+#: A setting is named as what drives something from this share on.
+NAMED = 0.15
+#: Trends told on the first screen.
+TRENDS = 2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question that a reviewer has, and what this sweep answers.
+
+    Attributes
+    ----------
+    question, text
+        A few words, and one to three sentences.
+    code
+        A line of code that belongs to it; empty for none.
+    section
+        Where on the page the evidence is.
+    """
+
+    question: str
+    text: str
+    section: str
+    code: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a report finds.
+
+    Attributes
+    ----------
+    answers
+        For the first screen.
+    differences, settings, advice
+        Tables; see the modules of those names.
+    drivers
+        Sentences on what the importances of the settings rest on; empty with too few configurations.
+    charts
+        Figures that have something to show, in the order of the page.
+    """
+
+    answers: tuple[Answer, ...]
+    differences: Table | None
+    settings: tuple[Table, ...]
+    advice: Advice
+    drivers: tuple[str, ...]
+    charts: tuple[Chart, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table, in the order of the page."""
+        advised = (self.advice.rules, self.advice.remedies, self.advice.data)
+        return tuple(table for table in (self.differences, *self.settings, *advised) if table is not None)
+
+
+def find(report: Report, curves: Mapping[str, Curves]) -> Findings | None:
+    """Everything there is to find; None where no trial has a result.
+
+    Parameters
+    ----------
+    curves
+        Of all ranked trials, by run id, as far as they could be read.
+    """
+    if not report.ranked:
+        return None
+    comparison, differences = find_differences(report, curves)
+    advice = find_advice(report, curves)
+    importances = parameter_importances(report) or ()
+    # Where the settings explain nothing, their shares are shares of nothing, and not drawn.
+    shares = {
+        found.target: {p.name: share for p, share in zip(found.parameters, found.shares, strict=True)}
+        for found in importances
+        if _is_told(found)
+    }
+    settings = find_settings(report)
+    answers = [
+        _driving(importances, settings),
+        _clearness(comparison, report) if comparison is not None and differences is not None else None,
+        Answer("When to stop?", advice.rule.sentence, "advice", advice.rule.code) if advice.rule else None,
+        _helping(advice),
+    ]
+    return Findings(
+        answers=tuple(answer for answer in answers if answer is not None),
+        differences=differences,
+        settings=settings,
+        advice=advice,
+        drivers=tuple(map(_basis_of, importances)),
+        charts=make_charts(report, curves, shares.get("best value"), shares.get("severity")),
+    )
+
+
+def _driving(importances: tuple[Importances, ...], settings: tuple[Table, ...]) -> Answer | None:
+    """What the settings have to do with over-fitting and with the value; where no importance tells, their trends."""
+    trends = [sentence for table in settings for sentence in table.lead]
+    if trends and not any(map(_is_told, importances)):
+        return Answer("What drives it?", " ".join(trends[:TRENDS]), "settings")
+    said = []
+    for found in importances:
+        what = "how far a configuration over-fits" if found.target == "severity" else "how good it gets"
+        if not _is_told(found):
+            said.append((found.target, f"no setting explains {what}"))
+            continue
+        named = [
+            f"the {parameter.title} ({100 * share:.0f} %)"
+            for parameter, share in zip(found.parameters, found.shares, strict=True)
+            if share >= NAMED
+        ][:3]
+        if named:
+            said.append((found.target, f"{what} is mostly decided by {listed(named)}"))
+    if not said:
+        return None
+    said.sort(key=lambda entry: entry[0] != "severity")
+    text = "; ".join(sentence for _, sentence in said)
+    return Answer("What drives it?", f"{text[:1].upper()}{text[1:]}.", "settings")
+
+
+def _is_told(found: Importances) -> bool:
+    return found.explained is None or found.explained >= TOLD
+
+
+def _basis_of(found: Importances) -> str:
+    target = "The best value" if found.target == "best value" else "The severity"
+    rests = f"{found.method} over {counted(found.configurations, 'configuration')}"
+    if found.explained is None:
+        return f"{target}: {rests}."
+    share = f"{100 * max(found.explained, 0):.0f} % of its variance between configurations that were not seen"
+    nothing = "" if _is_told(found) else "; too little to say which setting matters"
+    return f"{target}: {rests}; the settings predict {share}{nothing}."
+
+
+def _clearness(comparison: Comparison, report: Report) -> Answer:
+    """How clear the choice is, in fewer words than where the evidence is."""
+    question, section = "How clear is the choice?", "differences"
+    first = comparison.pairs[0]
+    if first.p is None:
+        return Answer(question, " ".join(choice_sentences(comparison, report)), section)
+    compared = len(comparison.pairs)
+    beaten = compared + 1 - len(comparison.not_surely_worse)
+    said = f"Surely better than {beaten} of the {counted(compared, 'configuration')} ranked next"
+    said += f" ({basis(first.folds, first.repeats)} each)."
+    simplest = comparison.simplest_equal
+    if simplest is not None and simplest != comparison.best:
+        sizes = {trial.run_id: trial.parameters for trial in report.ranked}
+        said += (
+            f" More likely than not as good, and simpler: {report.labels[simplest]}, with "
+            f"{counted(sizes[simplest] or 0, 'parameter')} against {sizes[comparison.best]:,}."
+        )
+    return Answer(question, f"{said} {seed_note(first.repeats)}".strip(), section)
+
+
+def _helping(advice: Advice) -> Answer | None:
+    if advice.remedies is None:
+        return None
+    by_verdict: dict[str, list[str]] = {}
+    for row in advice.remedies.rows:
+        by_verdict.setdefault(row[1].text, []).append(row[0].text.partition(":")[0])
+    said = [
+        f"{verdict}: {listed(list(dict.fromkeys(by_verdict[verdict])))}"
+        for verdict in ("helps", "hurts", "no sure effect")
+        if verdict in by_verdict
+    ]
+    text = "; ".join(said)
+    return Answer("What helps against it?", f"{text[:1].upper()}{text[1:]}.", "advice")

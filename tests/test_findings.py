@@ -1,0 +1,160 @@
+"""What a report finds beyond its ranking: the tables, the answers of the first screen, the files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipelines.configurations import Configuration
+from reports.analysis.importance import Importances
+from reports.findings.differences import find_differences
+from reports.findings.files import write_figures, write_tables
+from reports.findings.gather import find
+from reports.findings.ranking import ranking
+from reports.findings.table import Cell, Column, Heading, frame, table
+from tests.made_reports import EPOCHS, FOLDS, REPEATS, SPLITS, made_point, made_report
+
+BASE = Configuration(layers=(16,), optimizer="rmsprop", batch_size=32)
+DETAILS = {"splits": SPLITS}
+
+
+def curves_like(best: float, number: int, best_epoch: int = 40) -> dict[str, np.ndarray]:
+    """Curves of all fits, lowest about ``best_epoch``, with a fit's own offset that all configurations share."""
+    epochs = np.arange(1, EPOCHS + 1)
+    fits = np.linspace(-0.1, 0.1, FOLDS * REPEATS)[:, None]
+    noise = np.random.default_rng(number).normal(0, 1e-3, (FOLDS * REPEATS, EPOCHS))
+    validation = best + 2e-4 * (epochs - best_epoch) ** 2 + fits + noise
+    return {"val_loss": validation.astype(np.float32), "loss": (validation - 0.002 * epochs).astype(np.float32)}
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Eight widths: the wider, the worse, and the more it over-fits."""
+    widths = [4, 8, 16, 32, 64, 128, 256, 512]
+    pairs = [
+        (replace(BASE, layers=(width,)), made_point(1.0 + 0.2 * n, severity=0.1 * (n + 1)))
+        for n, width in enumerate(widths)
+    ]
+    return made_report(pairs, details=DETAILS)
+
+
+@pytest.fixture(scope="module")
+def curves(report):
+    return {trial.run_id: curves_like(trial.point.best_value, n) for n, trial in enumerate(report.ranked)}
+
+
+@pytest.fixture(scope="module")
+def findings(report, curves):
+    return find(report, curves)
+
+
+def test_first_screen_answers_what_a_reviewer_asks(report, findings):
+    answers = {answer.question: answer for answer in findings.answers}
+    assert list(answers)[:3] == ["What drives it?", "How clear is the choice?", "When to stop?"]
+    clear = answers["How clear is the choice?"]
+    assert clear.text.startswith(
+        "Surely better than 7 of the 7 configurations ranked next (4 folds and 2 seeds, 8 fits"
+    )
+    stop = answers["When to stop?"]
+    assert stop.code.startswith('keras.callbacks.EarlyStopping(monitor="val_loss", patience=')
+    assert "of the epochs" in stop.text
+    sections = {answer.section for answer in findings.answers}
+    assert sections <= {"settings", "differences", "advice"}
+
+
+def test_every_difference_has_a_row_and_is_in_the_direction_of_its_sign(report, findings):
+    shown = findings.differences
+    titles = [heading.title for heading in shown.headings]
+    assert len(shown.rows) == 7
+    for number, row in enumerate(shown.rows, start=1):
+        cells = dict(zip(titles, row, strict=True))
+        assert cells["difference"].value == pytest.approx(0.2 * number, abs=0.01)
+        assert cells["P(best is better)"].text == "above .99"
+        assert cells["#"].value == number + 1
+        assert "is better than" in cells["configuration"].hint
+
+
+def test_one_trial_has_nothing_to_compare_and_no_trial_nothing_to_find():
+    single = made_report([(BASE, made_point())], details=DETAILS)
+    curves = {"run0": curves_like(1.0, 0)}
+    assert find_differences(single, curves)[1] is None
+    found = find(single, curves)
+    assert [answer.question for answer in found.answers] == ["When to stop?"]
+    assert found.settings == () and found.advice.data is None
+    assert find(made_report([(BASE, None)], details=DETAILS), {}) is None
+
+
+def test_without_curves_there_is_no_advice_on_stopping(report):
+    found = find(report, {})
+    assert found.advice.rule is None and found.differences is None
+    assert [table.name for table in found.settings] == ["by_units"]
+
+
+def test_a_table_a_setting_speaks_of_all_configurations_at_a_value(report, findings):
+    (units,) = findings.settings
+    titles = [heading.title for heading in units.headings]
+    assert titles[0] == "units of the first hidden layer" and "median severity" in titles
+    assert sum(row[titles.index("configurations")].value for row in units.rows) == 8
+    assert all(row[titles.index("over-fit")].text == "100 %" for row in units.rows)
+    severities = [row[titles.index("median severity")].value for row in units.rows]
+    assert severities == sorted(severities) and severities[0] < severities[-1]
+    assert units.lead and "severity" in units.lead[0]
+
+
+def importances(target: str, explained: float | None, **shares: float) -> Importances:
+    from reports.analysis.parameters import Parameter
+
+    parameters = tuple(Parameter(name, name, True, False, (), {}, {}) for name in shares)
+    return Importances(target, "fANOVA", 20, parameters, tuple(shares.values()), explained)
+
+
+def test_settings_that_explain_nothing_drive_nothing(report, curves, monkeypatch):
+    from reports.findings import gather
+
+    found = (importances("best value", 0.8, units=0.7, depth=0.2, l2=0.1), importances("severity", 0.1, units=1.0))
+    monkeypatch.setattr(gather, "parameter_importances", lambda report: found)
+    told = find(report, curves)
+    assert told.answers[0].text == (
+        "No setting explains how far a configuration over-fits; how good it gets is mostly decided by the units (70 %) "
+        "and the depth (20 %)."
+    )
+    assert told.drivers[0].endswith("predict 80 % of its variance between configurations that were not seen.")
+    assert told.drivers[1].endswith("; too little to say which setting matters.")
+    assert "importance" in {chart.name for chart in told.charts}
+    monkeypatch.setattr(gather, "parameter_importances", lambda report: found[1:])
+    assert "importance" not in {chart.name for chart in find(report, curves).charts}
+
+
+def test_a_column_that_is_empty_throughout_is_left_out():
+    columns = [
+        Column[int](Heading("number"), lambda row: Cell(str(row), row)),
+        Column[int](Heading("nothing"), lambda row: Cell("–")),
+        Column[int](Heading("odd", numeric=False, printed=False), lambda row: Cell("yes" if row % 2 else "")),
+    ]
+    made = table("made", "Made", columns, [1, 2])
+    assert [heading.title for heading in made.headings] == ["number", "odd"]
+    assert frame(made).to_dict("list") == {"number": ["1", "2"], "odd": ["yes", ""]}
+    assert frame(made, printed_only=True, values=True).to_dict("list") == {"number": [1, 2]}
+
+
+def test_tables_and_figures_as_files(report, findings, tmp_path):
+    import pandas as pd
+
+    tables = (ranking(report), *findings.tables)
+    write_tables(tables, tmp_path / "tables")
+    assert {file.name for file in (tmp_path / "tables").iterdir()} == {
+        f"{shown.name}.{ending}" for shown in tables for ending in ("csv", "md", "tex")
+    }
+    read = pd.read_csv(tmp_path / "tables" / "ranking.csv")
+    assert list(read["#"]) == list(range(1, 9))
+    assert list(read["val_loss at best"]) == pytest.approx([trial.point.best_value for trial in report.ranked])
+    for shown in tables:
+        printed = (tmp_path / "tables" / f"{shown.name}.tex").read_text(encoding="utf-8")
+        body = [line for line in printed.splitlines() if line.endswith(r"\\")]
+        assert len(body) == len(shown.rows) + 1
+        assert len({line.replace(r"\&", "").count("&") for line in body}) == 1
+        assert r"\toprule" in printed and r"\bottomrule" in printed
+    write_figures(findings, tmp_path / "figures")
+    names = {file.name for file in (tmp_path / "figures").iterdir()}
+    assert {"learning-curves.png", "learning-curves.svg", "settings.png"} <= names
+    assert all((tmp_path / "figures" / name).stat().st_size > 1000 for name in names)
