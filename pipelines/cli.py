@@ -6,10 +6,12 @@ mistake in a parameter should be answered at once.
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -22,6 +24,7 @@ from pipelines.reproduction.command import PARAMETERS as REPRODUCTION_PARAMETERS
 
 if TYPE_CHECKING:
     from pipelines.sweep import SweepOutcome, SweepSettings
+    from reports.several import Comparison
 
 BACKENDS = ("auto", "jax", "tensorflow")
 STOPS = ("never", "overfit", "prune")
@@ -101,10 +104,14 @@ def _report_only(parameters: Parameters, console: Console) -> None:
     parameters.check()
     uri = tracking_uri(None)
     named = [run_id.strip() for run_id in parameters.text("sweeps").split(",") if run_id.strip()]
-    run_ids = named or [latest_sweep(uri)]
+    run_ids = list(dict.fromkeys(named)) or [latest_sweep(uri)]
+    # All are read before anything is written: one that is not there leaves nothing behind.
+    comparison = _read_comparison(run_ids, uri) if len(run_ids) > 1 else None
     for run_id in run_ids:
-        folder = output / run_id[:8] if output and len(run_ids) > 1 else output
+        folder = output / run_id[:8] if output and comparison else output
         _report(run_id, uri, folder, console, None)
+    if comparison:
+        _compare(comparison, uri, output, console)
 
 
 def _reproduce(parameters: Parameters, console: Console) -> None:
@@ -196,15 +203,39 @@ def prepare_backend(backend: str) -> None:
 
 
 def _report(run_id: str, uri: str, output: Path | None, console: Console, outcome: "SweepOutcome | None") -> None:
+    from pipelines.tracking import describe_if_empty
     from reports import read_report, terminal_table, write_report
 
     paths = write_report(run_id, tracking_uri=uri, output=output)
     report = read_report(run_id, tracking_uri=uri)
     if outcome is not None:
         outcome.run.describe(paths.summary)
+    else:
+        describe_if_empty(run_id, paths.summary, uri=uri)
     console.print()
     console.print(terminal_table(report))
     _print_where(outcome, paths.html, console)
+
+
+def _read_comparison(run_ids: Sequence[str], uri: str) -> "Comparison":
+    from reports.several import read_comparison
+
+    return read_comparison(run_ids, tracking_uri=uri)
+
+
+def _compare(comparison: "Comparison", uri: str, output: Path | None, console: Console) -> None:
+    from pipelines.tracking.reproductions import tag_project_run
+    from reports.several import terminal_table, write_comparison
+
+    paths = write_comparison(comparison, output=output)
+    # Several runs have a share in it, so it is kept with the project's own, where there is one.
+    with TemporaryDirectory() as folder:
+        for path in (paths.html, paths.markdown, paths.csv):
+            shutil.copy(path, folder)
+        tag_project_run("comparison", Path(folder), uri=uri)
+    console.print()
+    console.print(terminal_table(comparison))
+    console.print(f"\nComparison  {paths.html}", markup=False, soft_wrap=True)
 
 
 def _print_where(outcome: "SweepOutcome | None", html: Path | None, console: Console) -> None:
@@ -259,5 +290,7 @@ _ENTRIES = {
     "sweep": _Entry(_sweep, SWEEP_PARAMETERS, "train configurations and record them in MLflow"),
     "reproduce": _Entry(_reproduce, REPRODUCTION_PARAMETERS, "train the documented variants and compare their figures"),
     "final": _Entry(_final, FINAL_PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
-    "report": _Entry(_report_only, ("sweeps", "output"), "make the report of a sweep again, from the store alone"),
+    "report": _Entry(
+        _report_only, ("sweeps", "output"), "make reports again and compare several sweeps, from the store alone"
+    ),
 }

@@ -151,14 +151,19 @@ class Configuration:
 
         Numbers have three digits there; ``parameters`` has all of them.
         """
-        parts = [self.layers_text]
+        return " ".join(word for _, word in self.words)
+
+    @property
+    def words(self) -> tuple[tuple[str, str], ...]:
+        """The words of the label, each with the name of the setting that it is about."""
+        parts = [("layers", self.layers_text)]
         if self.convolutions != "none":
-            parts.insert(0, f"conv={self.convolutions}")
+            parts.insert(0, ("convolutions", f"conv={self.convolutions}"))
         if self.backbone != "none":
-            parts.insert(0, f"{self.backbone} {'fine-tuned' if self.fine_tune else 'frozen'}")
+            parts.insert(0, ("backbone", f"{self.backbone} {'fine-tuned' if self.fine_tune else 'frozen'}"))
         if self.has_hidden_layers:
-            parts.append(self.activation)
-        parts.append(self.optimizer)
+            parts.append(("activation", self.activation))
+        parts.append(("optimizer", self.optimizer))
         default = Configuration()
         for name, prefix in (
             ("learning_rate", "lr="),
@@ -172,10 +177,10 @@ class Configuration:
         ):
             value = getattr(self.canonical(), name)
             if value != getattr(default, name):
-                parts.append(f"{prefix}{value:.3g}" if isinstance(value, float) else f"{prefix}{value}")
+                parts.append((name, f"{prefix}{value:.3g}" if isinstance(value, float) else f"{prefix}{value}"))
         if self.schedule != "constant":
-            parts.append(f"{self.schedule}={self.decay_rate:.3g}")
-        return " ".join(parts)
+            parts.append(("schedule", f"{self.schedule}={self.decay_rate:.3g}"))
+        return tuple(parts)
 
     def parameters(self) -> dict[str, str | int | float]:
         """Flat form for the tracking store; read back by ``from_parameters``.

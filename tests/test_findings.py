@@ -93,7 +93,7 @@ def test_without_curves_there_is_no_advice_on_stopping(report):
 def test_a_table_a_setting_speaks_of_all_configurations_at_a_value(report, findings):
     (units,) = findings.settings
     titles = [heading.title for heading in units.headings]
-    assert titles[0] == "units of the first hidden layer" and "median severity" in titles
+    assert titles[0] == "units" and "median severity" in titles
     assert sum(row[titles.index("configurations")].value for row in units.rows) == 8
     assert all(row[titles.index("over-fit")].text == "100 %" for row in units.rows)
     severities = [row[titles.index("median severity")].value for row in units.rows]
@@ -115,8 +115,8 @@ def test_settings_that_explain_nothing_drive_nothing(report, curves, monkeypatch
     monkeypatch.setattr(gather, "parameter_importances", lambda report: found)
     told = find(report, curves)
     assert told.answers[0].text == (
-        "No setting explains how far a configuration over-fits; how good it gets is mostly decided by the units (70 %) "
-        "and the depth (20 %)."
+        "No setting explains how far a configuration over-fits; how good it gets depends most on the units (70 % of "
+        "what settings explain) and the depth (20 %)."
     )
     assert told.drivers[0].endswith("predict 80 % of its variance between configurations that were not seen.")
     assert told.drivers[1].endswith("; too little to say which setting matters.")

@@ -156,9 +156,11 @@ def test_zero_keeps_a_place_beside_a_logarithmic_scale() -> None:
 def test_what_has_no_effect_has_no_place() -> None:
     found = {of.setting.name: of for of in varied([BASE, replace(BASE, layers=(), activation="tanh")])}
     assert set(found) == {"depth"}  # one network has units and an activation, so neither varies
-    found = {of.setting.name: of for of in varied([BASE, replace(BASE, layers=(8, 4)), replace(BASE, layers=())])}
+    bottleneck = replace(BASE, layers=(8, 4))
+    found = {of.setting.name: of for of in varied([BASE, bottleneck, replace(BASE, layers=())])}
     assert found["units"].values == (64, 8, None) and found["units"].places[2] is None
-    assert found["units_last"].values == (64, 4, None)
+    assert found["units_2"].values == (64, 4, None)
+    assert found["units"].setting.words == "units of the first hidden layer"
 
 
 def test_units_by_depth_shows_the_best_of_each_cell() -> None:

@@ -188,7 +188,7 @@ def test_a_trend_is_said_with_its_numbers() -> None:
         ]
     )
     assert trend_sentence(report, parameter(report, "units")) == (
-        "With units of the first hidden layer from 16 to 1024, the median best epoch falls from 12 to 3 and the median "
+        "With units from 16 to 1024, the median best epoch falls from 12 to 3 and the median "
         "severity rises from 2 % to 40 % (rank correlations -0.97 and +0.97 over 9 configurations)."
     )
 

@@ -151,7 +151,7 @@ def test_fewer_units_go_downwards() -> None:
         ]
     )
     found = row(report, "units")
-    assert found.change == "units of the first hidden layer 512 → 8"
+    assert found.change == "units 512 → 8"
     assert found.effect("best value").estimate.value < -0.4 and found.verdict is Help.HELPS
 
 

@@ -125,7 +125,9 @@ def test_a_trial_is_recorded_with_the_names_of_the_schema(uri: str) -> None:
     parent = run_one_trial(uri)
     (trial,) = runs(uri)
     assert trial.info.status == "FINISHED"
-    assert trial.info.run_name == RECORD.configuration.label
+    assert trial.info.run_name == "units=4 depth=2 relu adam lr=0.333 loss=mse"
+    (data,) = trial.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("tiny", DATA.sha256[:10])
     assert trial.data.params == {
         "layers": "4-4",
         "units": "4",
@@ -235,6 +237,14 @@ def test_the_sweep_has_its_settings_data_set_and_description(uri: str) -> None:
     sweep_file = Path(MlflowClient(uri).download_artifacts(sweep.run_id, "sweep.json"))
     assert sweep_file.read_text() == '{\n  "monitor": "val_loss"\n}'
     assert MlflowClient(uri).get_experiment(run.info.experiment_id).name == "overfit-atlas"
+
+
+def test_a_description_is_given_to_a_sweep_that_has_none(uri: str) -> None:
+    with open_sweep(SWEEP, uri=uri) as sweep:
+        pass
+    for said in ("the first", "another"):
+        tracking.describe_if_empty(sweep.run_id, said, uri=uri)
+    assert MlflowClient(uri).get_run(sweep.run_id).data.tags["mlflow.note.content"] == "the first"
 
 
 def test_a_report_is_kept_with_the_sweep(uri: str, tmp_path: Path) -> None:

@@ -41,7 +41,14 @@ from pipelines.tracking.names import (
     TAG_TUNER,
     TAG_VERDICT,
 )
-from pipelines.tracking.opening import SweepDescription, latest_sweep, open_sweep, record_refusal, save_report
+from pipelines.tracking.opening import (
+    SweepDescription,
+    describe_if_empty,
+    latest_sweep,
+    open_sweep,
+    record_refusal,
+    save_report,
+)
 from pipelines.tracking.records import FitLabel, StoredTrial, TrialRecord, read_curves
 from pipelines.tracking.runs import SweepRun, TrialRun
 from pipelines.tracking.store import check_store, redacted, tracking_uri, ui_command, ui_link
@@ -83,6 +90,7 @@ __all__ = [
     "TrialRecord",
     "TrialRun",
     "check_store",
+    "describe_if_empty",
     "environment",
     "latest_sweep",
     "open_sweep",

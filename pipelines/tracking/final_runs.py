@@ -158,8 +158,9 @@ class FinalRun(_Ending):
         super().__init__(client, description.sweep.uri, run.info.run_id)
         self.uri = description.sweep.uri
         self.description = description
-        # The page of the run itself: the address of the list of runs, without what chooses and orders them.
-        self.link = f"{ui_link(self.uri, run.info.experiment_id).partition('?')[0]}/{self.run_id}"
+        # The page of the run itself: the address of the list of runs, without what filters and orders them.
+        address, _, view = ui_link(self.uri, run.info.experiment_id).partition("?")
+        self.link = f"{address}/{self.run_id}?{view.partition('&')[0]}"
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Numbers of the run; to be there before the model is logged, whose page then shows them as well."""

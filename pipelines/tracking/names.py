@@ -64,8 +64,9 @@ FINAL_VALUE, GAP_BEST, GAP_FINAL, SEVERITY = "final/value", "gap/best", "gap/fin
 SECONDS_TOTAL, SECONDS_TRAINING, SECONDS_COMPILE = "seconds/total", "seconds/training", "seconds/compile"
 MODEL_PARAMETERS, EPOCHS_TRAINED = "model/parameters", "epochs/trained"
 
-#: Columns of the table that our links open; the UI itself would show none of them.
-VIEW_COLUMNS = (BEST_VALUE, BEST_EPOCH, ONSET_EPOCH), (TAG_VERDICT,)
+#: Columns of the table that our links open; the UI itself would show none of them. As many as a screen of 1280 pixels
+#: has room for; the UI puts tags last.
+VIEW_COLUMNS = (BEST_VALUE, BEST_EPOCH, ONSET_EPOCH, SEVERITY), (TAG_VERDICT,)
 
 # Artifacts.
 CURVES_FILE = "curves.parquet"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
 from pipelines.tracking import names, resuming
+from pipelines.tracking.run_names import varying_settings
 from pipelines.tracking.runs import MAX_REASON, SweepRun, is_interruption
 from pipelines.tracking.store import check_store, redacted, shared_view, store_errors, tracking_uri
 
@@ -99,7 +100,15 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
             client.set_terminated(run.info.run_id, resuming.KILLED if is_interruption(error) else resuming.FAILED)
             raise
     inherited = {tag: run.data.tags[tag] for tag in _INHERITED if tag in run.data.tags}
-    return SweepRun(client, uri, run, resumption, description.tags(names.KIND_TRIAL) | inherited)
+    return SweepRun(
+        client,
+        uri,
+        run,
+        resumption,
+        description.tags(names.KIND_TRIAL) | inherited,
+        data=_dataset_input(description.data),
+        varying=varying_settings(description.details),
+    )
 
 
 def latest_sweep(uri: str) -> str:
@@ -137,6 +146,16 @@ def save_report(run_id: str, folder: Path, *, uri: str | None = None) -> None:
         if (project := _project_run(client)) and names.TAG_KIND not in project.data.tags:
             client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
             client.update_run(project.info.run_id, name="report")
+
+
+def describe_if_empty(run_id: str, markdown: str, *, uri: str) -> None:
+    """Give a sweep that ended before its report the description that the UI shows first; one it has is left alone."""
+    from mlflow import MlflowClient
+
+    with store_errors(uri, "Describing a sweep"):
+        client = MlflowClient(uri)
+        if not client.get_run(run_id).data.tags.get(names.TAG_NOTE):
+            client.set_tag(run_id, names.TAG_NOTE, markdown[: resuming.MAX_TAG])
 
 
 def record_refusal(reason: str) -> None:

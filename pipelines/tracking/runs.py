@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -19,11 +19,12 @@ from pipelines.configurations import Configuration
 from pipelines.errors import TrackingError, UserError
 from pipelines.tracking import names, resuming
 from pipelines.tracking.records import StoredTrial, TrialRecord, read_curves, trial_metrics, trial_params, write_curves
+from pipelines.tracking.run_names import run_name
 from pipelines.tracking.store import store_errors, ui_link
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
 MAX_REASON = 500
 _BATCH = 1000  # entities in one call, MLflow's limit
@@ -88,13 +89,19 @@ class SweepRun(_Ending):
         run: Run,
         resumption: resuming.Resumption,
         trial_tags: Mapping[str, str],
+        *,
+        data: DatasetInput | None = None,
+        varying: Collection[str] | None = None,
     ) -> None:
+        """``data`` is linked to every trial; ``varying`` are the settings that their names tell, None for all."""
         super().__init__(client, uri, run.info.run_id)
         self.uri = uri
         self.experiment_id: str = run.info.experiment_id
         self.resumed_from = resumption.sweeps
         self._earlier = resumption.trials
         self._trial_tags = {**trial_tags, names.TAG_PARENT: self.run_id}
+        self._data, self._varying = data, varying
+        self._names = {run_name(stored.configuration, varying) for stored in resumption.trials}
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
         self._writing: list[Future[None]] = []
 
@@ -131,9 +138,11 @@ class SweepRun(_Ending):
             names.TAG_ORIGIN: origin,
             names.TAG_SEEDS: ",".join(str(seed) for seed in seeds)[:MAX_REASON],
         }
+        name = run_name(configuration, self._varying, self._names)
+        self._names.add(name)
         with store_errors(self._uri, "Starting a trial"):
-            run = self._client.create_run(self.experiment_id, tags=tags, run_name=configuration.label)
-        return TrialRun(self._client, self._uri, run.info.run_id, self._write_later)
+            run = self._client.create_run(self.experiment_id, tags=tags, run_name=name)
+        return TrialRun(self._client, self._uri, run.info.run_id, self._write_later, self._data)
 
     def flush(self) -> None:
         """Wait until the results of all trials so far are in the store."""
@@ -184,10 +193,15 @@ class TrialRun(_Ending):
     """The child run of a trial; made by ``SweepRun.trial``."""
 
     def __init__(
-        self, client: MlflowClient, uri: str, run_id: str, write_later: Callable[[Callable[[], None]], None]
+        self,
+        client: MlflowClient,
+        uri: str,
+        run_id: str,
+        write_later: Callable[[Callable[[], None]], None],
+        data: DatasetInput | None = None,
     ) -> None:
         super().__init__(client, uri, run_id)
-        self._write_later = write_later
+        self._write_later, self._data = write_later, data
 
     def finish(self, record: TrialRecord) -> None:
         """Record everything and end the run: FINISHED, or FAILED where the record names a failure.
@@ -201,6 +215,8 @@ class TrialRun(_Ending):
 
     def _write(self, record: TrialRecord, ended: int) -> None:
         with store_errors(self._uri, "Recording a trial"):
+            if self._data is not None:
+                self._client.log_inputs(self.run_id, datasets=[self._data])
             _log_record(self._client, self.run_id, record)
             status = resuming.FAILED if record.failure else resuming.FINISHED
             self._client.set_terminated(self.run_id, status, end_time=ended)

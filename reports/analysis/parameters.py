@@ -7,7 +7,7 @@ by itself is the business of ``remedies``.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, median_low
 
@@ -157,14 +157,32 @@ def varied_parameters(report: Report) -> tuple[Parameter, ...]:
     configurations = {
         trial.run_id: trial.configuration.canonical() for trial in counted_trials(report) if trial.configuration
     }
-    names = [*_ORDER, *(f"units_{number}" for number in _own_widths(configurations.values()))]
-    names.sort(key=lambda name: _ORDER.index(name.partition("_")[0] if name.startswith("units_") else name))
-    found = []
-    for name in names:
-        values = {run_id: setting(configuration, name) for run_id, configuration in configurations.items()}
-        if len({value for value in values.values() if value is not None}) > 1:
-            found.append(_parameter(name, {run_id: value for run_id, value in values.items() if value is not None}))
-    return tuple(found)
+    titles = varied_titles(list(configurations.values()))
+    of_each = {name: {run_id: setting(c, name) for run_id, c in configurations.items()} for name in titles}
+    return tuple(
+        _parameter(name, title, {run_id: value for run_id, value in of_each[name].items() if value is not None})
+        for name, title in titles.items()
+    )
+
+
+def varied_titles(configurations: Sequence[Configuration]) -> dict[str, str]:
+    """Names and titles of the parameters that take more than one value, in the order of a report.
+
+    ``units`` is called the first layer's only where later layers have widths of their own.
+    """
+    own = [f"units_{number}" for number in _own_widths(configurations)]
+    names = sorted([*_ORDER, *own], key=lambda name: _ORDER.index("units" if name in own else name))
+    titles = {name: _title(name) for name in names} | ({} if own else {"units": "units"})
+    return {
+        name: title
+        for name, title in titles.items()
+        if len({value for c in configurations if (value := setting(c, name)) is not None}) > 1
+    }
+
+
+def is_logarithmic(name: str) -> bool:
+    """Whether equal ratios of a parameter count as equal steps."""
+    return name in _LOG or name.startswith("units_")
 
 
 def parameter_table(report: Report, parameter: Parameter) -> tuple[ValueRow, ...]:
@@ -204,22 +222,22 @@ def last_seen(point: OverfittingPoint) -> tuple[int, bool]:
     return (point.epochs if beyond or point.best_epoch is None else point.best_epoch), beyond
 
 
-def _own_widths(configurations: Iterable[Configuration]) -> list[int]:
+def _own_widths(configurations: Sequence[Configuration]) -> list[int]:
     """Numbers of the layers, from the second on, whose width is not simply that of the first."""
     wide = [configuration.layers for configuration in configurations]
     deepest = max(map(len, wide), default=0)
     return [n + 1 for n in range(1, deepest) if any(len(layers) > n and layers[n] != layers[0] for layers in wide)]
 
 
-def _parameter(name: str, values: Mapping[str, Value]) -> Parameter:
+def _parameter(name: str, title: str, values: Mapping[str, Value]) -> Parameter:
     if any(isinstance(value, str) for value in values.values()):
         words = sorted({str(value) for value in values.values()})
         positions = {run_id: words.index(str(value)) for run_id, value in values.items()}
-        return Parameter(name, _title(name), False, False, tuple(map(Level, words)), positions, values)
+        return Parameter(name, title, False, False, tuple(map(Level, words)), positions, values)
     numbers = [float(value) for value in values.values()]
-    log = name in _LOG or name.startswith("units_")
+    log = is_logarithmic(name)
     levels, of = number_levels(numbers, log=log, whole=all(number == int(number) for number in numbers))
-    return Parameter(name, _title(name), True, log, levels, dict(zip(values, of, strict=True)), values)
+    return Parameter(name, title, True, log, levels, dict(zip(values, of, strict=True)), values)
 
 
 def _title(name: str) -> str:

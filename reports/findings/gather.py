@@ -121,12 +121,12 @@ def _driving(importances: tuple[Importances, ...], settings: tuple[Table, ...]) 
             said.append((found.target, f"no setting explains {what}"))
             continue
         named = [
-            f"the {parameter.title} ({100 * share:.0f} %)"
-            for parameter, share in zip(found.parameters, found.shares, strict=True)
+            f"the {parameter.title} ({100 * share:.0f} %{' of what settings explain' if not number else ''})"
+            for number, (parameter, share) in enumerate(zip(found.parameters, found.shares, strict=True))
             if share >= NAMED
         ][:3]
         if named:
-            said.append((found.target, f"{what} is mostly decided by {listed(named)}"))
+            said.append((found.target, f"{what} depends most on {listed(named)}"))
     if not said:
         return None
     said.sort(key=lambda entry: entry[0] != "severity")

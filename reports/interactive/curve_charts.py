@@ -17,7 +17,7 @@ from reports.store import Curves, Trial
 Array = NDArray[np.float64]
 
 #: Epochs a curve is drawn with, and configurations that are drawn; the best ones, where there are more.
-MOST_EPOCHS = 100
+MOST_EPOCHS = 80
 MOST_CURVES = 200
 #: Configurations on the static picture.
 PICTURED = 6

@@ -210,7 +210,7 @@ def _settings_words(trials: Sequence[Trial], settings: Sequence[Varied]) -> str:
         ):
             if direction := trend([place for place, _ in known], values):
                 verb = "rises" if direction > 0 else "falls"
-                noun = "grow" if of.setting.name in ("units", "units_last", "depth") else "grows"
+                noun = "grow" if of.setting.name.startswith("units") or of.setting.name == "depth" else "grows"
                 said.append(f"{what} {verb} as {of.setting.words} {noun}")
     text = "; ".join(said) or f"no clear trend over {listed([of.setting.words for of in settings])}"
     return f"{text[0].upper()}{text[1:]} ({counted(len(trials), 'configuration')})."

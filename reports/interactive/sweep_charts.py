@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from reports.analysis.parameters import varied_titles
 from reports.content import BASELINE, Report, point_of
 from reports.formatting import counted, listed, number, seconds, signed
 from reports.interactive.chart import (
@@ -23,7 +24,6 @@ from reports.interactive.chart import (
     rounded,
 )
 from reports.interactive.palette import SYMBOLS, verdict_role
-from reports.interactive.varied import SETTINGS, varied
 from reports.interactive.words import configured, trend, trial_hover, value_of
 from reports.store import Trial
 
@@ -230,11 +230,7 @@ def importance(
     )
     if not names or max((*for_value.values(), *for_severity.values())) <= 0:
         return None
-    words = {setting.name: setting.words for setting in SETTINGS}
-    words |= {
-        of.setting.name: of.setting.words
-        for of in varied([t.configuration for t in configured(report) if t.configuration])
-    }
+    words = varied_titles([trial.configuration for trial in configured(report) if trial.configuration])
     spoken = [words.get(name, name.replace("_", " ")) for name in names]
     series = [("of the value", "accent", for_value), ("of the severity", "overfits", for_severity)]
     series = [(name, role, shares) for name, role, shares in series if shares]

@@ -3,12 +3,14 @@ logarithmic one, words are categories, and a penalty of zero keeps a place besid
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from pipelines.configurations import Configuration
+from reports.analysis.parameters import is_logarithmic, varied_titles
+from reports.analysis.parameters import setting as setting_of
 from reports.interactive.chart import Axis, around, around_log, log_ticks, short
 
 Scale = Literal["linear", "log", "category"]
@@ -22,15 +24,11 @@ JITTER = 0.28
 
 @dataclass(frozen=True)
 class Setting:
-    """A hyperparameter: its name in the store, its words, its scale, and where a configuration has its value.
-
-    ``value`` gives None where the setting has no effect in that network.
-    """
+    """A hyperparameter: its name in ``reports.analysis.parameters``, its words, its scale."""
 
     name: str
     words: str
     scale: Scale
-    value: Callable[[Configuration], Value]
 
 
 @dataclass(frozen=True)
@@ -60,63 +58,15 @@ class Varied:
         return value_words(self.values[index])
 
 
-def _plain(name: str, words: str, scale: Scale) -> Setting:
-    def value(configuration: Configuration) -> Value:
-        if name in configuration.idle:
-            return None
-        found = getattr(configuration, name)
-        return {True: "yes", False: "no"}[found] if isinstance(found, bool) else found
-
-    return Setting(name, words, scale, value)
-
-
-def _units(configuration: Configuration) -> Value:
-    return configuration.layers[0] if configuration.layers else None
-
-
-def _last_units(configuration: Configuration) -> Value:
-    return configuration.layers[-1] if len(configuration.layers) > 1 else None
-
-
-#: All that can be varied; a sweep's own are found by ``varied``.
-SETTINGS: tuple[Setting, ...] = (
-    Setting("units", "units of the first layer", "log", _units),
-    Setting("units_last", "units of the last layer", "log", _last_units),
-    Setting("depth", "hidden layers", "linear", lambda configuration: len(configuration.layers)),
-    _plain("convolutions", "convolutions", "category"),
-    _plain("backbone", "backbone", "category"),
-    _plain("fine_tune", "fine-tuning", "category"),
-    _plain("activation", "activation", "category"),
-    _plain("loss", "loss", "category"),
-    _plain("normalisation", "normalisation of inputs", "category"),
-    _plain("layer_normalisation", "normalisation of layers", "category"),
-    _plain("optimizer", "optimizer", "category"),
-    _plain("learning_rate", "learning rate", "log"),
-    _plain("schedule", "schedule", "category"),
-    _plain("decay_rate", "decay rate", "linear"),
-    _plain("batch_size", "batch size", "log"),
-    _plain("dropout", "dropout", "linear"),
-    _plain("l2", "L2 penalty", "log"),
-    _plain("train_fraction", "share of the training rows", "linear"),
-)
-
-
 def varied(configurations: Sequence[Configuration]) -> tuple[Varied, ...]:
-    """The settings with at least two different values, in the order of ``SETTINGS``.
-
-    Where all hidden layers have one width, that of the last layer is not told apart from that of the first.
-    """
-    uniform = all(len(set(configuration.layers)) < 2 for configuration in configurations)
+    """The settings with at least two different values, in the order of a report."""
     found = []
-    for setting in SETTINGS:
-        values = tuple(setting.value(configuration) for configuration in configurations)
-        known = {value for value in values if value is not None}
-        if len(known) < 2 or (setting.name == "units_last" and uniform):
-            continue
-        named = (
-            Setting(setting.name, "units", setting.scale, setting.value) if _only_units(setting, uniform) else setting
-        )
-        found.append(_placed(named, values))
+    for name, title in varied_titles(configurations).items():
+        values = tuple(setting_of(configuration, name) for configuration in configurations)
+        scale: Scale = "log" if is_logarithmic(name) else "linear"
+        if any(isinstance(value, str) for value in values):
+            scale = "category"
+        found.append(_placed(Setting(name, title, scale), values))
     return tuple(found)
 
 
@@ -131,10 +81,6 @@ def value_words(value: Value) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
-
-
-def _only_units(setting: Setting, uniform: bool) -> bool:
-    return uniform and setting.name == "units"
 
 
 def _placed(setting: Setting, values: tuple[Value, ...]) -> Varied:
@@ -174,7 +120,7 @@ def _categories(setting: Setting, values: tuple[Value, ...]) -> Varied:
     places = tuple(None if value is None else float(names.index(str(value))) for value in values)
     ticks = tuple((float(index), name) for index, name in enumerate(names))
     axis = Axis(setting.words, -0.5, len(names) - 0.5, ticks=ticks, grid=False)
-    return Varied(Setting(setting.name, setting.words, "category", setting.value), values, places, axis)
+    return Varied(Setting(setting.name, setting.words, "category"), values, places, axis)
 
 
 def _beside(positive: Sequence[float]) -> float:
