@@ -167,6 +167,8 @@ def _overfitting_sentence(report: Report) -> str:
     who = f"{len(onsets)} of {total} configurations over-fit"
     if len(onsets) == 1:
         return f"{len(onsets)} of {total} configurations over-fits, from epoch {onsets[0]} on."
+    if len(onsets) == 2:
+        return f"{who}, from epoch {onsets[0]} and {onsets[1]} on."
     return f"{who}, the earliest from epoch {onsets[0]} on, half of them by epoch {median_low(onsets)}."
 
 

@@ -115,8 +115,8 @@ def test_settings_that_explain_nothing_drive_nothing(report, curves, monkeypatch
     monkeypatch.setattr(gather, "parameter_importances", lambda report: found)
     told = find(report, curves)
     assert told.answers[0].text == (
-        "No setting explains how far a configuration over-fits; how good it gets depends most on the units (70 % of "
-        "what settings explain) and the depth (20 %)."
+        "No setting explains how far a configuration over-fits; how good it gets depends most on units (70 % of what "
+        "settings explain) and depth (20 %)."
     )
     assert told.drivers[0].endswith("predict 80 % of its variance between configurations that were not seen.")
     assert told.drivers[1].endswith("; too little to say which setting matters.")

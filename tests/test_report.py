@@ -90,7 +90,7 @@ def test_the_lowest_value_at_its_best_epoch_is_chosen(report) -> None:
 def test_remarks_count_the_verdicts(report) -> None:
     onsets = sorted(trial.point.onset for trial in report.ranked[:2])
     first, rest, closeness = report.remarks
-    assert first.startswith(f"2 of 3 configurations over-fit, the earliest from epoch {onsets[0]} on")
+    assert first.startswith(f"2 of 3 configurations over-fit, from epoch {onsets[0]} on")
     assert rest == "1 was still improving at the end, 1 diverged and 1 failed or was cut off."
     assert "seeds" in closeness
 

@@ -31,11 +31,14 @@ class Advice:
     ----------
     rule
         The early-stopping rule to use; None where no curve could be replayed.
+    verdicts
+        What each remedy does that the sweep can speak of, in words: title and verdict.
     rules, remedies, data
         The tables behind the answers; None where there is nothing to say.
     """
 
     rule: Recommendation | None
+    verdicts: tuple[tuple[str, Help], ...]
     rules: Table | None
     remedies: Table | None
     data: Table | None
@@ -46,10 +49,12 @@ def find_advice(report: Report, curves: Mapping[str, Curves]) -> Advice:
     replay = replay_rules(report.ranked, curves, report.sweep.monitor)
     size = data_size(report, curves)
     rule = recommend(replay)
+    found = remedies(report, curves)
     return Advice(
         rule=rule,
+        verdicts=tuple((remedy.title, remedy.verdict) for remedy in found if remedy.verdict is not Help.CANNOT_SAY),
         rules=_rules(replay, rule) if replay.results else None,
-        remedies=_remedies(report, remedies(report, curves)),
+        remedies=_remedies(report, found),
         data=_data(report, size) if size else None,
     )
 
@@ -106,7 +111,7 @@ def _remedies(report: Report, found: tuple[Remedy, ...]) -> Table | None:
     columns: list[Column[Remedy]] = [
         Column(
             Heading("remedy", numeric=False, wraps=True),
-            lambda remedy: Cell(f"{remedy.title}: {remedy.change}", hint=remedy.sentence(report.value_name)),
+            lambda remedy: Cell(remedy.change, hint=remedy.sentence(report.value_name)),
         ),
         Column(Heading("verdict", numeric=False), lambda remedy: Cell(str(remedy.verdict))),
         *(effect(*entry) for entry in _EFFECTS),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from reports.analysis.comparing import Comparison
 from reports.analysis.comparison_wording import basis, choice_sentences, seed_note
 from reports.analysis.importance import Importances, parameter_importances
+from reports.analysis.remedies import Help
 from reports.content import Report
 from reports.findings.advice import Advice, find_advice
 from reports.findings.by_setting import find_settings
@@ -121,7 +122,7 @@ def _driving(importances: tuple[Importances, ...], settings: tuple[Table, ...]) 
             said.append((found.target, f"no setting explains {what}"))
             continue
         named = [
-            f"the {parameter.title} ({100 * share:.0f} %{' of what settings explain' if not number else ''})"
+            f"{parameter.title} ({100 * share:.0f} %{' of what settings explain' if not number else ''})"
             for number, (parameter, share) in enumerate(zip(found.parameters, found.shares, strict=True))
             if share >= NAMED
         ][:3]
@@ -169,15 +170,10 @@ def _clearness(comparison: Comparison, report: Report) -> Answer:
 
 
 def _helping(advice: Advice) -> Answer | None:
-    if advice.remedies is None:
-        return None
-    by_verdict: dict[str, list[str]] = {}
-    for row in advice.remedies.rows:
-        by_verdict.setdefault(row[1].text, []).append(row[0].text.partition(":")[0])
-    said = [
-        f"{verdict}: {listed(list(dict.fromkeys(by_verdict[verdict])))}"
-        for verdict in ("helps", "hurts", "no sure effect")
-        if verdict in by_verdict
-    ]
+    said = []
+    for verdict in Help:
+        titles = dict.fromkeys(title for title, found in advice.verdicts if found is verdict)
+        if titles:
+            said.append(f"{verdict}: {listed(list(titles))}")
     text = "; ".join(said)
-    return Answer("What helps against it?", f"{text[:1].upper()}{text[1:]}.", "advice")
+    return Answer("What helps against it?", f"{text[:1].upper()}{text[1:]}.", "advice") if said else None
