@@ -28,7 +28,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("Hardware", _hardware_words(sweep.details)),
         ("Versions", _version_words(sweep.details)),
         ("Commit", sweep.commit),
-        ("Command", _text(sweep.details.get("command"))),
+        ("Command", _command_words(sweep.details.get("command"))),
         ("MLflow run", sweep.run_id),
     ]
     return [(heading, text) for heading, text in pairs if text]
@@ -144,6 +144,16 @@ def _hardware_words(details: Mapping[str, Any]) -> str:
 def _version_words(details: Mapping[str, Any]) -> str:
     said = [f"Python {details['python']}"] if "python" in details else []
     return ", ".join(said + [f"{name} {version}" for name, version in section(details, "packages").items()])
+
+
+def _command_words(command: object) -> str:
+    """The command without the parameters that were left empty.
+
+    >>> _command_words("python -m pipelines main --exercise=imdb --space= --trials=20 --output=''")
+    'python -m pipelines main --exercise=imdb --trials=20'
+    """
+    words = _text(command).split(" ")
+    return " ".join(word for word in words if not (word.startswith("--") and word.endswith(("=", "=''"))))
 
 
 def _text(value: object) -> str:

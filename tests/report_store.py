@@ -179,6 +179,11 @@ class Page(HTMLParser):
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
 
+    @property
+    def scripts(self) -> int:
+        """Scripts that run; JSON in a script element does not."""
+        return sum(tag == "script" and attributes.get("type") is None for tag, attributes in self.elements)
+
     def count(self, tag: str, css: str = "") -> int:
         return sum(tag == t and css in (a.get("class") or "").split() if css else tag == t for t, a in self.elements)
 

@@ -90,7 +90,7 @@ def test_the_lowest_value_at_its_best_epoch_is_chosen(report) -> None:
 def test_remarks_count_the_verdicts(report) -> None:
     onsets = sorted(trial.point.onset for trial in report.ranked[:2])
     first, rest, closeness = report.remarks
-    assert first.startswith(f"2 of 3 configurations over-fit, from epoch {onsets[0]} on")
+    assert first.startswith(f"2 of 3 configurations over-fit, from epoch {onsets[0]} and {onsets[1]} on.")
     assert rest == "1 was still improving at the end, 1 diverged and 1 failed or was cut off."
     assert "seeds" in closeness
 
@@ -178,9 +178,9 @@ def test_page_shows_every_configuration_and_reason(written, report) -> None:
 
 def test_names_and_reasons_are_escaped(written) -> None:
     page = Page(written.html.read_text(encoding="utf-8"))
-    scripts = [attributes.get("type") for tag, attributes in page.elements if tag == "script"]
-    assert set(scripts) == {None, "application/json"}
-    assert scripts.count(None) == 3  # plotly.js, what draws with it, tables
+    types = {attributes.get("type") for tag, attributes in page.elements if tag == "script"}
+    assert types == {None, "application/json"}
+    assert page.scripts == 3  # plotly.js, what draws with it, tables
     assert page.text.count(EVIL) >= 4  # title, origin, figure's note, reason
     for text in (written.markdown.read_text(encoding="utf-8"), written.summary):
         assert "<script" not in text
