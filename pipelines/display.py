@@ -4,10 +4,10 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column
+from rich.progress import TaskID
 from rich.text import Text
 
+from pipelines.bars import bars, failure_line, shortened, time_left
 from pipelines.configurations import Configuration
 from pipelines.overfitting import OverfittingPoint, Verdict
 from pipelines.training.plan import Progress as TrainingProgress
@@ -34,18 +34,7 @@ class SweepDisplay:
         self.console, self.monitor, self.trials = console, monitor, trials
         self._finished = self._already = finished
         self._best: tuple[float, str] | None = None
-        # What does not fit the width is cut off the last column, never off the bars.
-        rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[count]}", justify="right"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", markup=False, style="dim", table_column=rest),
-            console=console,
-            expand=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = bars(console)
         self._sweep = self._progress.add_task("sweep", total=trials, completed=finished, count="", note="")
         self._trial: TaskID | None = None
         self._preparation: TaskID | None = None
@@ -102,7 +91,7 @@ class SweepDisplay:
         self._show_sweep()
         width = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
         line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
-        line.append(f"{_shortened(configuration.label, width):<{width}}  ")
+        line.append(f"{shortened(configuration.label, width):<{width}}  ")
         line.append(_outcome(point, self.monitor, failure), style="red" if failure else "")
         line.append(f"  {seconds:.1f} s", style="dim")
         if not self.console.is_terminal and (left := self._time_left()):
@@ -130,26 +119,15 @@ class SweepDisplay:
         trained, missing = self._finished - self._already, self.trials - self._finished
         if not trained or not missing:
             return ""
-        return f"{_clock((self._progress.tasks[0].elapsed or 0.0) / trained * missing)} left"
+        return time_left((self._progress.tasks[0].elapsed or 0.0) / trained * missing)
 
 
 def _outcome(point: OverfittingPoint | None, monitor: str, failure: str) -> str:
     if failure:
-        # Its first line: the message of an exception may be a page.
-        return f"failed: {_shortened(failure.strip().splitlines()[0], 160)}"
+        return failure_line(failure)
     if point is None or point.best_epoch is None:
         return str(Verdict.DIVERGED)
     digits = len(str(point.epochs))
     epoch = f">= {point.epochs}" if point.censored else f"{point.best_epoch:>{digits + 3}}"
     interval = "" if point.best_epoch_low is None else f" [{point.best_epoch_low}, {point.best_epoch_high}]"
     return f"{monitor} {point.best_value:<#7.4g} at epoch {epoch}{interval:<{2 * digits + 5}}  {point.verdict}"
-
-
-def _shortened(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

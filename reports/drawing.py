@@ -1,4 +1,4 @@
-"""Figures of ``reports.pictures`` as files: SVG in the colours of the page, light or dark, and PNG beside Markdown."""
+"""Pictures drawn with matplotlib as files: SVG in the colours of the page, light or dark, and PNG beside Markdown."""
 
 import base64
 import io

@@ -31,6 +31,15 @@ def signed(value: float | None, digits: int = 3) -> str:
     return f"+{text}" if value is not None and math.isfinite(value) and value > 0 else text
 
 
+def whole(value: float | None) -> str:
+    """A count.
+
+    >>> whole(12345.0), whole(None)
+    ('12,345', '–')
+    """
+    return NONE if value is None else f"{value:,.0f}"
+
+
 def percent(share: float | None) -> str:
     """A share as a signed percentage.
 

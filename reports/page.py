@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.errors import UserError
@@ -15,11 +14,12 @@ from reports import formatting, tables
 from reports.content import BASELINE, Report, point_of, read_report
 from reports.documented import Comparison, compare, documented_trials
 from reports.figures import EpochAxis, curve_panel, forest_row, verdict_class
-from reports.final_section import FinalSection, read_final_section
+from reports.final.section import FinalSection, read_final_section
 from reports.findings.files import FIGURES, TABLES, write_figures, write_tables
 from reports.findings.gather import Findings, find
 from reports.findings.ranking import ranking
 from reports.interactive import embed
+from reports.rendering import picture_file, templates
 from reports.store import Curves, Trial, read_trial_curves
 from reports.wording import definitions, facts, reason
 
@@ -127,7 +127,7 @@ def render_html(
     shown = report.ranked[:FOREST_ROWS]
     axis = EpochAxis(max(report.epochs, 1))
     return (
-        _environment(html=True)
+        templates(html=True)
         .get_template("report.html.j2")
         .render(
             **_context(report, curves),
@@ -152,18 +152,13 @@ def render_markdown(
     findings: Findings | None = None,
 ) -> str:
     """The same for places that show Markdown, with figures and pictures as files beside it."""
-    template = _environment(html=False).get_template("report.md.j2")
+    template = templates(html=False).get_template("report.md.j2")
     return template.render(**_context(report, curves), final=final, findings=findings, figures=FIGURES)
-
-
-def picture_file(name: str) -> str:
-    """File of a picture of the final model, beside the Markdown."""
-    return f"final_{name}.png"
 
 
 def render_summary(report: Report, findings: Findings | None = None) -> str:
     """The answers and the best few configurations, as Markdown."""
-    template = _environment(html=False).get_template("summary.md.j2")
+    template = templates(html=False).get_template("summary.md.j2")
     return template.render(**_context(report, {}), rows=report.ranked[:SUMMARY_ROWS], findings=findings)
 
 
@@ -232,21 +227,3 @@ def _groups() -> list[tuple[str, int]]:
 
 def _count(report: Report, verdict: Verdict) -> int:
     return sum(point_of(trial).verdict is verdict for trial in report.ranked)
-
-
-def _environment(*, html: bool) -> Environment:
-    """Everything that came from outside is escaped, in Markdown too: what shows Markdown shows HTML in it."""
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    if not html:
-        environment.filters["cell"] = lambda text: Markup.escape(" ".join(str(text).split())).replace("|", "&#124;")
-        # Between backticks Markdown shows everything as it is.
-        environment.filters["code"] = lambda text: Markup(" ".join(str(text).split()).replace("`", "'"))
-        environment.filters["alt"] = lambda text: text.replace("[", "&#91;").replace("]", "&#93;")
-        environment.filters["picture_file"] = picture_file
-    return environment

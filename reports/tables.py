@@ -12,7 +12,7 @@ from rich.text import Text
 from pipelines.configurations import Configuration
 from pipelines.overfitting import OverfittingPoint, Verdict
 from reports.content import BASELINE, Report, point_of
-from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed
+from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
 from reports.store import Trial
 
 #: A shape before the word, for those who do not see the colour.
@@ -67,10 +67,6 @@ def _of_point(
     return Column(group, title, hint, lambda trial: text(value(point_of(trial))), lambda trial: value(point_of(trial)))
 
 
-def _whole(value: float | None) -> str:
-    return NONE if value is None else f"{value:,.0f}"
-
-
 #: In the order of the page, after rank, configuration and verdict.
 COLUMNS: tuple[Column, ...] = (
     Column(
@@ -87,11 +83,11 @@ COLUMNS: tuple[Column, ...] = (
         lambda trial: interval(point_of(trial)) or NONE,
         lambda trial: point_of(trial).best_epoch_high,
     ),
-    _of_point("Epochs", "onset", "From here on the curve is surely above its best", lambda p: p.onset, _whole),
+    _of_point("Epochs", "onset", "From here on the curve is surely above its best", lambda p: p.onset, whole),
     _of_point(
-        "Epochs", "one-SE", "Earliest epoch within one standard error of the best", lambda p: p.one_se_epoch, _whole
+        "Epochs", "one-SE", "Earliest epoch within one standard error of the best", lambda p: p.one_se_epoch, whole
     ),
-    _of_point("Epochs", "saved", "Epochs after the best one, which need not be trained", saved_epochs, _whole),
+    _of_point("Epochs", "saved", "Epochs after the best one, which need not be trained", saved_epochs, whole),
     _of_point("{value}", "at best", "Mean over fits at the best epoch", lambda p: p.best_value, number),
     _of_point("{value}", "± folds", "Deviation between folds", lambda p: p.sd_folds, lambda v: number(v, 2)),
     _of_point(
@@ -104,7 +100,7 @@ COLUMNS: tuple[Column, ...] = (
     _of_point("Gap", "at best", "Validation minus training at the best epoch", lambda p: p.gap_best, signed),
     _of_point("Gap", "at end", "Validation minus training at the last epoch", lambda p: p.gap_final, signed),
     _of_point("Severity", "", "Smoothed mean curve at the end over its best, minus 1", lambda p: p.severity, percent),
-    Column("Network", "weights", "Trainable parameters", lambda t: _whole(t.parameters), lambda t: t.parameters),
+    Column("Network", "weights", "Trainable parameters", lambda t: whole(t.parameters), lambda t: t.parameters),
     Column(
         "Network",
         "seconds",
@@ -127,15 +123,15 @@ def csv_text(report: Report) -> str:
         writer.writerow(
             [
                 ranks.get(trial.run_id, ""),
-                _cell(trial.name),
-                _cell(trial.origin),
+                csv_cell(trial.name),
+                csv_cell(trial.origin),
                 trial.status.lower(),
-                *(_cell(getattr(point, name) if point else None) for name in _CSV_POINT),
-                _cell(saved_epochs(point) if point else None),
-                _cell(trial.parameters),
-                _cell(trial.seconds),
-                *(_cell(_setting(configuration, name)) for name in settings),
-                _cell(trial.reason),
+                *(csv_cell(getattr(point, name) if point else None) for name in _CSV_POINT),
+                csv_cell(saved_epochs(point) if point else None),
+                csv_cell(trial.parameters),
+                csv_cell(trial.seconds),
+                *(csv_cell(_setting(configuration, name)) for name in settings),
+                csv_cell(trial.reason),
                 trial.run_id,
             ]
         )
@@ -159,7 +155,7 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
             str(rank),
             Text(report.labels[trial.run_id]) + Text(origin, style="dim"),
             best_epoch_with_interval(point),
-            _whole(point.onset),
+            whole(point.onset),
             number(point.best_value) + (f" ± {number(point.sd_folds, 2)}" if point.sd_folds is not None else ""),
             Text(f"{GLYPHS[point.verdict]} {point.verdict}", style=_TERMINAL_STYLES[point.verdict]),
         )
@@ -212,7 +208,7 @@ def _setting(configuration: Configuration | None, name: str) -> object:
     return configuration.layers_text if name == "layers" else getattr(configuration, name)
 
 
-def _cell(value: object) -> str:
+def csv_cell(value: object) -> str:
     """Text that a spreadsheet does not take for a formula; empty for None."""
     text = "" if value is None else str(value)
     return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@") else text

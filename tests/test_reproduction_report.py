@@ -17,12 +17,12 @@ from pipelines.errors import TrackingError, UserError
 from pipelines.reproduction.plan import Asked
 from pipelines.reproduction.rows import Agreement, Ours, Row, compare
 from pipelines.exercises import Figure, Variant
-from reports import reproduction_wording as words
-from reports.reproduction import ReproductionReport, draw, render_html, render_markdown, terminal_table
-from reports.reproduction import results_of, write_reproduction
-from reports.reproduction_figures import causal_average
-from reports.reproduction_store import Reproduced, read_reproductions
-from reports.teaching import LESSONS, Question, about, answers, paired_difference
+from reports.reproduction import wording as words
+from reports.reproduction.page import ReproductionReport, draw, render_html, render_markdown, terminal_table
+from reports.reproduction.page import results_of, write_reproduction
+from reports.reproduction.figures import causal_average
+from reports.reproduction.store import Reproduced, read_reproductions
+from reports.reproduction.teaching import LESSONS, Question, about, answers, paired_difference
 from tests.small_reproduction import BASE
 
 NAMED = [{**entry, "name": f"{entry['name']} {EVIL}"} for entry in DOCUMENTED]

@@ -75,7 +75,7 @@ def reproduce(settings: "ReproductionSettings", output: Path | None, console: Co
     """Train, compare, and write the report of these exercises."""
     from pipelines.reproduction.running import run_reproduction
     from pipelines.tracking import ui_command
-    from reports.reproduction import terminal_table, write_reproduction
+    from reports.reproduction.page import terminal_table, write_reproduction
 
     outcomes = run_reproduction(settings, console)
     uri = outcomes[0].uri

@@ -4,11 +4,10 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column
+from rich.progress import TaskID
 from rich.text import Text
 
-from pipelines.display import _clock, _shortened
+from pipelines.bars import bars, failure_line, shortened, time_left
 from pipelines.training.plan import Progress as TrainingProgress
 
 _LONGEST_NAME = 70
@@ -28,17 +27,7 @@ class ReproductionDisplay:
     def __init__(self, console: Console, works: list[float], already: int) -> None:
         self.console, self._works, self._already = console, works, already
         self._done = 0
-        rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[count]}", justify="right"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", markup=False, style="dim", table_column=rest),
-            console=console,
-            expand=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = bars(console)
         self._exercise = self._progress.add_task("exercise", total=sum(works) or 1.0, count="", note="")
         self._training: TaskID | None = None
         self._name, self._epochs = "", 0
@@ -84,10 +73,10 @@ class ReproductionDisplay:
         self._done += 1
         self._show(0.0)
         number, total = self._already + self._done, self._already + len(self._works)
-        line = Text(f"  {number:>{len(str(total))}}/{total}  {_shortened(name, _LONGEST_NAME):<{_LONGEST_NAME}}  ")
+        line = Text(f"  {number:>{len(str(total))}}/{total}  {shortened(name, _LONGEST_NAME):<{_LONGEST_NAME}}  ")
         line.append(f"{fits} fit{'s' * (fits > 1)} x {epochs} epoch{'s' * (epochs > 1)}")
         if failure:
-            line.append(f"  failed: {_shortened(failure.strip().splitlines()[0], 160)}", style="red")
+            line.append(f"  {failure_line(failure)}", style="red")
         line.append(f"  {seconds:.1f} s", style="dim")
         if left := self._time_left(0.0):
             line.append(f"  {left}", style="dim")
@@ -107,4 +96,4 @@ class ReproductionDisplay:
         done, total = self._work_done(share), sum(self._works)
         if not done or done >= total:
             return ""
-        return f"{_clock((self._progress.tasks[0].elapsed or 0.0) * (total - done) / done)} left"
+        return time_left((self._progress.tasks[0].elapsed or 0.0) * (total - done) / done)

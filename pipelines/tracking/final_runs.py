@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
 from pipelines.tracking import names, resuming
-from pipelines.tracking.opening import _dataset_input, _project_run
+from pipelines.tracking.ending import EndingRun
+from pipelines.tracking.opening import dataset_input, project_run
 from pipelines.tracking.records import StoredTrial, stored_trial
 from pipelines.tracking.registry import MISSING, Registered, quiet, register, registered_name, withdraw
-from pipelines.tracking.runs import _Ending, _log_batches
 from pipelines.tracking.store import check_store, redacted, store_errors, tracking_uri, ui_link
+from pipelines.tracking.writing import log_batches
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -131,7 +132,7 @@ def open_final(description: FinalDescription) -> FinalRun:
         **resuming.process_tags(),
     }
     with store_errors(sweep.uri, "Starting a final model"):
-        project = _project_run(client)
+        project = project_run(client)
         if project is not None and project.info.experiment_id == sweep.experiment_id:
             run = project
             client.update_run(run.info.run_id, status=resuming.RUNNING, name=name)
@@ -147,11 +148,11 @@ def open_final(description: FinalDescription) -> FinalRun:
             params=[Param(key, value) for key, value in params.items()],
             tags=[RunTag(key, value) for key, value in tags.items()],
         )
-        client.log_inputs(run.info.run_id, datasets=[_dataset_input(description.data)])
+        client.log_inputs(run.info.run_id, datasets=[dataset_input(description.data)])
     return FinalRun(client, run, description)
 
 
-class FinalRun(_Ending):
+class FinalRun(EndingRun):
     """The run of a final model; made by ``open_final``, ended by its ``with`` block."""
 
     def __init__(self, client: MlflowClient, run: Run, description: FinalDescription) -> None:
@@ -165,7 +166,7 @@ class FinalRun(_Ending):
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Numbers of the run; to be there before the model is logged, whose page then shows them as well."""
         with store_errors(self.uri, "Recording a final model"):
-            _log_batches(
+            log_batches(
                 self._client,
                 self.run_id,
                 [(key, float(value), 0) for key, value in metrics.items() if np.isfinite(value)],

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
 from pipelines.tracking import names, resuming
+from pipelines.tracking.ending import MAX_REASON, is_interruption
 from pipelines.tracking.run_names import varying_settings
-from pipelines.tracking.runs import MAX_REASON, SweepRun, is_interruption
+from pipelines.tracking.runs import SweepRun
 from pipelines.tracking.store import check_store, redacted, shared_view, store_errors, tracking_uri
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
         run,
         resumption,
         description.tags(names.KIND_TRIAL) | inherited,
-        data=_dataset_input(description.data),
+        data=dataset_input(description.data),
         varying=varying_settings(description.details),
     )
 
@@ -143,7 +144,7 @@ def save_report(run_id: str, folder: Path, *, uri: str | None = None) -> None:
     with store_errors(uri, "Keeping a report"):
         client = MlflowClient(uri)
         client.log_artifacts(run_id, str(folder), names.REPORT_FOLDER)
-        if (project := _project_run(client)) and names.TAG_KIND not in project.data.tags:
+        if (project := project_run(client)) and names.TAG_KIND not in project.data.tags:
             client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
             client.update_run(project.info.run_id, name="report")
 
@@ -176,7 +177,7 @@ def record_refusal(reason: str) -> None:
 
         with store_errors(uri, "Recording a refusal"):
             client = MlflowClient(uri)
-            project = _project_run(client)
+            project = project_run(client)
             if project and project.info.status == resuming.RUNNING:
                 client.set_tag(project.info.run_id, names.TAG_REASON, reason[:MAX_REASON])
                 client.set_terminated(project.info.run_id, resuming.FAILED)
@@ -190,12 +191,12 @@ def _start(client: MlflowClient, description: SweepDescription) -> Run:
 
     name = f"{description.exercise} {description.tuner}"
     tags = description.tags(names.KIND_SWEEP)
-    project = _project_run(client)
+    project = project_run(client)
     if project and project.data.tags.get(names.TAG_SWEEP, description.identity) == description.identity:
         run_id = project.info.run_id
         client.update_run(run_id, status=resuming.RUNNING, name=name)
     else:
-        experiment = project.info.experiment_id if project else _experiment(client)
+        experiment = project.info.experiment_id if project else experiment_of(client)
         run_id = client.create_run(experiment, run_name=name, tags=resolve_tags()).info.run_id
     started = client.get_run(run_id)
     known = started.data.params
@@ -206,17 +207,19 @@ def _start(client: MlflowClient, description: SweepDescription) -> Run:
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
     client.set_experiment_tag(started.info.experiment_id, *shared_view(description.identity))
-    client.log_inputs(run_id, datasets=[_dataset_input(description.data)])
+    client.log_inputs(run_id, datasets=[dataset_input(description.data)])
     client.log_text(run_id, json.dumps(description.details, indent=2, default=str), names.SWEEP_FILE)
     return client.get_run(run_id)
 
 
-def _project_run(client: MlflowClient) -> Run | None:
+def project_run(client: MlflowClient) -> Run | None:
+    """The run that ``mlflow run`` has made for this process; None where it was not started by that."""
     run_id = os.environ.get("MLFLOW_RUN_ID")
     return client.get_run(run_id) if run_id else None
 
 
-def _experiment(client: MlflowClient) -> str:
+def experiment_of(client: MlflowClient) -> str:
+    """Id of the experiment that the environment names, made where it is missing."""
     from mlflow.exceptions import MlflowException
 
     if found := os.environ.get("MLFLOW_EXPERIMENT_ID"):
@@ -238,7 +241,7 @@ def _experiment(client: MlflowClient) -> str:
     return str(experiment.experiment_id)
 
 
-def _dataset_input(data: Dataset) -> Any:
+def dataset_input(data: Dataset) -> Any:
     """The data set's description for MLflow's list of inputs; the arrays themselves are not touched."""
     from mlflow.data.schema import TensorDatasetSchema
     from mlflow.entities import Dataset as Description

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
 from pipelines.tracking import names, resuming
-from pipelines.tracking.opening import _dataset_input, _experiment, _project_run
+from pipelines.tracking.ending import EndingRun
+from pipelines.tracking.opening import dataset_input, experiment_of, project_run
 from pipelines.tracking.records import TrialRecord, read_curves
-from pipelines.tracking.runs import _Ending, _log_batches, _log_record
 from pipelines.tracking.store import check_store, store_errors, tracking_uri, ui_link
+from pipelines.tracking.writing import log_batches, log_record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -109,7 +110,7 @@ def open_reproduction(
     return ReproductionRun(client, uri, run, description)
 
 
-class ReproductionRun(_Ending):
+class ReproductionRun(EndingRun):
     """The parent run of an exercise; made by ``open_reproduction``, ended by its ``with`` block."""
 
     def __init__(self, client: MlflowClient, uri: str, run: Run, description: ReproductionDescription) -> None:
@@ -152,7 +153,7 @@ class ReproductionRun(_Ending):
         """Documented and measured figures, on the run that they were read off (or on this one)."""
         points = [(name, float(value), 0) for name, value in metrics.items() if np.isfinite(value)]
         with store_errors(self.uri, "Recording figures"):
-            _log_batches(self._client, run_id, points)
+            log_batches(self._client, run_id, points)
 
     def save(self, content: Mapping[str, Any]) -> None:
         """Keep everything that the report needs, beside the curves, as ``reproduction.json``."""
@@ -183,14 +184,14 @@ class ReproductionRun(_Ending):
             return None
 
 
-class TrainingRun(_Ending):
+class TrainingRun(EndingRun):
     """The child run of a training; made by ``ReproductionRun.training``."""
 
     def finish(self, record: TrialRecord, measured: Mapping[str, Any]) -> None:
         """Record curves, numbers and parameters, and end the run; FAILED where the record names a failure."""
         with store_errors(self._uri, "Recording a training"):
             self._client.log_text(self.run_id, json.dumps(measured), names.MEASURED_FILE)
-            _log_record(self._client, self.run_id, record)
+            log_record(self._client, self.run_id, record)
         self._end(resuming.FAILED if record.failure else resuming.FINISHED)
 
 
@@ -201,7 +202,7 @@ def tag_project_run(name: str, folder: Path | None = None, *, uri: str | None = 
     uri = tracking_uri(uri)
     with store_errors(uri, "Keeping a report"):
         client = MlflowClient(uri)
-        project = _project_run(client)
+        project = project_run(client)
         if project is None:
             return
         client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
@@ -214,8 +215,8 @@ def _start(client: MlflowClient, description: ReproductionDescription, *, resume
     from mlflow.entities import Param, RunTag
     from mlflow.tracking.context.registry import resolve_tags
 
-    project = _project_run(client)
-    experiment = project.info.experiment_id if project else _experiment(client)
+    project = project_run(client)
+    experiment = project.info.experiment_id if project else experiment_of(client)
     run = _earlier(client, experiment, description) if resume else None
     tags = description.tags(names.KIND_REPRODUCTION)
     if project:
@@ -225,7 +226,7 @@ def _start(client: MlflowClient, description: ReproductionDescription, *, resume
         run_id = client.create_run(experiment, run_name=name, tags={**resolve_tags(), **tags}).info.run_id
         params = [Param(names.SWEEP_PARAM_PREFIX + key, str(value)) for key, value in description.parameters.items()]
         client.log_batch(run_id, params=params)
-        client.log_inputs(run_id, datasets=[_dataset_input(description.data)])
+        client.log_inputs(run_id, datasets=[dataset_input(description.data)])
     else:
         run_id = run.info.run_id
         client.update_run(run_id, status=resuming.RUNNING)

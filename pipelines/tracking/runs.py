@@ -2,80 +2,31 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.configurations import Configuration
-from pipelines.errors import TrackingError, UserError
+from pipelines.errors import TrackingError
 from pipelines.tracking import names, resuming
-from pipelines.tracking.records import StoredTrial, TrialRecord, read_curves, trial_metrics, trial_params, write_curves
+from pipelines.tracking.ending import MAX_REASON, EndingRun
+from pipelines.tracking.records import StoredTrial, TrialRecord, read_curves
 from pipelines.tracking.run_names import run_name
 from pipelines.tracking.store import store_errors, ui_link
+from pipelines.tracking.writing import log_batches, log_record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
 
-MAX_REASON = 500
-_BATCH = 1000  # entities in one call, MLflow's limit
-_log = logging.getLogger(__name__)
 
-
-class _Ending:
-    """The end of a run, sweep or trial, by what left its ``with`` block."""
-
-    def __init__(self, client: MlflowClient, uri: str, run_id: str) -> None:
-        self._client = client
-        self._uri = uri
-        self.run_id = run_id
-        self._open = True
-
-    def fail(self, reason: str) -> None:
-        """End the run as FAILED, with the reason as a tag."""
-        self._end(resuming.FAILED, reason)
-
-    def kill(self, reason: str = "interrupted") -> None:
-        """End the run as KILLED: it was cut off from outside, and will be asked for again."""
-        self._end(resuming.KILLED, reason)
-
-    def _end(self, status: str, reason: str = "") -> None:
-        if not self._open:
-            return
-        with store_errors(self._uri, "Ending a run"):
-            if reason:
-                self._client.set_tag(self.run_id, names.TAG_REASON, reason[:MAX_REASON])
-            self._client.set_terminated(self.run_id, status)
-        self._open = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._end(resuming.FINISHED)
-            return
-        try:
-            if is_interruption(error):
-                self.kill(str(error) or "interrupted")
-            else:
-                self.fail(_reason(error))
-        except TrackingError:  # must not hide the error that ended the block
-            _log.warning("The run %s could not be closed in the tracking store.", self.run_id)
-
-
-class SweepRun(_Ending):
+class SweepRun(EndingRun):
     """The parent run of a sweep; made by ``open_sweep``, ended by its ``with`` block.
 
     The results of a trial are written by one thread in the background, while the next trial compiles and trains:
@@ -155,7 +106,7 @@ class SweepRun(_Ending):
         self.flush()
         points = [(name, float(value), 0) for name, value in metrics.items()]
         with store_errors(self._uri, "Recording a sweep"):
-            _log_batches(self._client, self.run_id, points)
+            log_batches(self._client, self.run_id, points)
 
     def describe(self, markdown: str) -> None:
         """Set the description of the run, which the UI shows first."""
@@ -189,7 +140,7 @@ class SweepRun(_Ending):
             task.result()
 
 
-class TrialRun(_Ending):
+class TrialRun(EndingRun):
     """The child run of a trial; made by ``SweepRun.trial``."""
 
     def __init__(
@@ -217,50 +168,6 @@ class TrialRun(_Ending):
         with store_errors(self._uri, "Recording a trial"):
             if self._data is not None:
                 self._client.log_inputs(self.run_id, datasets=[self._data])
-            _log_record(self._client, self.run_id, record)
+            log_record(self._client, self.run_id, record)
             status = resuming.FAILED if record.failure else resuming.FINISHED
             self._client.set_terminated(self.run_id, status, end_time=ended)
-
-
-def _log_record(client: MlflowClient, run_id: str, record: TrialRecord) -> None:
-    """Curves, numbers, parameters and tags of a trial, or of a training of a reproduction."""
-    if record.curves:
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / names.CURVES_FILE
-            write_curves(record, path)
-            client.log_artifact(run_id, str(path))
-    tags = {}
-    if reason := record.failure or record.remark:
-        tags[names.TAG_REASON] = reason[:MAX_REASON]
-    if record.point:
-        tags[names.TAG_VERDICT] = str(record.point.verdict)
-    _log_batches(client, run_id, trial_metrics(record), trial_params(record), tags)
-
-
-def _log_batches(
-    client: MlflowClient,
-    run_id: str,
-    points: Iterable[tuple[str, float, int]],
-    params: Mapping[str, str] | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> None:
-    """One call for everything where it fits, for a call costs more than what it carries."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    now = int(time() * 1000)
-    metrics = (Metric(name, value, now, step) for name, value, step in points)
-    first_params = [Param(key, value) for key, value in (params or {}).items()]
-    first_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
-    first = list(islice(metrics, _BATCH - len(first_params) - len(first_tags)))
-    client.log_batch(run_id, metrics=first, params=first_params, tags=first_tags)
-    while batch := list(islice(metrics, _BATCH)):
-        client.log_batch(run_id, metrics=batch)
-
-
-def is_interruption(error: BaseException) -> bool:
-    """Ctrl-C, and the ``SystemExit`` of a handler of SIGTERM."""
-    return not isinstance(error, Exception)
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

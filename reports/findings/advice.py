@@ -10,7 +10,7 @@ from reports.analysis.remedies import Help, Remedy, remedies
 from reports.analysis.stopping_rules import Recommendation, Replay, RuleResult, recommend, replay_rules
 from reports.content import Report
 from reports.findings.table import Cell, Column, Heading, Table, number_cell, table
-from reports.formatting import NONE, counted, number, signed
+from reports.formatting import NONE, counted, number, signed, whole
 from reports.store import Curves
 
 _EFFECTS = (
@@ -137,7 +137,7 @@ def _data(report: Report, size: DataSize) -> Table:
         Column(Heading("training rows", "share of them"), lambda point: Cell(point.label, point.fraction)),
         Column(
             Heading("rows a fold"),
-            lambda point: number_cell(point.rows, lambda rows: NONE if rows is None else f"{rows:,.0f}"),
+            lambda point: number_cell(point.rows, whole),
         ),
         Column(Heading("configurations"), lambda point: Cell(str(point.configurations), point.configurations)),
         Column(Heading(f"{report.value_name}, 95 % band"), lambda point: _estimate(point.value, number)),

@@ -6,7 +6,7 @@ from reports.analysis.parameters import Parameter, ValueRow, parameter_table, va
 from reports.analysis.trends import trend_sentence
 from reports.content import Report
 from reports.findings.table import Cell, Column, Heading, Table, epoch_cell, number_cell, table
-from reports.formatting import NONE, best_epoch_with_interval, number, percent, signed
+from reports.formatting import NONE, best_epoch_with_interval, number, percent, signed, whole
 from reports.tables import GLYPHS
 
 short = partial(number, digits=2)
@@ -33,11 +33,11 @@ def _table(report: Report, parameter: Parameter) -> Table:
         Column(Heading("over-fit", "share of them that over-fit"), lambda row: number_cell(row.share, _share)),
         Column(
             Heading("median onset", "epoch by which half of all configurations here over-fit"),
-            lambda row: number_cell(row.median_onset, _whole),
+            lambda row: number_cell(row.median_onset, whole),
         ),
         Column(
             Heading("median best epoch", "≥ where that is only where the training ended"),
-            lambda row: Cell(f"{'≥ ' if row.beyond else ''}{_whole(row.median_best_epoch)}", row.median_best_epoch),
+            lambda row: Cell(f"{'≥ ' if row.beyond else ''}{whole(row.median_best_epoch)}", row.median_best_epoch),
         ),
         Column(
             Heading("median severity", "how far the curve ends above its best"),
@@ -73,7 +73,7 @@ def _table(report: Report, parameter: Parameter) -> Table:
         ),
         Column(
             Heading("its onset", printed=False),
-            lambda row: number_cell(row.point.onset if row.point else None, _whole),
+            lambda row: number_cell(row.point.onset if row.point else None, whole),
         ),
         Column(
             Heading("its verdict", numeric=False, printed=False),
@@ -88,7 +88,3 @@ def _table(report: Report, parameter: Parameter) -> Table:
 
 def _share(value: float | None) -> str:
     return NONE if value is None else f"{100 * value:.0f} %"
-
-
-def _whole(value: float | None) -> str:
-    return NONE if value is None else f"{value:,.0f}"

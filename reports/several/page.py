@@ -16,11 +16,12 @@ from pipelines.errors import UserError
 from reports import formatting
 from reports.content import point_of
 from reports.figures import verdict_class
-from reports.page import FOLDER, _environment
+from reports.page import FOLDER
+from reports.rendering import templates
 from reports.several import wording
 from reports.several.content import Comparison, Entry
 from reports.several.figure import STYLES, search_figure
-from reports.tables import GLYPHS, _cell, _whole, saved_epochs
+from reports.tables import GLYPHS, csv_cell, saved_epochs
 
 HTML, MARKDOWN, CSV = "comparison.html", "comparison.md", "comparison.csv"
 #: Run ids that the folder's name has.
@@ -80,13 +81,13 @@ def render_html(comparison: Comparison) -> str:
     figures = {
         group: search_figure(group.progress, group.monitors[0]) for group in comparison.compared if group.progress
     }
-    template = _environment(html=True).get_template("several.html.j2")
+    template = templates(html=True).get_template("several.html.j2")
     return template.render(**_context(comparison), figures=figures, styles=STYLES)
 
 
 def render_markdown(comparison: Comparison) -> str:
     """The same for places that show Markdown, without figures."""
-    return _environment(html=False).get_template("several.md.j2").render(**_context(comparison))
+    return templates(html=False).get_template("several.md.j2").render(**_context(comparison))
 
 
 def csv_text(comparison: Comparison) -> str:
@@ -98,7 +99,7 @@ def csv_text(comparison: Comparison) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*_SWEEP_COLUMNS, *_TRIAL_COLUMNS, *_POINT_COLUMNS, "epochs_saved", "seconds", *_MATCH_COLUMNS])
     for row in _csv_rows(comparison):
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([csv_cell(value) for value in row])
     return stream.getvalue()
 
 
@@ -182,7 +183,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "words": wording,
         "f": formatting,
         "point": point_of,
-        "whole": _whole,
+        "whole": formatting.whole,
         "glyphs": GLYPHS,
         "verdict_class": verdict_class,
         "seconds_of": _seconds_of,

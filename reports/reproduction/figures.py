@@ -17,8 +17,8 @@ from pipelines.curve_statistics import smooth
 from pipelines.reproduction.rows import Agreement, Ours, Row
 from reports.canvas import DPI, INK, LINE, MUTED, TRACK, styled
 from reports.formatting import number
-from reports.reproduction_store import Reproduced, StoredJob
-from reports.reproduction_wording import quantity
+from reports.reproduction.store import Reproduced, StoredJob
+from reports.reproduction.wording import quantity
 from reports.store import Curves
 
 AGREES, DIFFERS, TRAINING = "#0072b2", "#d55e00", "#8a9199"

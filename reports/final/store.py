@@ -18,7 +18,7 @@ from pipelines.configurations import Configuration
 from pipelines.datasets.base import Task
 from pipelines.tracking import names
 from pipelines.tracking.store import store_errors
-from reports.predictions import Predictions
+from reports.final.predictions import Predictions
 from reports.store import local_folder
 
 if TYPE_CHECKING:

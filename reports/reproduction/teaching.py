@@ -11,8 +11,8 @@ import numpy as np
 
 from pipelines.reproduction.rows import LEVEL, Ours, Row
 from reports.formatting import counted, number, signed
-from reports.reproduction_store import Reproduced
-from reports.reproduction_wording import listed_epochs
+from reports.reproduction.store import Reproduced
+from reports.reproduction.wording import listed_epochs
 
 LOWER_IS_BETTER = ("loss", "crossentropy", "mse", "mae")
 

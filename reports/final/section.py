@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.content import Report
-from reports.final_store import FinalModel, Samples, read_final
-from reports.final_tables import WORST, Listing, chosen, labelled_texts, listings
+from reports.final.predictions import Ints, Predictions, confusion_counts, confusions, wilson_interval
+from reports.final.store import FinalModel, Samples, read_final
+from reports.final.tables import WORST, Listing, chosen, labelled_texts, listings
 from reports.formatting import counted, number
-from reports.predictions import Ints, Predictions, confusion_counts, confusions, wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -174,7 +174,7 @@ def _facts(final: FinalModel) -> Iterator[tuple[str, str]]:
 
 
 def _sample_grid(final: FinalModel) -> Picture | None:
-    from reports import pictures
+    from reports.final import pictures
 
     train = final.train
     if train is None or train.targets is None or not _is_image(train) or not final.task.is_classification:
@@ -193,7 +193,7 @@ def _sample_grid(final: FinalModel) -> Picture | None:
 
 
 def _confusion(final: FinalModel, counts: Ints) -> Picture:
-    from reports import pictures
+    from reports.final import pictures
 
     worst = confusions(counts, 1)
     said = "no class was taken for another"
@@ -214,7 +214,7 @@ def _confusion(final: FinalModel, counts: Ints) -> Picture:
 
 
 def _regression(said: Predictions) -> list[Picture]:
-    from reports import pictures
+    from reports.final import pictures
 
     kept = np.isfinite(said.residuals)
     if not kept.any():
@@ -242,7 +242,7 @@ def _regression(said: Predictions) -> list[Picture]:
 
 
 def _images(final: FinalModel, said: Predictions) -> Iterator[Picture]:
-    from reports import pictures
+    from reports.final import pictures
 
     test, of_classes = final.test, said.probabilities
     if test is None or of_classes is None or not _is_image(test):

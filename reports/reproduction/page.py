@@ -21,11 +21,11 @@ from pipelines.reproduction.rows import Agreement, Row
 from pipelines.tracking import save_report
 from pipelines.tracking.reproductions import tag_project_run
 from reports import formatting
-from reports import reproduction_wording as words
-from reports.page import _environment
-from reports.reproduction_figures import agreement_picture, curves_picture, scores_picture, smoothing_picture
-from reports.reproduction_store import Reproduced, StoredJob, read_job_curves, read_reproductions
-from reports.teaching import about, answers
+from reports.rendering import templates
+from reports.reproduction import wording as words
+from reports.reproduction.figures import agreement_picture, curves_picture, scores_picture, smoothing_picture
+from reports.reproduction.store import Reproduced, StoredJob, read_job_curves, read_reproductions
+from reports.reproduction.teaching import about, answers
 
 FOLDER = Path("report") / "reproduction"
 HTML, MARKDOWN = "reproduction.html", "reproduction.md"
@@ -201,14 +201,14 @@ def _drawn(of: Reproduced) -> list[tuple[str, StoredJob]]:
 def render_html(report: ReproductionReport, pictures: Mapping[str, bytes]) -> str:
     """The page, with its style and pictures inside."""
     images = {name: f"data:image/png;base64,{b64encode(content).decode()}" for name, content in pictures.items()}
-    environment = _environment(html=True)
+    environment = templates(html=True)
     environment.filters["emphasised"] = _emphasised
     return environment.get_template("reproduction.html.j2").render(**_context(report), pictures=images)
 
 
 def render_markdown(report: ReproductionReport, pictures: Mapping[str, bytes]) -> str:
     """The same as Markdown, its pictures in the folder ``reproduction`` beside it."""
-    environment = _environment(html=False)
+    environment = templates(html=False)
     environment.filters["cell"] = _cell
     images = {name: f"{PICTURES}/{name}.png" for name in pictures}
     return environment.get_template("reproduction.md.j2").render(**_context(report), pictures=images)

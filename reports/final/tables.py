@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.final_store import FinalModel
+from reports.final.predictions import Ints, Predictions, share
+from reports.final.store import FinalModel
 from reports.formatting import listed, number
-from reports.predictions import Ints, Predictions, share
 
 #: The worst of all mistakes, of which pictures and tables show some or all.
 WORST = 24

@@ -16,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from reports.canvas import INK, MUTED, RIGHT, TRACK, WRONG, Canvas, photograph, pixels, shortened, styled
+from reports.final.predictions import Ints, row_shares, share
 from reports.formatting import number
-from reports.predictions import Ints, row_shares, share
 
 Images = NDArray[Any]
 
