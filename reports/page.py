@@ -21,7 +21,7 @@ from reports.findings.ranking import ranking
 from reports.interactive import embed
 from reports.rendering import picture_file, templates
 from reports.store import Curves, Trial, read_trial_curves
-from reports.wording import definitions, facts, reason
+from reports.wording import definitions, facts, reason, rests_on
 
 if TYPE_CHECKING:
     from reports.drawing import Drawn
@@ -174,6 +174,7 @@ def _context(report: Report, curves: Mapping[str, Curves]) -> dict[str, Any]:
         "origin": lambda trial: tables.origin_words(trial, report.sweep.tuner),
         "glyphs": tables.GLYPHS,
         "baseline": BASELINE,
+        "rests": rests_on(report),
         "failures": [(trial, reason(trial)) for trial in report.others],
         "f": formatting,
         "verdict_class": verdict_class,

@@ -1,5 +1,6 @@
 """The passages of a report that explain: what was run, how to read the numbers, why a trial has no result."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,16 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("MLflow run", sweep.run_id),
     ]
     return [(heading, text) for heading, text in pairs if text]
+
+
+def rests_on(report: Report) -> str:
+    """How many folds and seeds the numbers of the configurations rest on; empty where there are none."""
+    sizes = Counter((point.folds, point.repeats) for trial in report.ranked if (point := trial.point))
+    if not sizes:
+        return ""
+    (folds, repeats), most = sizes.most_common(1)[0]
+    each = "Every row rests" if len(sizes) == 1 else f"{most} of {len(report.ranked)} rows rest"
+    return f"{each} on {counted(folds, 'fold') if folds > 1 else 'a hold-out'} and {counted(repeats, 'seed')}."
 
 
 def definitions(report: Report) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from reports.findings.files import write_figures, write_tables
 from reports.findings.gather import find
 from reports.findings.ranking import ranking
 from reports.findings.table import Cell, Column, Heading, frame, table
+from reports.wording import rests_on
 from tests.made_reports import EPOCHS, FOLDS, REPEATS, SPLITS, made_point, made_report
 
 BASE = Configuration(layers=(16,), optimizer="rmsprop", batch_size=32)
@@ -72,6 +73,45 @@ def test_every_difference_has_a_row_and_is_in_the_direction_of_its_sign(report, 
         assert cells["P(best is better)"].text == "above .99"
         assert cells["#"].value == number + 1
         assert "is better than" in cells["configuration"].hint
+
+
+def test_of_every_two_one_or_neither_is_better(report, findings):
+    shown = findings.pairs
+    assert [heading.title for heading in shown.headings][:3] == ["probability that", "#", "than #1"]
+    values = np.array([[np.nan if cell.value is None else cell.value for cell in row[2:]] for row in shown.rows])
+    assert values.shape == (8, 8) and np.isnan(np.diag(values)).all()
+    above = np.triu_indices(8, 1)
+    assert (values[above] > 0.99).all() and (values.T[above] < 0.01).all()
+    assert shown.notes[0].endswith("4 folds and 2 seeds, 8 fits each.")
+
+
+def test_more_data_is_a_table_and_a_figure():
+    pairs = [(replace(BASE, train_fraction=share), made_point(2.0 - share)) for share in (0.25, 0.5, 1.0)]
+    report = made_report(pairs, details=DETAILS)
+    curves = {trial.run_id: curves_like(trial.point.best_value, n) for n, trial in enumerate(report.ranked)}
+    found = find(report, curves)
+    assert [row[0].text for row in found.advice.data.rows] == ["25 %", "50 %", "100 %"]
+    assert [row[1].value for row in found.advice.data.rows] == [75, 150, 300]
+    (chart,) = [chart for chart in found.charts if chart.name == "data-size"]
+    value, _ = chart.views[0].panels
+    assert value.x.log and [text for _, text in value.x.ticks] == ["75 (25 %)", "150 (50 %)", "300 (100 %)"]
+    band, line, _ = value.marks
+    assert line.x == (75.0, 150.0, 300.0) and line.y == pytest.approx((1.75, 1.5, 1.0), abs=0.01)
+    assert all(low < middle < high for low, middle, high in zip(band.low, line.y, band.high, strict=True))
+    assert "more data would help" in chart.alt
+    assert "data-size" not in {chart.name for chart in find(made_report(pairs[:1], details=DETAILS), {}).charts}
+
+
+def test_the_table_says_what_its_rows_rest_on(report):
+    assert rests_on(report) == "Every row rests on 4 folds and 2 seeds."
+    mixed = made_report(
+        [
+            (BASE, made_point()),
+            (replace(BASE, batch_size=64), made_point(1.1)),
+            (replace(BASE, batch_size=128), made_point(1.2, repeats=1, fits=4)),
+        ]
+    )
+    assert rests_on(mixed) == "2 of 3 rows rest on 4 folds and 2 seeds."
 
 
 def test_one_trial_has_nothing_to_compare_and_no_trial_nothing_to_find():

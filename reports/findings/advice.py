@@ -35,6 +35,8 @@ class Advice:
         What each remedy does that the sweep can speak of, in words: title and verdict.
     rules, remedies, data
         The tables behind the answers; None where there is nothing to say.
+    size
+        What the number of training rows does; None where it does not vary.
     """
 
     rule: Recommendation | None
@@ -42,6 +44,7 @@ class Advice:
     rules: Table | None
     remedies: Table | None
     data: Table | None
+    size: DataSize | None
 
 
 def find_advice(report: Report, curves: Mapping[str, Curves]) -> Advice:
@@ -56,6 +59,7 @@ def find_advice(report: Report, curves: Mapping[str, Curves]) -> Advice:
         rules=_rules(replay, rule) if replay.results else None,
         remedies=_remedies(report, found),
         data=_data(report, size) if size else None,
+        size=size,
     )
 
 

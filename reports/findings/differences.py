@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from reports.analysis.comparing import Comparison, Pair, compare_with_best, validation_ratio
-from reports.analysis.comparison_wording import choice_sentences, pair_notes, pair_sentence, probability
+from reports.analysis.comparing import Comparison, Pair, compare_pairs, compare_with_best, validation_ratio
+from reports.analysis.comparison_wording import basis, choice_sentences, pair_notes, pair_sentence, probability
 from reports.content import Report
 from reports.findings.table import Cell, Column, Heading, Table, number_cell, table
 from reports.formatting import NONE, number, signed
@@ -24,6 +24,33 @@ def find_differences(report: Report, curves: Mapping[str, Curves]) -> tuple[Comp
     if comparison is None or not comparison.pairs:
         return comparison, None
     return comparison, _table(comparison, report)
+
+
+def find_pairs(report: Report, curves: Mapping[str, Curves]) -> Table | None:
+    """Every two of the best configurations: how probable it is that the one is better; None without a test."""
+    matrix = compare_pairs(report, curves, validation_ratio(report))
+    if len(matrix.run_ids) < 3 or matrix.pairs[0].p is None:
+        return None
+    ranks = {trial.run_id: rank for rank, trial in enumerate(report.ranked, start=1)}
+    better = {(pair.first, pair.second): pair.p_first_better for pair in matrix.pairs}
+    better |= {(pair.second, pair.first): pair.p_second_better for pair in matrix.pairs}
+
+    def against(other: str) -> Column[str]:
+        heading = Heading(f"than #{ranks[other]}", f"is better than {report.labels[other]}")
+        return Column(heading, lambda run_id: _chance(better.get((run_id, other))))
+
+    columns: list[Column[str]] = [
+        Column(Heading("probability that", numeric=False, wraps=True), lambda run_id: Cell(report.labels[run_id])),
+        Column(Heading("#", "its rank"), lambda run_id: Cell(str(ranks[run_id]), ranks[run_id])),
+        *(against(run_id) for run_id in matrix.run_ids),
+    ]
+    first = matrix.pairs[0]
+    notes = (
+        "Better by more than the region of practical equivalence, 1 % of the better one; what is missing to 1 between "
+        f"two is the probability that they are practically equal. {basis(first.folds, first.repeats)} each.",
+    )
+    title = f"Every two of the best {len(matrix.run_ids)}"
+    return table("pairs", title, columns, matrix.run_ids, notes=notes)
 
 
 def _table(comparison: Comparison, report: Report) -> Table:

@@ -10,7 +10,7 @@ from reports.analysis.remedies import Help
 from reports.content import Report
 from reports.findings.advice import Advice, find_advice
 from reports.findings.by_setting import find_settings
-from reports.findings.differences import find_differences
+from reports.findings.differences import find_differences, find_pairs
 from reports.findings.table import Table
 from reports.formatting import counted, listed
 from reports.interactive import Chart, make_charts
@@ -52,7 +52,7 @@ class Findings:
     ----------
     answers
         For the first screen.
-    differences, settings, advice
+    differences, pairs, settings, advice
         Tables; see the modules of those names.
     drivers
         Sentences on what the importances of the settings rest on; empty with too few configurations.
@@ -62,6 +62,7 @@ class Findings:
 
     answers: tuple[Answer, ...]
     differences: Table | None
+    pairs: Table | None
     settings: tuple[Table, ...]
     advice: Advice
     drivers: tuple[str, ...]
@@ -71,7 +72,7 @@ class Findings:
     def tables(self) -> tuple[Table, ...]:
         """Every table, in the order of the page."""
         advised = (self.advice.rules, self.advice.remedies, self.advice.data)
-        return tuple(table for table in (self.differences, *self.settings, *advised) if table is not None)
+        return tuple(table for table in (self.differences, self.pairs, *self.settings, *advised) if table is not None)
 
 
 def find(report: Report, curves: Mapping[str, Curves]) -> Findings | None:
@@ -85,6 +86,7 @@ def find(report: Report, curves: Mapping[str, Curves]) -> Findings | None:
     if not report.ranked:
         return None
     comparison, differences = find_differences(report, curves)
+    pairs = find_pairs(report, curves)
     advice = find_advice(report, curves)
     importances = parameter_importances(report) or ()
     # Where the settings explain nothing, their shares are shares of nothing, and not drawn.
@@ -103,10 +105,11 @@ def find(report: Report, curves: Mapping[str, Curves]) -> Findings | None:
     return Findings(
         answers=tuple(answer for answer in answers if answer is not None),
         differences=differences,
+        pairs=pairs,
         settings=settings,
         advice=advice,
         drivers=tuple(map(_basis_of, importances)),
-        charts=make_charts(report, curves, shares.get("best value"), shares.get("severity")),
+        charts=make_charts(report, curves, shares.get("best value"), shares.get("severity"), advice.size),
     )
 
 

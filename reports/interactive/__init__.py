@@ -6,11 +6,13 @@
 
 from collections.abc import Mapping
 
+from reports.analysis.data_size import DataSize
 from reports.content import Report
 from reports.interactive.as_files import picture, save
 from reports.interactive.as_plotly import plotly_figure
 from reports.interactive.chart import Chart
 from reports.interactive.curve_charts import all_curves, learning_curves
+from reports.interactive.data_chart import data_sizes
 from reports.interactive.embedding import Embedded, embed
 from reports.interactive.parallel_chart import parallel
 from reports.interactive.setting_charts import over_settings, units_by_depth
@@ -22,6 +24,7 @@ __all__ = [
     "Embedded",
     "all_curves",
     "capacity",
+    "data_sizes",
     "embed",
     "history",
     "importance",
@@ -42,6 +45,7 @@ def make_charts(
     curves: Mapping[str, Curves],
     for_value: Mapping[str, float] | None = None,
     for_severity: Mapping[str, float] | None = None,
+    size: DataSize | None = None,
 ) -> tuple[Chart, ...]:
     """All figures that have something to show, in the order of the page.
 
@@ -51,6 +55,8 @@ def make_charts(
         By run id, then by name, each (fits, epochs), repeat-major; trials may be missing.
     for_value, for_severity
         Importance of each setting, see ``importance``.
+    size
+        What the number of training rows does; None where it does not vary.
     """
     charts = (
         learning_curves(report, curves),
@@ -59,6 +65,7 @@ def make_charts(
         units_by_depth(report),
         parallel(report),
         importance(report, for_value or {}, for_severity),
+        data_sizes(report, size),
         history(report),
         time_against_quality(report),
         capacity(report),
