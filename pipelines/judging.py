@@ -1,7 +1,8 @@
 """What a sweep makes of a trial's curves: the monitored curve, the objective, and the over-fitting point."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipelines.curve_statistics import first_minimum, smooth
 from pipelines.folds import Split
-from pipelines.overfitting import OverfittingPoint, analyse
+from pipelines.overfitting import OverfittingPoint, Verdict, analyse
 
 #: By name, (fits, epochs), NaN where not trained.
 Curves = Mapping[str, NDArray[np.float32]]
@@ -79,3 +80,32 @@ def objective(curve: NDArray[np.floating[Any]] | None, epochs: int | None = None
         return None
     within = curve[:epochs]
     return float(within[first_minimum(smooth(within))])
+
+
+@dataclass
+class Tally:
+    """What the trials of a sweep came to, for the numbers of the sweep's own run."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    best: tuple[float, float] | None = None
+
+    def add_point(self, point: OverfittingPoint | None) -> None:
+        """A trial by its over-fitting point; None where it failed."""
+        if point is None:
+            self.add("", None, None)
+        else:
+            self.add(point.verdict, point.best_value, point.best_epoch)
+
+    def add(self, verdict: str, value: float | None, epoch: float | None) -> None:
+        """A trial by its verdict (empty where it failed), its value at the best epoch, and that epoch."""
+        self.verdicts[verdict or "failed"] += 1
+        if value is not None and epoch is not None and (self.best is None or value < self.best[0]):
+            self.best = (value, epoch)
+
+    def metrics(self) -> dict[str, float]:
+        """By name: ``sweep/trials``, ``sweep/best_value``, ``sweep/best_epoch``, and ``sweep/<verdict>`` for each."""
+        found = {"sweep/trials": float(self.verdicts.total())}
+        if self.best is not None:
+            found |= {"sweep/best_value": self.best[0], "sweep/best_epoch": self.best[1]}
+        names = [*map(str, Verdict), "failed"]
+        return found | {f"sweep/{name.replace(' ', '_')}": float(self.verdicts[name]) for name in names}

@@ -22,12 +22,12 @@ from pipelines.errors import TrackingError, UserError
 from pipelines.executors import Executor, Job, make_executor, program_cache
 from pipelines.features import find_all_weights, has_frozen_backbone, prepare_dataset
 from pipelines.folds import Split, make_splits
-from pipelines.judging import Judge, objective
+from pipelines.judging import Judge, Tally, objective
 from pipelines.overfitting import Verdict
 from pipelines.planning import fit_seed
 from pipelines.stopping import Stop, Watch, epochs_between_looks, make_rule
 from pipelines.sweep_description import SweepSettings, describe_sweep, sweep_identity
-from pipelines.tracking import FitLabel, SweepRun, TrialRecord, open_sweep
+from pipelines.tracking import FitLabel, SweepRun, TrialRecord, names, open_sweep
 from pipelines.training.plan import Training
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Suggestion, Tuner
@@ -128,7 +128,7 @@ class _Sweep:
         self.settings, self.exercise, self.dataset, self.splits = settings, settings.exercise, dataset, splits
         self.weights, self.prepared = weights, dict[tuple[str, str], Dataset]()
         self.tuner, self.run, self.executor, self.console = tuner, run, executor, console
-        self.results = _Results()
+        self.results, self.tally = _Results(), Tally()
         self.resumed = 0
         self.labels = tuple(
             FitLabel(split.repeat, split.fold, fit_seed(settings.seed, split.repeat, split.fold)) for split in splits
@@ -143,6 +143,7 @@ class _Sweep:
             except TrackingError as error:
                 raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
             self._learn(stored.configuration, curve)
+            self.tally.add(stored.verdict, stored.value, stored.metrics.get(names.BEST_EPOCH))
         self.resumed = len(self.results.known)
         if self.resumed:
             trained = "1 trial was" if self.resumed == 1 else f"{self.resumed:,} trials were"
@@ -171,6 +172,7 @@ class _Sweep:
     def outcome(self) -> SweepOutcome:
         """What was done; a sweep without a single result is a failure."""
         results = self.results
+        self.run.log_metrics(self.tally.metrics())
         if not results.curves():
             raise UserError(
                 f"None of the {len(results.known)} trials has a result; the runs of the trials say why. "
@@ -252,6 +254,7 @@ class _Sweep:
             )
             trial.finish(record)
         self.results.failed += bool(failure)
+        self.tally.add_point(point)
         display.end(configuration, point, record.seconds, failure)
         return None if failure or training is None else self.judge.mean(training.curves)
 

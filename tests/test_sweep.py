@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -108,6 +109,13 @@ def test_a_sweep_trains_as_many_configurations_as_it_may_and_none_twice(tuner: s
     assert statuses() == ["FINISHED"] * 5
     assert statuses("sweep") == ["FINISHED"]
     assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {outcome.run.run_id}
+    (parent,) = runs("sweep")
+    found = parent.data.metrics
+    assert found["sweep/trials"] == 5
+    assert found["sweep/best_value"] == min(run.data.metrics["best/value"] for run in trials)
+    verdicts = Counter(run.data.tags["atlas.verdict"].replace(" ", "_") for run in trials)
+    assert {name: found[f"sweep/{name}"] for name in verdicts} == verdicts
+    assert sum(found[f"sweep/{name}"] for name in ("overfits", "still_improving", "plateau", "diverged", "failed")) == 5
     assert printed.count("\n") == 6
     assert "60 samples, 3 folds x 1 repeat = 3 fits a trial, 40 epochs, 5 trials" in printed
 
