@@ -138,7 +138,7 @@ def _headline(report: Report) -> str:
     of_interval = interval(point)
     sureness = f" (95 % interval {of_interval})" if of_interval else ""
     if point.verdict is Verdict.STILL_IMPROVING:
-        return f"Choose {name}, and train it for longer: after {point.epochs} epochs it was still improving."
+        return f"Choose {name}, and train it for longer: after {counted(point.epochs, 'epoch')} it was still improving."
     if point.verdict is Verdict.PLATEAU and best_epoch(point) != str(point.best_epoch):
         enough = counted(point.one_se_epoch or point.epochs, "epoch")
         return f"Choose {name} and train it for {enough}; going on to {point.epochs} gains nothing that is sure."

@@ -75,6 +75,27 @@ def test_every_difference_has_a_row_and_is_in_the_direction_of_its_sign(report, 
         assert "is better than" in cells["configuration"].hint
 
 
+def test_what_says_nothing_is_not_on_the_first_screen():
+    """A rule that stops nothing has no line of code, one that is judged by values near zero is not named at all."""
+    improving = made_report([(BASE, made_point(onset=None))], details=DETAILS)
+    falling = np.tile(np.linspace(2, 1, EPOCHS, dtype=np.float32), (FOLDS * REPEATS, 1))
+    (answer,) = find(improving, {"run0": {"val_loss": falling, "loss": falling}}).answers
+    assert answer.code == "" and "train to the end" in answer.text
+    tiny = 10 ** np.random.default_rng(0).uniform(-9, 0, (FOLDS * REPEATS, EPOCHS)).astype(np.float32)
+    assert find(improving, {"run0": {"val_loss": tiny, "loss": tiny}}).answers == ()
+
+
+def test_equal_configurations_are_not_surely_better():
+    pair = made_report([(BASE, made_point()), (replace(BASE, batch_size=64), made_point())], details=DETAILS)
+    noise = np.random.default_rng(1)
+    curves = {
+        trial.run_id: {"val_loss": 1 + noise.normal(0, 0.1, (FOLDS * REPEATS, EPOCHS)).astype(np.float32)}
+        for trial in pair.ranked
+    }
+    clear = next(answer for answer in find(pair, curves).answers if answer.section == "differences")
+    assert clear.text.startswith("Not surely better than the one configuration ranked next (4 folds and 2 seeds")
+
+
 def test_of_every_two_one_or_neither_is_better(report, findings):
     shown = findings.pairs
     assert [heading.title for heading in shown.headings][:3] == ["probability that", "#", "than #1"]

@@ -20,6 +20,8 @@ from reports.store import Curves
 TOLD = 0.3
 #: A setting is named as what drives something from this share on.
 NAMED = 0.15
+#: A rule that gives away more percent of the loss than this is told of in its table only.
+TELLING = 50.0
 #: Trends told on the first screen.
 TRENDS = 2
 
@@ -99,7 +101,7 @@ def find(report: Report, curves: Mapping[str, Curves]) -> Findings | None:
     answers = [
         _driving(importances, settings),
         _clearness(comparison, report) if comparison is not None and differences is not None else None,
-        Answer("When to stop?", advice.rule.sentence, "advice", advice.rule.code) if advice.rule else None,
+        _stopping(advice),
         _helping(advice),
     ]
     return Findings(
@@ -160,8 +162,12 @@ def _clearness(comparison: Comparison, report: Report) -> Answer:
         return Answer(question, " ".join(choice_sentences(comparison, report)), section)
     compared = len(comparison.pairs)
     beaten = compared + 1 - len(comparison.not_surely_worse)
-    said = f"Surely better than {beaten} of the {counted(compared, 'configuration')} ranked next"
-    said += f" ({basis(first.folds, first.repeats)} each)."
+    if compared == 1:
+        who = f"{'S' if beaten else 'Not s'}urely better than the one configuration"
+    else:
+        who = f"{f'Surely better than {beaten}' if beaten else 'Not surely better than any'} of the {compared}"
+        who += " configurations"
+    said = f"{who} ranked next ({basis(first.folds, first.repeats)} each)."
     simplest = comparison.simplest_equal
     if simplest is not None and simplest != comparison.best:
         sizes = {trial.run_id: trial.parameters for trial in report.ranked}
@@ -170,6 +176,14 @@ def _clearness(comparison: Comparison, report: Report) -> Answer:
             f"{counted(sizes[simplest] or 0, 'parameter')} against {sizes[comparison.best]:,}."
         )
     return Answer(question, f"{said} {seed_note(first.repeats)}".strip(), section)
+
+
+def _stopping(advice: Advice) -> Answer | None:
+    """The rule to use; none where percentages of values near zero say nothing."""
+    rule = advice.rule
+    if rule is None or rule.result.loss_percent is None or rule.result.loss_percent > TELLING:
+        return None
+    return Answer("When to stop?", rule.sentence, "advice", rule.code if rule.result.saved_share else "")
 
 
 def _helping(advice: Advice) -> Answer | None:
