@@ -156,7 +156,8 @@ class Configuration:
     @property
     def words(self) -> tuple[tuple[str, str], ...]:
         """The words of the label, each with the name of the setting that it is about."""
-        parts = [("layers", self.layers_text)]
+        # Behind convolutions or a backbone the lack of dense layers goes without saying.
+        parts = [("layers", self.layers_text)] if self.layers or self.family == "dense" else []
         if self.convolutions != "none":
             parts.insert(0, ("convolutions", f"conv={self.convolutions}"))
         if self.backbone != "none":

@@ -38,7 +38,7 @@ def test_what_has_no_effect_changes_no_hash() -> None:
 
 def test_labels() -> None:
     assert GOAL.label == ("conv=6x6-12x5s2-24x4s2p2 200 relu adam lr=0.01 layer_norm=batch dropout=0.4 exponential=0.6")
-    assert TRANSFER.label == "mobilenet_v2 fine-tuned none adam norm=minus_one_one"
+    assert TRANSFER.label == "mobilenet_v2 fine-tuned adam norm=minus_one_one"
 
 
 def test_families() -> None:

@@ -32,7 +32,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
         ({"layers": (512,), "activation": "tanh", "learning_rate": 0.01136}, "units=512 depth=1 tanh adam lr=0.0114"),
         ({"layers": (64, 4), "loss": "mse"}, "layers=64-4 relu adam loss=mse"),
         ({"layers": ()}, "no hidden layer adam"),
-        ({"layers": (), "convolutions": "32x3p2"}, "conv=32x3p2 no dense layer relu adam"),
+        ({"layers": (), "convolutions": "32x3p2"}, "conv=32x3p2 relu adam"),
         ({"layers": (8,), "backbone": "mobilenet_v2"}, "mobilenet_v2 frozen units=8 depth=1 relu adam"),
     ],
 )

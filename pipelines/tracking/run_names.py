@@ -65,7 +65,7 @@ def run_name(configuration: Configuration, varying: Collection[str] | None, take
 def _widths(configuration: Configuration) -> str:
     layers = configuration.layers
     if not layers:
-        return "no dense layer" if configuration.has_hidden_layers else "no hidden layer"
+        return "no hidden layer"
     if len(set(layers)) == 1:
         return f"units={layers[0]} depth={len(layers)}"
     return f"layers={configuration.layers_text}"
