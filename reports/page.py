@@ -1,6 +1,7 @@
 """Puts a report on a page: HTML that needs nothing else, Markdown, CSV, and tables and figures as files."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ HTML, MARKDOWN, CSV = "report.html", "report.md", "overfitting.csv"
 PANELS = 6
 FOREST_ROWS = 60
 SUMMARY_ROWS = 5
+DOWNLOADS = 8
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,10 @@ def _curves(report: Report) -> dict[str, Curves]:
     """Curves of all trials that have a result, and of those held against documented figures, by run id."""
     wanted = {trial.run_id: trial for trial in report.ranked}
     wanted |= {trial.run_id: trial for variant, trial in documented_trials(report) if variant.figures}
-    read = {run_id: read_trial_curves(trial, uri=report.sweep.uri) for run_id, trial in wanted.items()}
-    return {run_id: found for run_id, found in read.items() if found is not None}
+    # Where the files are on a server, a request takes longer than all the rest.
+    with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
+        read = pool.map(lambda trial: read_trial_curves(trial, uri=report.sweep.uri), wanted.values())
+        return {run_id: found for run_id, found in zip(wanted, read, strict=True) if found is not None}
 
 
 def _draw(final: FinalSection | None) -> "dict[str, Drawn]":
