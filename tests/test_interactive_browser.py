@@ -1,7 +1,5 @@
 """The figures in headless Chromium: they draw offline, react to pointer, legend and choice, follow colours, width."""
 
-import shutil
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,10 @@ from reports.interactive import Chart, embed, make_charts
 from tests.chart_sweeps import EVIL, searched
 
 pytestmark = pytest.mark.browser
+pytest_plugins = ("tests.browser_fixtures",)
 
 SHARES = {"learning_rate": 0.6, "units": 0.4}
 ACCENT = {"light": "rgb(0, 114, 178)", "dark": "rgb(86, 180, 233)"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium is installed")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

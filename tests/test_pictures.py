@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from reports.final.predictions import Predictions, confusion_counts, confusions,
 from tests.final_runs import log_final, made_final
 from tests.report_store import BASE, EVIL, WIDE, MadeTrial, Page, Store
 
-pytest_plugins = ("tests.report_fixtures",)
+pytest_plugins = ("tests.browser_fixtures", "tests.report_fixtures")
 
 CLASSES = ("cat", "dog", "owl")
 GREY = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5, 1)
@@ -433,24 +432,17 @@ def test_labels_beyond_the_classes_are_not_drawn(store: Store, fresh: str, tmp_p
 
 
 @pytest.mark.browser
-def test_pictures_fit_a_telephone_and_load(store: Store, fresh: str, tmp_path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium is installed")
+def test_pictures_fit_a_telephone_and_load(store: Store, fresh: str, tmp_path, browser) -> None:
     rng = np.random.default_rng(6)
     names = [f"topic {label}" for label in range(20)]
     record = made_final("multiclass", "image", names, test_samples=60)
     arrays = images_of(rng, np.arange(60))
     log_final(store.uri, fresh, record, **classified(60, rng, classes=20), arrays=arrays)
     pages(store, fresh, tmp_path)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for width in (390, 1280):
-            page = browser.new_page(viewport={"width": width, "height": 800})
-            page.goto((tmp_path / "report.html").as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") == width
-            sizes = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
-            assert len(sizes) == 5 and all(natural > 0 and shown > 100 for natural, shown in sizes)
-            page.close()
-        browser.close()
+    for width in (390, 1280):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto((tmp_path / "report.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        sizes = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
+        assert len(sizes) == 5 and all(natural > 0 and shown > 100 for natural, shown in sizes)
+        page.close()

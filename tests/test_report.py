@@ -15,7 +15,7 @@ from reports.page import render_html
 from reports.store import read_sweep, read_trial_curves
 from tests.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Page, Store, rendered
 
-pytest_plugins = ("tests.report_fixtures",)
+pytest_plugins = ("tests.browser_fixtures", "tests.report_fixtures")
 
 SORT_KEYS = "cells => cells.map(cell => cell.dataset.sort)"
 
@@ -295,54 +295,47 @@ def test_short_trainings(store: Store, tmp_path: Path, epochs: int) -> None:
 
 
 @pytest.mark.browser
-def test_table_sorts_and_filters_and_fits_a_telephone(written) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium is installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith("file:") else complaints.append(asked.url))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.goto(written.html.absolute().as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        table = page.locator("#table-configurations")
+def test_table_sorts_and_filters_and_fits_a_telephone(written, browser) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith("file:") else complaints.append(asked.url))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.goto(written.html.absolute().as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    table = page.locator("#table-configurations")
 
-        def ranks() -> list[str]:
-            cells = table.locator("tbody tr:visible td:first-child[data-sort]")
-            return [text.strip() for text in cells.all_inner_texts()]
+    def ranks() -> list[str]:
+        cells = table.locator("tbody tr:visible td:first-child[data-sort]")
+        return [text.strip() for text in cells.all_inner_texts()]
 
-        assert ranks() == ["1", "2", "3"]
-        table.locator("th", has_text="#").click()
-        assert ranks() == ["3", "2", "1"]
-        onset = table.locator("th[title^='From here on']")
-        onset.click()
-        ascending = ranks()
-        onset.click()
-        assert ranks() == [ascending[1], ascending[0], "3"]  # without an onset: last, both ways
-        page.locator(".filters button", has_text="still improving").click()
-        assert ranks() == ["3"]
-        assert page.locator(".forest-plot .row[data-verdict]:visible").count() == 1
-        page.locator(".filters button", has_text="all").click()
-        assert len(ranks()) == 3
-        page.locator(".filters input").fill("512 tanh")
-        assert len(ranks()) == page.locator(".forest-plot .row[data-verdict]:visible").count() == 1
-        page.locator(".filters input").fill("no such setting")
-        assert ranks() == []
-        page.locator(".filters input").fill("")
-        page.locator("details.table", has=page.locator("#table-stopping_rules")).locator("summary").click()
-        other = page.locator("#table-stopping_rules")
-        other.locator("th", has_text="epochs saved").click()
-        saved = [float(text) for text in other.locator("tbody td:nth-child(5)").evaluate_all(SORT_KEYS)]
-        assert saved == sorted(saved) and len(set(saved)) > 3
-        for figure in page.locator(".chart-area").all():
-            figure.scroll_into_view_if_needed()
-            figure.locator("svg.main-svg").first.wait_for()
-        assert page.locator(".chart-area").count() >= 4
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert complaints == []
-        browser.close()
+    assert ranks() == ["1", "2", "3"]
+    table.locator("th", has_text="#").click()
+    assert ranks() == ["3", "2", "1"]
+    onset = table.locator("th[title^='From here on']")
+    onset.click()
+    ascending = ranks()
+    onset.click()
+    assert ranks() == [ascending[1], ascending[0], "3"]  # without an onset: last, both ways
+    page.locator(".filters button", has_text="still improving").click()
+    assert ranks() == ["3"]
+    assert page.locator(".forest-plot .row[data-verdict]:visible").count() == 1
+    page.locator(".filters button", has_text="all").click()
+    assert len(ranks()) == 3
+    page.locator(".filters input").fill("512 tanh")
+    assert len(ranks()) == page.locator(".forest-plot .row[data-verdict]:visible").count() == 1
+    page.locator(".filters input").fill("no such setting")
+    assert ranks() == []
+    page.locator(".filters input").fill("")
+    page.locator("details.table", has=page.locator("#table-stopping_rules")).locator("summary").click()
+    other = page.locator("#table-stopping_rules")
+    other.locator("th", has_text="epochs saved").click()
+    saved = [float(text) for text in other.locator("tbody td:nth-child(5)").evaluate_all(SORT_KEYS)]
+    assert saved == sorted(saved) and len(set(saved)) > 3
+    for figure in page.locator(".chart-area").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator("svg.main-svg").first.wait_for()
+    assert page.locator(".chart-area").count() >= 4
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert complaints == []

@@ -1,7 +1,6 @@
 """The MLflow UI over a store with a sweep: it serves the report, and in a browser its artifact view shows it."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +16,7 @@ from mlflow import MlflowClient
 from reports import write_report
 from tests.report_store import BASE, WIDE, MadeTrial, Store
 
-pytest_plugins = ("tests.report_fixtures",)
+pytest_plugins = ("tests.browser_fixtures", "tests.report_fixtures")
 
 START_SECONDS = 120
 
@@ -88,22 +87,15 @@ def test_the_ui_serves_the_report_as_its_viewer_asks_for_it(address: str, store:
 
 
 @pytest.mark.browser
-def test_the_artifact_view_shows_the_report(address: str, store: Store, shown: str) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium is installed")
+def test_the_artifact_view_shows_the_report(address: str, store: Store, shown: str, browser) -> None:
     run = MlflowClient(store.uri).get_run(shown)
     page_of_run = f"{address}/#/experiments/{run.info.experiment_id}/runs/{shown}"
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
-        page.goto(page_of_run)
-        page.get_by_text("whole report is among the artifacts").wait_for()
-        page.goto(f"{page_of_run}/artifacts/report/report.html")
-        report = page.frame_locator("iframe.mlflow-html-iframe")
-        heading = report.locator("h1")
-        heading.wait_for()
-        assert heading.inner_text().startswith("Choose ")
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
+    page.goto(page_of_run)
+    page.get_by_text("whole report is among the artifacts").wait_for()
+    page.goto(f"{page_of_run}/artifacts/report/report.html")
+    report = page.frame_locator("iframe.mlflow-html-iframe")
+    heading = report.locator("h1")
+    heading.wait_for()
+    assert heading.inner_text().startswith("Choose ")
