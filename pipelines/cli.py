@@ -206,14 +206,16 @@ def _report(run_id: str, uri: str, output: Path | None, console: Console, outcom
     from pipelines.tracking import describe_if_empty
     from reports import read_report, terminal_table, write_report
 
-    paths = write_report(run_id, tracking_uri=uri, output=output)
     report = read_report(run_id, tracking_uri=uri)
-    if outcome is not None:
-        outcome.run.describe(paths.summary)
-    else:
-        describe_if_empty(run_id, paths.summary, uri=uri)
+    # The answer first: figures and files take some seconds more.
     console.print()
     console.print(terminal_table(report))
+    with console.status("Writing the report: page, tables, figures"):
+        paths = write_report(run_id, tracking_uri=uri, output=output)
+        if outcome is not None:
+            outcome.run.describe(paths.summary)
+        else:
+            describe_if_empty(run_id, paths.summary, uri=uri)
     _print_where(outcome, paths.html, console)
 
 
