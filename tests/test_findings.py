@@ -67,6 +67,7 @@ def test_every_difference_has_a_row_and_is_in_the_direction_of_its_sign(report, 
     shown = findings.differences
     titles = [heading.title for heading in shown.headings]
     assert len(shown.rows) == 7
+    assert shown.lead[-1].startswith("4 is better than 32 with probability above .99; practically equal below .01.")
     for number, row in enumerate(shown.rows, start=1):
         cells = dict(zip(titles, row, strict=True))
         assert cells["difference"].value == pytest.approx(0.2 * number, abs=0.01)

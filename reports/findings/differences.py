@@ -9,6 +9,8 @@ from reports.findings.table import Cell, Column, Heading, Table, number_cell, ta
 from reports.formatting import NONE, number, signed
 from reports.store import Curves
 
+#: Pairs that are told in words, beside the table of all.
+TOLD = 3
 _NOTES = (
     "Difference: its value less the best's, mean over fits that have the same fold and seed. The probabilities are "
     "those of the Bayesian correlated t-test (Corani and Benavoli 2015); p is that of the corrected resampled t-test "
@@ -67,6 +69,10 @@ def _table(comparison: Comparison, report: Report) -> Table:
         }
         return Column(Heading(*titles[name]), lambda pair: _chance(getattr(pair, name)))
 
+    def in_words(pair: Pair) -> str:
+        beside = pair_notes(pair)[:1] if pair.below_seeds else ()
+        return " ".join([pair_sentence(pair, labels), *beside])
+
     columns: list[Column[Pair]] = [
         Column(
             Heading("configuration", numeric=False, wraps=True),
@@ -95,7 +101,7 @@ def _table(comparison: Comparison, report: Report) -> Table:
         "The best against those ranked next",
         columns,
         comparison.pairs,
-        lead=choice_sentences(comparison, report),
+        lead=(*choice_sentences(comparison, report), *map(in_words, comparison.pairs[:TOLD])),
         notes=_NOTES,
     )
 
