@@ -191,12 +191,17 @@ def _closeness_sentence(report: Report) -> str:
     best = report.best
     if best is None or len(report.ranked) < 2:
         return ""
-    deviation = point_of(best).sd_seeds
-    if deviation is None:
+    own = point_of(best).sd_seeds
+    if own is None:
         return "With a single seed it is not known how far another seed would change this order."
-    close = sum(_value(trial) - _value(best) < deviation for trial in report.ranked[1:])
-    deviates = f"the deviation between seeds (±{number(deviation, 2)})"
+
+    def deviation(other: Trial) -> float:
+        """The larger of the two, as where pairs are compared."""
+        return max(own, point_of(other).sd_seeds or 0.0)
+
+    close = sum(_value(trial) - _value(best) < deviation(trial) for trial in report.ranked[1:])
     if not close:
-        return f"The runner-up is further behind than {deviates}."
+        widest = number(deviation(report.ranked[1]), 2)
+        return f"The runner-up is further behind than the deviation between seeds (±{widest})."
     others = "1 other lies" if close == 1 else f"{close} others lie"
-    return f"{others} within {deviates} of it, so the choice among them is open."
+    return f"{others} within the deviation between seeds of it, so the choice among them is open."

@@ -101,7 +101,16 @@ def test_close_competitors_leave_the_choice_open(report) -> None:
     close = replace(second, point=replace(second.point, best_value=value + 0.01))
     first = replace(first, point=replace(first.point, sd_seeds=0.02))
     remarks = make_report(replace(report.sweep, trials=(first, close, third))).remarks
-    assert "1 other lies within the deviation between seeds (±0.020) of it" in remarks[-1]
+    assert "1 other lies within the deviation between seeds of it" in remarks[-1]
+    # Whichever of the two moves more with the seed counts.
+    steady, shaky = (
+        replace(trial, point=replace(trial.point, sd_seeds=deviation))
+        for trial, deviation in ((first, 0.001), (close, 0.02))
+    )
+    remarks = make_report(replace(report.sweep, trials=(steady, shaky, third))).remarks
+    assert "1 other lies within the deviation between seeds of it" in remarks[-1]
+    remarks = make_report(replace(report.sweep, trials=(first, replace(second, point=third.point)))).remarks
+    assert "The runner-up is further behind than the deviation between seeds (±" in remarks[-1]
     alone = replace(first, point=replace(first.point, sd_seeds=None))
     assert "single seed" in make_report(replace(report.sweep, trials=(alone, close))).remarks[-1]
 
