@@ -24,6 +24,7 @@ from pipelines.reproduction.command import PARAMETERS as REPRODUCTION_PARAMETERS
 
 if TYPE_CHECKING:
     from pipelines.sweep import SweepOutcome, SweepSettings
+    from reports import Report
     from reports.several import Comparison
 
 BACKENDS = ("auto", "jax", "tensorflow")
@@ -89,7 +90,9 @@ def run(arguments: Sequence[str]) -> int:
 def _main(parameters: Parameters, console: Console) -> None:
     output = parameters.folder("output", must_exist=False)
     outcome = _run_sweep(parameters, console)
-    _report(outcome.run.run_id, outcome.run.uri, output, console, outcome)
+    from reports import read_report
+
+    _report(read_report(outcome.run.run_id, tracking_uri=outcome.run.uri), output, console, outcome)
 
 
 def _sweep(parameters: Parameters, console: Console) -> None:
@@ -99,6 +102,8 @@ def _sweep(parameters: Parameters, console: Console) -> None:
 
 def _report_only(parameters: Parameters, console: Console) -> None:
     from pipelines.tracking import latest_sweep, tracking_uri
+    from reports import read_report
+    from reports.several import read_comparison
 
     output = parameters.folder("output", must_exist=False)
     parameters.check()
@@ -106,10 +111,11 @@ def _report_only(parameters: Parameters, console: Console) -> None:
     named = [run_id.strip() for run_id in parameters.text("sweeps").split(",") if run_id.strip()]
     run_ids = list(dict.fromkeys(named)) or [latest_sweep(uri)]
     # All are read before anything is written: one that is not there leaves nothing behind.
-    comparison = _read_comparison(run_ids, uri) if len(run_ids) > 1 else None
-    for run_id in run_ids:
-        folder = output / run_id[:8] if output and comparison else output
-        _report(run_id, uri, folder, console, None)
+    comparison = read_comparison(run_ids, tracking_uri=uri) if len(run_ids) > 1 else None
+    reports = [e.report for e in comparison.entries] if comparison else [read_report(run_ids[0], tracking_uri=uri)]
+    for report in reports:
+        folder = output / report.sweep.run_id[:8] if output and comparison else output
+        _report(report, folder, console, None)
     if comparison:
         _compare(comparison, uri, output, console)
 
@@ -202,27 +208,20 @@ def prepare_backend(backend: str) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
-def _report(run_id: str, uri: str, output: Path | None, console: Console, outcome: "SweepOutcome | None") -> None:
+def _report(report: "Report", output: Path | None, console: Console, outcome: "SweepOutcome | None") -> None:
     from pipelines.tracking import describe_if_empty
-    from reports import read_report, terminal_table, write_report
+    from reports import publish, terminal_table
 
-    report = read_report(run_id, tracking_uri=uri)
     # The answer first: figures and files take some seconds more.
     console.print()
     console.print(terminal_table(report))
     with console.status("Writing the report: page, tables, figures"):
-        paths = write_report(run_id, tracking_uri=uri, output=output)
+        paths = publish(report, output=output)
         if outcome is not None:
             outcome.run.describe(paths.summary)
         else:
-            describe_if_empty(run_id, paths.summary, uri=uri)
+            describe_if_empty(report.sweep.run_id, paths.summary, uri=report.sweep.uri)
     _print_where(outcome, paths.html, console)
-
-
-def _read_comparison(run_ids: Sequence[str], uri: str) -> "Comparison":
-    from reports.several import read_comparison
-
-    return read_comparison(run_ids, tracking_uri=uri)
 
 
 def _compare(comparison: "Comparison", uri: str, output: Path | None, console: Console) -> None:

@@ -13,7 +13,7 @@ For notebooks the same as DataFrames:
 from reports.content import Report, read_report
 from reports.frame_text import latex, markdown
 from reports.frames import learning_curves, overfitting_points, parameter_points
-from reports.page import ReportPaths, write_report
+from reports.page import ReportPaths, publish, write_report
 from reports.tables import terminal_table
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "markdown",
     "overfitting_points",
     "parameter_points",
+    "publish",
     "read_report",
     "terminal_table",
     "write_report",

@@ -82,7 +82,7 @@ def read_report(sweep_run_id: str, *, tracking_uri: str) -> Report:
 
 def make_report(sweep: Sweep) -> Report:
     """Rank the trials of a sweep and shorten their names."""
-    ranked = sorted((trial for trial in sweep.trials if trial.has_result), key=_value)
+    ranked = sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)
     others = [trial for trial in sweep.trials if not trial.has_result]
     labels, common = short_labels([trial.name for trial in sweep.trials])
     by_run = {trial.run_id: label for trial, label in zip(sweep.trials, labels, strict=True)}
@@ -123,7 +123,8 @@ def _rounded(word: str) -> str:
         return word
 
 
-def _value(trial: Trial) -> float:
+def value_of(trial: Trial) -> float:
+    """The value at the best epoch; infinite without one."""
     value = point_of(trial).best_value
     return float("inf") if value is None else value
 
@@ -199,7 +200,7 @@ def _closeness_sentence(report: Report) -> str:
         """The larger of the two, as where pairs are compared."""
         return max(own, point_of(other).sd_seeds or 0.0)
 
-    close = sum(_value(trial) - _value(best) < deviation(trial) for trial in report.ranked[1:])
+    close = sum(value_of(trial) - value_of(best) < deviation(trial) for trial in report.ranked[1:])
     if not close:
         widest = number(deviation(report.ranked[1]), 2)
         return f"The runner-up is further behind than the deviation between seeds (±{widest})."

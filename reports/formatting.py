@@ -52,6 +52,15 @@ def percent(share: float | None) -> str:
     return f"{rounded:+,d} %" if rounded else "0 %"
 
 
+def share(value: float | None) -> str:
+    """A share as a percentage without a sign.
+
+    >>> share(0.324), share(None)
+    ('32 %', '–')
+    """
+    return NONE if value is None else f"{100 * value:.0f} %"
+
+
 def seconds(value: float | None) -> str:
     """A duration.
 
@@ -87,6 +96,15 @@ def interval(point: OverfittingPoint) -> str:
     if low is None or high is None:
         return ""
     return f"{low} to ≥ {point.epochs}" if point.censored else f"{low} to {high}"
+
+
+def no_formula(text: str) -> str:
+    """A text that no spreadsheet takes for a formula.
+
+    >>> no_formula("=A1"), no_formula("64 relu")
+    ("'=A1", '64 relu')
+    """
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

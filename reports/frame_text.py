@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.formatting import NONE, number
+from reports.formatting import NONE, no_formula, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +100,8 @@ def csv(frame: "pd.DataFrame") -> str:
     safe = frame.copy()
     for name, numeric in zip(frame.columns, _numeric(frame), strict=True):
         if not numeric:
-            safe[name] = [None if _missing(value) else _no_formula(value) for value in frame[name]]
+            present = [None if _missing(value) else value for value in frame[name]]
+            safe[name] = [no_formula(value) if isinstance(value, str) else value for value in present]
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
@@ -117,10 +118,6 @@ def _text(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return number(float(value)) if isinstance(value, float | np.floating) else str(value)
-
-
-def _no_formula(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
 
 
 def _missing(value: Any) -> bool:

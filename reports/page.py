@@ -19,6 +19,7 @@ from reports.final.section import FinalSection, read_final_section
 from reports.findings.files import FIGURES, TABLES, write_figures, write_tables
 from reports.findings.gather import Findings, find
 from reports.findings.ranking import ranking
+from reports.frames import csv, points_frame
 from reports.interactive import embed
 from reports.rendering import picture_file, templates
 from reports.store import Curves, Trial, read_trial_curves
@@ -81,7 +82,11 @@ def write_report(
     UserError
         When the folder cannot be written.
     """
-    report = read_report(sweep_run_id, tracking_uri=tracking_uri)
+    return publish(read_report(sweep_run_id, tracking_uri=tracking_uri), output=output, log_to_run=log_to_run)
+
+
+def publish(report: Report, *, output: Path | None = None, log_to_run: bool = True) -> ReportPaths:
+    """``write_report`` of a sweep that has been read."""
     curves = _curves(report)
     findings = find(report, curves)
     final = read_final_section(report)
@@ -95,7 +100,7 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
         paths.html.write_text(render_html(report, curves, final, pictures, findings), encoding="utf-8")
         paths.markdown.write_text(render_markdown(report, curves, final, findings), encoding="utf-8")
-        paths.csv.write_text(tables.csv_text(report), encoding="utf-8")
+        paths.csv.write_text(csv(points_frame(report)), encoding="utf-8")
         if findings is not None:
             write_tables((ranking(report), *findings.tables), folder / TABLES)
             write_figures(findings, folder / FIGURES)

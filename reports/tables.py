@@ -1,15 +1,12 @@
-"""The table of configurations: its columns once, for the page, for Markdown, for the terminal and as CSV."""
+"""The table of configurations: its columns once, for the page, for Markdown and for the terminal."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.configurations import Configuration
 from pipelines.overfitting import OverfittingPoint, Verdict
 from reports.content import BASELINE, Report, point_of
 from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
@@ -111,33 +108,6 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
-def csv_text(report: Report) -> str:
-    """All trials as CSV: numbers in full, a column a hyperparameter, the reason where there is no result."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    settings = [f.name for f in fields(Configuration)]
-    writer.writerow([*_CSV_TRIAL, *_CSV_POINT, "epochs_saved", "parameters", "seconds", *settings, "reason", "run_id"])
-    ranks = {trial.run_id: rank for rank, trial in enumerate(report.ranked, start=1)}
-    for trial in (*report.ranked, *report.others):
-        point, configuration = trial.point, trial.configuration
-        writer.writerow(
-            [
-                ranks.get(trial.run_id, ""),
-                csv_cell(trial.name),
-                csv_cell(trial.origin),
-                trial.status.lower(),
-                *(csv_cell(getattr(point, name) if point else None) for name in _CSV_POINT),
-                csv_cell(saved_epochs(point) if point else None),
-                csv_cell(trial.parameters),
-                csv_cell(trial.seconds),
-                *(csv_cell(_setting(configuration, name)) for name in settings),
-                csv_cell(trial.reason),
-                trial.run_id,
-            ]
-        )
-    return stream.getvalue()
-
-
 def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
     """The answer and the best configurations, for a terminal of 100 columns."""
     table = Table(
@@ -178,37 +148,3 @@ def _terminal_caption(report: Report, rows: int) -> str:
     if len(report.ranked) > rows:
         said.append(f"The {rows} best of {len(report.ranked)}; the report has all.")
     return " ".join(said)
-
-
-_CSV_TRIAL = ("rank", "configuration", "origin", "status")
-_CSV_POINT = (
-    "verdict",
-    "best_epoch",
-    "best_epoch_low",
-    "best_epoch_high",
-    "censored",
-    "onset",
-    "one_se_epoch",
-    "best_value",
-    "sd_folds",
-    "sd_seeds",
-    "final_value",
-    "gap_best",
-    "gap_final",
-    "severity",
-    "epochs",
-    "folds",
-    "repeats",
-)
-
-
-def _setting(configuration: Configuration | None, name: str) -> object:
-    if configuration is None:
-        return None
-    return configuration.layers_text if name == "layers" else getattr(configuration, name)
-
-
-def csv_cell(value: object) -> str:
-    """Text that a spreadsheet does not take for a formula; empty for None."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@") else text

@@ -12,9 +12,16 @@ import pytest
 
 from reports import frame_text, read_report
 from reports.analysis import bins
-from reports.frames import csv, latex, learning_curves, markdown, overfitting_points, parameter_points
+from reports.frames import (
+    csv,
+    latex,
+    learning_curves,
+    markdown,
+    overfitting_points,
+    parameter_points,
+    points_frame,
+)
 from reports.store import read_trial_curves
-from reports.tables import csv_text
 from tests.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Store
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 40
@@ -42,7 +49,7 @@ def points(made) -> pd.DataFrame:
 
 def test_points_have_the_columns_of_the_csv(made, points) -> None:
     report = read_report(made[0], tracking_uri=made[1])
-    rows = list(csv_module.DictReader(io.StringIO(csv_text(report))))
+    rows = list(csv_module.DictReader(io.StringIO(csv(points_frame(report)))))
     assert set(points.columns) == set(rows[0])
     assert len(points) == len(rows) == 5
     for name in ("best_epoch", "onset", "best_value", "severity", "gap_final", "seconds", "epochs_saved", "batch_size"):

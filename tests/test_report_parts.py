@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 
 from pipelines.overfitting import Verdict, analyse
-from reports import terminal_table
+from reports import frames, terminal_table
 from reports.content import make_report
 from reports.documented import compare
 from reports.figures import EpochAxis, curve_panel, epoch_ticks, forest_row, ticks
 from reports.formatting import best_epoch, interval, listed, number, percent, seconds, signed
 from reports.page import render_markdown, render_summary
 from reports.store import read_trial_curves
-from reports.tables import csv_text, saved_epochs
+from reports.tables import saved_epochs
 from tests.curves import make_curves
 from tests.report_store import BASE, EVIL, MONITOR, Store, rendered
 
@@ -66,7 +66,7 @@ def test_csv_has_every_trial_in_full(written, report) -> None:
 
 def test_csv_cells_are_no_formulas(report) -> None:
     trial = replace(report.others[0], reason="=HYPERLINK(1)", origin="@x")
-    text = csv_text(make_report(replace(report.sweep, trials=(trial,))))
+    text = frames.csv(frames.points_frame(make_report(replace(report.sweep, trials=(trial,)))))
     assert "'=HYPERLINK(1)" in text and "'@x" in text
 
 

@@ -456,7 +456,8 @@ def test_named_variants_alone_are_trained_and_known_ones_compared_as_well(tmp_pa
 
 
 def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
-    from pipelines import backbones, features
+    from pipelines import backbones
+    from pipelines.reproduction import running
 
     asked_with = []
 
@@ -467,7 +468,7 @@ def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
     def find(name, weights, data_dir):
         return backbones.Weights(weights / f"{name}.h5", sha256="a" * 64)
 
-    monkeypatch.setattr(features, "prepare_dataset", prepare)
+    monkeypatch.setattr(running, "prepare_dataset", prepare)
     monkeypatch.setattr(backbones, "find_weights", find)
     figures = [{"metric": "loss", "split": "validation", "value": 1}]
     frozen = {"backbone": "mobilenet_v2", "layers": "none", "normalisation": "minus_one_one"}

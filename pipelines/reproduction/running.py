@@ -27,6 +27,7 @@ from pipelines.datasets import Dataset, load_dataset
 from pipelines.errors import UserError
 from pipelines.executors import Executor, Job, make_executor, program_cache
 from pipelines.exercises import Exercise
+from pipelines.features import has_frozen_backbone, prepare_dataset
 from pipelines.folds import Split
 from pipelines.planning import fit_seed
 from pipelines.reproduction.display import ReproductionDisplay
@@ -263,18 +264,16 @@ class _Work:
     def _data(self, measurement: Measurement, display: ReproductionDisplay) -> Dataset:
         """What the configuration is trained on; with the test rows behind it where they are to be measured."""
         configuration = measurement.configuration
-        of_images = configuration.backbone == "none" or configuration.fine_tune
-        features = "" if of_images else f"{configuration.backbone} {configuration.normalisation}"
+        frozen = has_frozen_backbone(configuration)
+        features = f"{configuration.backbone} {configuration.normalisation}" if frozen else ""
         key = (features, measurement.part is Part.TEST)
         if self._prepared is None or self._prepared[0] != key:
             data = self.dataset
-            if not of_images:
-                from pipelines.features import prepare_dataset
-
+            if frozen:
                 data = prepare_dataset(
                     data,
                     configuration,
-                    weights=self._weights(configuration),
+                    weights=self._weights_file(configuration),
                     cache_dir=self.settings.cache_dir,
                     on_progress=display.prepare,
                     test=measurement.part is Part.TEST,
@@ -297,13 +296,13 @@ class _Work:
             splits,
             self.settings.seed,
             measurement.epochs,
-            self._weights(measurement.configuration),
+            self._weights_file(measurement.configuration),
             measurement.keep_weights,
         )
         return self.executor.train(job, on_chunk=watch)
 
-    def _weights(self, configuration: Configuration) -> Path | None:
-        """File of its backbone's weights; None for a network without one.
+    def _weights(self, configuration: Configuration) -> Weights | None:
+        """Its backbone's weights; None for a network without one.
 
         Raises
         ------
@@ -323,15 +322,18 @@ class _Work:
         found = self._backbones[name]
         if isinstance(found, UserError):
             raise found
-        return found.path
+        return found
+
+    def _weights_file(self, configuration: Configuration) -> Path | None:
+        found = self._weights(configuration)
+        return found.path if found else None
 
     def _weights_sha256(self, configuration: Configuration) -> str:
         try:
-            self._weights(configuration)
+            found = self._weights(configuration)
         except UserError:
             return ""  # its training fails, and says why
-        found = self._backbones.get(configuration.backbone)
-        return "" if found is None or isinstance(found, UserError) else found.sha256
+        return found.sha256 if found else ""
 
     def _of_weights(
         self, measurement: Measurement, dataset: Dataset, splits: Sequence[Split], training: Training

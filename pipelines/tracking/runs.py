@@ -114,12 +114,6 @@ class SweepRun(EndingRun):
         with store_errors(self._uri, "Describing a sweep"):
             self._client.set_tag(self.run_id, names.TAG_NOTE, markdown[: resuming.MAX_TAG])
 
-    def save_report(self, folder: Path) -> None:
-        """Keep the files of a report with the run, under ``report/``."""
-        self.flush()
-        with store_errors(self._uri, "Keeping a report"):
-            self._client.log_artifacts(self.run_id, str(folder), names.REPORT_FOLDER)
-
     def _end(self, status: str, reason: str = "") -> None:
         try:
             self.flush()

@@ -14,6 +14,7 @@ import numpy as np
 
 from reports.analysis import matching
 from reports.analysis.bins import Level
+from reports.analysis.comparing import validation_ratio
 from reports.analysis.effects import BEST_VALUE, Effect, effects_of_pairs, effects_of_regression
 from reports.analysis.matching import Estimate, matched_sets
 from reports.analysis.parameters import Parameter, varied_parameters
@@ -158,7 +159,7 @@ def _band(report: Report, values: Sequence[matching.Array | None]) -> Estimate |
     present = [value for value in values if value is not None]
     if len(present) < len(values) or len({len(value) for value in present}) != 1:
         return None
-    return matching.over_fits(np.mean(present, axis=0), matching.validation_ratio(report))
+    return matching.over_fits(np.mean(present, axis=0), validation_ratio(report))
 
 
 def _step(

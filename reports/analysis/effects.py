@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.overfitting import OverfittingPoint
 from reports.analysis import matching
+from reports.analysis.comparing import validation_ratio
 from reports.analysis.matching import Array, Estimate
 from reports.analysis.parameters import Parameter, last_seen
 from reports.analysis.partial import LEAST, Partial, covariates, partial_effect
@@ -122,7 +123,7 @@ def effects_of_pairs(
     With three pairs or more the interval is over the pairs, so it speaks of other configurations too. With fewer it is
     over the fits, paired by fold and seed, and speaks of these configurations only; without curves there is none.
     """
-    ratio = matching.validation_ratio(report)
+    ratio = validation_ratio(report)
     found = []
     for quantity in QUANTITIES:
         usable = [

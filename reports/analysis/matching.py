@@ -19,6 +19,9 @@ from reports.store import Curves, Trial
 
 Array = NDArray[np.float64]
 
+#: Validation rows over training rows where a fifth of all is held out.
+USUAL_RATIO = 0.25
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -94,12 +97,13 @@ def severities(report: Report, trial: Trial, curves: Curves | None) -> Array | N
     return np.asarray(smoothed[:, -1] / at_best - 1) if (at_best > 0).all() else None
 
 
-def over_fits(differences: Array, ratio: float) -> Estimate:
+def over_fits(differences: Array, ratio: float | None) -> Estimate:
     """Mean of paired differences of fits, shape (fits,), with the interval of the corrected resampled t-test.
 
     Folds share training rows, hence Nadeau and Bengio's (2003) standard error; ``ratio`` is that of validation to
-    training rows. A single fit has no interval.
+    training rows, None where it is not known. A single fit has no interval.
     """
+    ratio = USUAL_RATIO if ratio is None else ratio
     mean = float(differences.mean())
     if len(differences) < 2:
         return Estimate(mean)
@@ -112,16 +116,6 @@ def over_sets(differences: Array) -> Estimate:
     mean = float(differences.mean())
     half = float(_quantile(len(differences)) * differences.std(ddof=1) / np.sqrt(len(differences)))
     return Estimate(mean, mean - half, mean + half)
-
-
-def validation_ratio(report: Report) -> float:
-    """Validation rows over training rows of a fit, from the recorded splits; else what the number of folds implies."""
-    splits = report.sweep.details.get("splits")
-    try:
-        return float(np.mean([split["validation"] / split["training"] for split in splits]))  # type: ignore[union-attr]
-    except (TypeError, KeyError, ZeroDivisionError):
-        folds = point_of(report.ranked[0]).folds if report.ranked else 1
-        return 1 / (folds - 1) if folds > 1 else 0.25
 
 
 def _quantile(count: int) -> float:

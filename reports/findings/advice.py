@@ -10,7 +10,7 @@ from reports.analysis.remedies import Help, Remedy, remedies
 from reports.analysis.stopping_rules import Recommendation, Replay, RuleResult, recommend, replay_rules
 from reports.content import Report
 from reports.findings.table import Cell, Column, Heading, Table, number_cell, table
-from reports.formatting import NONE, counted, number, signed, whole
+from reports.formatting import NONE, counted, number, share, signed, whole
 from reports.store import Curves
 
 _EFFECTS = (
@@ -81,11 +81,11 @@ def _rules(replay: Replay, rule: Recommendation | None) -> Table:
         ),
         Column(
             Heading("epochs saved", "of those trained, mean over configurations"),
-            lambda result: number_cell(result.saved_share, _share),
+            lambda result: number_cell(result.saved_share, share),
         ),
         Column(
             Heading("fits stopped", "before the last epoch"),
-            lambda result: number_cell(result.stopped_share, _share),
+            lambda result: number_cell(result.stopped_share, share),
         ),
     ]
     notes = (
@@ -165,7 +165,3 @@ def _estimate(estimate: Estimate | None, show: Callable[[float | None], str]) ->
 
 def _percents(value: float | None) -> str:
     return NONE if value is None else f"{number(value, 2)} %"
-
-
-def _share(value: float | None) -> str:
-    return NONE if value is None else f"{100 * value:.0f} %"

@@ -6,7 +6,7 @@ from reports.analysis.parameters import Parameter, ValueRow, parameter_table, va
 from reports.analysis.trends import trend_sentence
 from reports.content import Report
 from reports.findings.table import Cell, Column, Heading, Table, epoch_cell, number_cell, table
-from reports.formatting import NONE, best_epoch_with_interval, number, percent, signed, whole
+from reports.formatting import NONE, best_epoch_with_interval, number, percent, share, signed, whole
 from reports.tables import GLYPHS
 
 short = partial(number, digits=2)
@@ -30,7 +30,7 @@ def _table(report: Report, parameter: Parameter) -> Table:
                 f"{row.configurations}" + (f" ({row.diverged} diverged)" if row.diverged else ""), row.configurations
             ),
         ),
-        Column(Heading("over-fit", "share of them that over-fit"), lambda row: number_cell(row.share, _share)),
+        Column(Heading("over-fit", "share of them that over-fit"), lambda row: number_cell(row.share, share)),
         Column(
             Heading("median onset", "epoch by which half of all configurations here over-fit"),
             lambda row: number_cell(row.median_onset, whole),
@@ -84,7 +84,3 @@ def _table(report: Report, parameter: Parameter) -> Table:
     title = parameter.title[:1].upper() + parameter.title[1:]
     rows = parameter_table(report, parameter)
     return table(f"by_{parameter.name}", title, columns, rows, lead=(sentence,) if sentence else ())
-
-
-def _share(value: float | None) -> str:
-    return NONE if value is None else f"{100 * value:.0f} %"

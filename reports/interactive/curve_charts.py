@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from pipelines.overfitting import OverfittingPoint, Verdict
 from reports.content import Report, point_of
+from reports.figures import verdict_class
 from reports.formatting import best_epoch, counted, interval, number
 from reports.interactive.chart import Axis, Band, Chart, Line, Mark, Numbers, Panel, Points, Texts, View, rounded
-from reports.interactive.palette import SYMBOLS, verdict_role
+from reports.interactive.palette import SYMBOLS
 from reports.interactive.words import trial_hover
 from reports.store import Curves, Trial
 
@@ -68,7 +69,7 @@ def all_curves(report: Report, curves: Mapping[str, Curves]) -> Chart | None:
     marks: list[Line | Points] = []
     means = {trial.run_id: _mean(curves[trial.run_id], report.sweep.monitor, point_of(trial)) for trial in drawn}
     for verdict, symbol in SYMBOLS.items():
-        role = verdict_role(verdict)
+        role = verdict_class(verdict)
         of_verdict = [trial for trial in drawn if point_of(trial).verdict is verdict]
         for trial in reversed(of_verdict):
             columns = _columns(point_of(trial))

@@ -49,11 +49,6 @@ SYMBOLS: Mapping[Verdict, str] = {
 _TOKEN = re.compile(r"@([a-z-]+)(?:/([0-9.]+))?")
 
 
-def verdict_role(verdict: Verdict) -> str:
-    """Role of a verdict's colour: ``still-improving``."""
-    return str(verdict).replace(" ", "-")
-
-
 def token(role: str, opacity: float = 1.0) -> str:
     """A colour to be filled in later."""
     return f"@{role}" if opacity == 1 else f"@{role}/{opacity:g}"

@@ -10,13 +10,13 @@ from textwrap import wrap
 import numpy as np
 
 from pipelines.overfitting import Verdict
-from reports.content import Report, point_of
-from reports.figures import ticks
+from reports.content import Report, point_of, value_of
+from reports.figures import ticks, verdict_class
 from reports.formatting import counted
 from reports.interactive.chart import Axis, Chart, Line, Mark, Panel, Texts, View, rounded, short
-from reports.interactive.palette import SYMBOLS, verdict_role
+from reports.interactive.palette import SYMBOLS
 from reports.interactive.varied import Varied, value_words, varied
-from reports.interactive.words import configured, trial_hover, value_of
+from reports.interactive.words import configured, trial_hover
 
 #: Height of what has no effect, under the axes, which go from 0 to 1.
 _NONE = -0.1
@@ -49,7 +49,7 @@ def parallel(report: Report) -> Chart | None:
             marks.append(
                 Line(
                     str(verdict) if order == 0 else "",
-                    verdict_role(verdict),
+                    verdict_class(verdict),
                     tuple(range(len(scales))),
                     rounded([of_axis[index] for of_axis in heights]),
                     hover=trial_hover(report, trials[index], *_settings_line(settings, index)),

@@ -7,7 +7,8 @@ from statistics import median
 
 import numpy as np
 
-from reports.content import Report, point_of
+from reports.content import Report, point_of, value_of
+from reports.figures import verdict_class
 from reports.formatting import best_epoch, counted, listed, number
 from reports.interactive.chart import (
     Axis,
@@ -24,9 +25,9 @@ from reports.interactive.chart import (
     percent_ticks,
     rounded,
 )
-from reports.interactive.palette import SYMBOLS, verdict_role
+from reports.interactive.palette import SYMBOLS
 from reports.interactive.varied import FEW_VALUES, JITTER, Varied, varied
-from reports.interactive.words import configured, trend, trial_hover, value_of
+from reports.interactive.words import configured, trend, trial_hover
 from reports.store import Trial
 from reports.tables import GLYPHS
 
@@ -130,7 +131,7 @@ def _over(trials: Sequence[Trial], of: Varied, said: Mapping[str, Hover]) -> tup
         hollow = tuple(best_epoch(point).startswith("≥") for point in points)
         drawn = Points(
             str(verdict),
-            verdict_role(verdict),
+            verdict_class(verdict),
             tuple(places[index] for index in chosen),
             tuple(float(p.epochs if open_ else p.best_epoch or 0) for p, open_ in zip(points, hollow, strict=True)),
             symbol=symbol,

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from reports.analysis.parameters import varied_titles
-from reports.content import BASELINE, Report, point_of
+from reports.content import BASELINE, Report, point_of, value_of
+from reports.figures import verdict_class
 from reports.formatting import counted, listed, number, seconds, signed
 from reports.interactive.chart import (
     Axis,
@@ -23,8 +24,8 @@ from reports.interactive.chart import (
     percent_ticks,
     rounded,
 )
-from reports.interactive.palette import SYMBOLS, verdict_role
-from reports.interactive.words import configured, trend, trial_hover, value_of
+from reports.interactive.palette import SYMBOLS
+from reports.interactive.words import configured, trend, trial_hover
 from reports.store import Trial
 
 #: Values further apart than this factor are shown on a logarithmic axis.
@@ -284,7 +285,7 @@ def _by_verdict(
         marks.append(
             Points(
                 str(verdict),
-                verdict_role(verdict),
+                verdict_class(verdict),
                 rounded([x[index] for index in chosen]),
                 rounded([y[index] for index in chosen]),
                 symbol=symbol,

@@ -55,12 +55,6 @@ def configured(report: Report) -> list[Trial]:
     return found if len(found) > 1 else []
 
 
-def value_of(trial: Trial) -> float:
-    """The value at the best epoch."""
-    value = point_of(trial).best_value
-    return float("inf") if value is None else value
-
-
 def trend(places: Sequence[float | None], values: Sequence[float | None]) -> float:
     """Spearman's rank correlation of two rows of numbers where it is surely not zero (p < 0.05), else 0."""
     pairs = np.array(

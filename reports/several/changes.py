@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from scipy.special import stdtrit
-
 from pipelines.overfitting import OverfittingPoint
-from reports.analysis.comparing import corrected_t_test, validation_ratio, values_at_best
+from reports.analysis.comparing import validation_ratio, values_at_best
+from reports.analysis.matching import over_fits
 from reports.content import Report, point_of
 from reports.store import Curves, Sweep, Trial, section
 
-#: Of the paired test, two-sided.
-LEVEL = 0.95
 #: A difference of two values counts as within their deviation up to this many deviations of such a difference.
 DEVIATIONS = 2.0
 
@@ -173,10 +170,8 @@ def _difference(
     if ratio is not None and (points[0].folds, points[0].repeats) == (points[1].folds, points[1].repeats):
         values = [values_at_best(trial, curves, report.sweep.monitor) for trial in (first, second)]
         if values[0] is not None and values[1] is not None and len(values[0]) > 1:
-            differences = values[1] - values[0]
-            error, _ = corrected_t_test(differences, ratio)
-            margin = float(stdtrit(len(differences) - 1, (1 + LEVEL) / 2)) * error
-            return float(differences.mean()), margin, Basis.PAIRED
+            found = over_fits(values[1] - values[0], ratio)
+            return found.value, (found.high or 0.0) - found.value, Basis.PAIRED
     return points[1].best_value - points[0].best_value, *deviation_margin(*points)
 
 

@@ -21,7 +21,7 @@ from reports.rendering import templates
 from reports.several import wording
 from reports.several.content import Comparison, Entry
 from reports.several.figure import STYLES, search_figure
-from reports.tables import GLYPHS, csv_cell, saved_epochs
+from reports.tables import GLYPHS, saved_epochs
 
 HTML, MARKDOWN, CSV = "comparison.html", "comparison.md", "comparison.csv"
 #: Run ids that the folder's name has.
@@ -99,7 +99,7 @@ def csv_text(comparison: Comparison) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*_SWEEP_COLUMNS, *_TRIAL_COLUMNS, *_POINT_COLUMNS, "epochs_saved", "seconds", *_MATCH_COLUMNS])
     for row in _csv_rows(comparison):
-        writer.writerow([csv_cell(value) for value in row])
+        writer.writerow([formatting.no_formula(value) if isinstance(value, str) else value for value in row])
     return stream.getvalue()
 
 
