@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.configurations import Configuration
 from pipelines.datasets import Dataset, DatasetSpec, load_dataset
-from pipelines.folds import Split, make_splits
+from pipelines.datasets.folds import Split, make_splits
+from pipelines.exercises.configurations import Configuration
 
 
 @dataclass(frozen=True)

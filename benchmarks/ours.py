@@ -20,20 +20,20 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     from benchmarks.cases import CASES, load, splits_of
-    from pipelines.planning import make_plan
+    from pipelines.training.planning import make_plan
 
     case = CASES[given.case]
     dataset = load(case)
     plan = make_plan(case.configuration, dataset, splits_of(case, dataset), seed=1, epochs=case.epochs)
     with tempfile.TemporaryDirectory() as empty:
         if given.backend == "jax":
-            from pipelines.training.jax_engine import JaxEngine, configure
+            from pipelines.training.jax.engine import JaxEngine, configure
 
             configure(Path(empty), given.cpu_devices)  # an empty cache: compilation is counted
             side_by_side = None if given.side_by_side is None else given.side_by_side == "yes"
             engine = JaxEngine(side_by_side=side_by_side, sparse=not given.dense)
         else:
-            from pipelines.training.tensorflow_engine import TensorFlowEngine
+            from pipelines.training.tensorflow.engine import TensorFlowEngine
 
             engine = TensorFlowEngine()
         import keras  # noqa: F401, the opponent has imported it before its clock starts, too

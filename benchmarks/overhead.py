@@ -29,8 +29,8 @@ def main() -> None:
     import yaml
     from rich.console import Console
 
-    from pipelines.exercises import load_exercise
-    from pipelines.sweep import SweepSettings, run_sweep
+    from pipelines.exercises.reader import load_exercise
+    from pipelines.sweep.loop import SweepSettings, run_sweep
 
     folder = os.environ.get("OVERFIT_ATLAS_DATA")
     with tempfile.TemporaryDirectory() as scratch:

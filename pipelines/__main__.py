@@ -2,6 +2,6 @@
 
 import sys
 
-from pipelines.cli import run
+from pipelines.commands.cli import run
 
 sys.exit(run(sys.argv[1:]))

@@ -1,9 +1,8 @@
 """Numbers and words as a reader sees them, the same on the page, in Markdown and in the terminal."""
 
 import math
-from collections.abc import Sequence
 
-from pipelines.overfitting import OverfittingPoint, Verdict, is_censored
+from pipelines.overfitting.point import OverfittingPoint, Verdict, is_censored
 
 #: Stands where there is no number.
 NONE = "–"
@@ -105,21 +104,3 @@ def no_formula(text: str) -> str:
     ("'=A1", '64 relu')
     """
     return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """A count with its noun.
-
-    >>> counted(1, "fold"), counted(4, "fold"), counted(2, "epoch of study", "epochs of study")
-    ('1 fold', '4 folds', '2 epochs of study')
-    """
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
-
-
-def listed(items: Sequence[str]) -> str:
-    """Items as a sentence lists them.
-
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

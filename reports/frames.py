@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.configurations import Configuration
-from pipelines.overfitting import OverfittingPoint
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.point import OverfittingPoint
 from reports.analysis.parameters import parameter_table, varied_parameters
-from reports.content import Report, read_report
-from reports.frame_text import csv, latex, markdown
+from reports.report import Report, read_report
 from reports.store import read_trial_curves
-from reports.tables import saved_epochs
+from reports.tables.configurations import saved_epochs
+from reports.tables.frame_text import csv, latex, markdown
 
 if TYPE_CHECKING:
     import pandas as pd

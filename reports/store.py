@@ -16,10 +16,10 @@ from urllib.request import url2pathname
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.configurations import Configuration
 from pipelines.errors import TrackingError
-from pipelines.exercises import Figure, Variant
-from pipelines.overfitting import OverfittingPoint, Verdict, is_censored
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.exercise import Figure, Variant
+from pipelines.overfitting.point import OverfittingPoint, Verdict, is_censored
 from pipelines.tracking import names, read_curves
 from pipelines.tracking.store import check_store, redacted, store_errors, tracking_uri
 

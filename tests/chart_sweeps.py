@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from pipelines.configurations import Configuration
-from pipelines.overfitting import OverfittingPoint, Verdict, analyse
-from reports.content import Report, make_report
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse
+from reports.report import Report, make_report
 from reports.store import Curves, Sweep, Trial
 from tests.curves import Noise, make_curves
 

@@ -188,9 +188,9 @@ def test_without_validation_rows_the_penalty_is_that_of_the_weights() -> None:
 def evaluate_at_most(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Let the engine evaluate so many validation rows of six values at a time."""
     if BACKEND == "jax":
-        monkeypatch.setattr("pipelines.training.memory._EVALUATION_BYTES", rows * 6 * 4)
+        monkeypatch.setattr("pipelines.training.jax.memory._EVALUATION_BYTES", rows * 6 * 4)
     else:
-        monkeypatch.setattr("pipelines.training.tensorflow_engine._EVALUATION_ELEMENTS", rows * 6)
+        monkeypatch.setattr("pipelines.training.tensorflow.engine._EVALUATION_ELEMENTS", rows * 6)
 
 
 # Weights.
@@ -355,7 +355,7 @@ def device_that_evaluates_at_most(monkeypatch: pytest.MonkeyPatch, rows: int) ->
     """A device that is out of memory when more validation rows than this are evaluated at a time."""
     import tensorflow
 
-    from pipelines.training.tensorflow_program import Program
+    from pipelines.training.tensorflow.program import Program
 
     run: Callable[..., Any] = Program.run
 

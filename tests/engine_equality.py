@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.configurations import ACTIVATIONS, OPTIMIZERS, Configuration
 from pipelines.datasets.base import Dataset, Task
-from pipelines.folds import make_splits
-from pipelines.objectives import LOSSES
-from pipelines.planning import make_plan
+from pipelines.datasets.folds import make_splits
+from pipelines.exercises.configurations import ACTIVATIONS, LOSSES, OPTIMIZERS, Configuration
 from pipelines.training.plan import Training
+from pipelines.training.planning import make_plan
 from tests.engine_reference import CLASSES, Case, assert_close, fit_with_keras, make_case, make_engine
 
 ENGINE = make_engine()

@@ -18,11 +18,12 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# ruff: noqa: E402 - the backend has to be chosen before Keras is imported.
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Task
-from pipelines.models import build_network, build_optimizer, with_output_activation
-from pipelines.objectives import make_loss, make_metrics
+
+# ruff: noqa: E402 - the backend has to be chosen before Keras is imported.
+from pipelines.exercises.configurations import Configuration
+from pipelines.networks.models import build_network, build_optimizer, with_output_activation
+from pipelines.networks.objectives import make_loss, make_metrics
 from pipelines.training.plan import Engine, Fit, FitPlan, epoch_order
 
 CLASSES = 3
@@ -34,13 +35,13 @@ def make_engine() -> Engine:
     if BACKEND == "tensorflow":
         import tensorflow
 
-        from pipelines.training.tensorflow_engine import TensorFlowEngine
+        from pipelines.training.tensorflow.engine import TensorFlowEngine
 
         cpu = tensorflow.config.list_physical_devices("CPU")[0]
         two = [tensorflow.config.LogicalDeviceConfiguration()] * 2
         tensorflow.config.set_logical_device_configuration(cpu, two)
         return TensorFlowEngine()
-    from pipelines.training.jax_engine import JaxEngine, configure
+    from pipelines.training.jax.engine import JaxEngine, configure
 
     configure(cache_dir=None, cpu_devices=2)
     return JaxEngine()

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.configurations import Configuration
-from pipelines.overfitting import OverfittingPoint, Verdict
-from reports.content import Report, make_report
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.point import OverfittingPoint, Verdict
+from reports.report import Report, make_report
 from reports.store import Sweep, Trial
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 100

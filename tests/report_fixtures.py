@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.exercises import Figure
+from pipelines.exercises.exercise import Figure
 from reports import read_report, write_report
 from tests.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Store, variant
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset, Task
-from pipelines.exercises import Figure, Variant
-from pipelines.overfitting import analyse
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.exercise import Figure, Variant
+from pipelines.overfitting.point import analyse
 from pipelines.tracking import FitLabel, SweepDescription, TrialRecord, open_sweep
 from reports import terminal_table
 from tests.curves import Noise, make_curves

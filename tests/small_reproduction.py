@@ -14,9 +14,10 @@ from tests.small_sweep import MadeExecutor, write_exercise
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.reproduction import running as reproduction_module
-from pipelines.configurations import Configuration
+from pipelines.exercises.configurations import Configuration
 from pipelines.executors import Job
-from pipelines.exercises import Exercise, Variant, load_exercise
+from pipelines.exercises.exercise import Exercise, Variant
+from pipelines.exercises.reader import load_exercise
 from pipelines.reproduction.running import ReproductionOutcome, ReproductionSettings, run_reproduction
 
 BASE = Configuration(layers=(4,), optimizer="sgd", learning_rate=0.1, batch_size=20, normalisation="standardise")

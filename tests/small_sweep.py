@@ -20,11 +20,12 @@ from mlflow.entities import Run
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pipelines import sweep as sweep_module
-from pipelines.configurations import Configuration
 from pipelines.executors import Job
-from pipelines.exercises import Exercise, load_exercise
-from pipelines.sweep import SweepOutcome, SweepSettings, run_sweep
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.exercise import Exercise
+from pipelines.exercises.reader import load_exercise
+from pipelines.sweep import loop as sweep_module
+from pipelines.sweep.loop import SweepOutcome, SweepSettings, run_sweep
 from pipelines.tracking.records import read_curves
 from pipelines.training.plan import OnChunk, Progress, Training
 

@@ -13,14 +13,14 @@ import keras
 import numpy as np
 import pytest
 
-from pipelines.backbones import BACKBONES, build_backbone, check_images, find_weights
-from pipelines.configurations import Configuration
-from pipelines.datasets import downloads
-from pipelines.depthwise import ShiftedDepthwiseConv2D
+from pipelines.datasets.sources import downloads
 from pipelines.errors import UserError
-from pipelines.models import build_network
-from pipelines.training.layers import is_per_sample
-from pipelines.training.seeding import build_seeded
+from pipelines.exercises.configurations import Configuration
+from pipelines.networks.backbones import BACKBONES, build_backbone, check_images, find_weights
+from pipelines.networks.depthwise import ShiftedDepthwiseConv2D
+from pipelines.networks.layers import is_per_sample
+from pipelines.networks.models import build_network
+from pipelines.networks.seeding import build_seeded
 from tests.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
 
 

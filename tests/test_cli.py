@@ -17,8 +17,8 @@ from mlflow import MlflowClient
 from tests.small_sweep import MadeExecutor, make_store, runs, statuses, use_store, write_exercise
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
-from pipelines import cli
-from pipelines import sweep as sweep_module
+from pipelines.commands import cli
+from pipelines.sweep import loop as sweep_module
 
 OWN = ("--target=y", "--task=binary", "--folds=3", "--epochs=2", "--trials=1")
 ROWS = [f"{row / 10},{'no' if row % 2 else 'yes'}" for row in range(20)]

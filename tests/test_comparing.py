@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipelines.overfitting import analyse
+from pipelines.overfitting.point import analyse
 from reports.analysis.comparing import (
     MATRIX_SIZE,
     Pair,
@@ -20,9 +20,9 @@ from reports.analysis.comparing import (
     validation_ratio,
     values_at_best,
 )
-from reports.analysis.comparison_wording import basis, choice_sentences, pair_notes, pair_sentence, probability
-from reports.content import Report, make_report
+from reports.report import Report, make_report
 from reports.store import Sweep, Trial
+from reports.tables.comparison_wording import basis, choice_sentences, pair_notes, pair_sentence, probability
 
 THIRD = 1 / 3
 DIFFERENCES = np.array([0.3, 0.1, 0.2, 0.4, 0.1, 0.2])

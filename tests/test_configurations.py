@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from pipelines.configurations import Configuration, Convolution, convolutions_text, parse_convolutions
+from pipelines.exercises.configurations import Configuration, Convolution, convolutions_text, parse_convolutions
 
 GOAL = Configuration(
     layers=(200,),

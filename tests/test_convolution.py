@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from pipelines.configurations import Configuration
 from pipelines.errors import UserError
+from pipelines.exercises.configurations import Configuration
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -19,7 +19,7 @@ def test_equals_keras_own_convolution(shape: tuple[int, ...], filters: int, side
     import jax
     import keras
 
-    from pipelines.convolution import PatchConv2D
+    from pipelines.networks.convolution import PatchConv2D
 
     images = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
     ours = PatchConv2D(filters, side, strides=stride, padding="same")
@@ -39,7 +39,7 @@ def test_equals_keras_own_convolution(shape: tuple[int, ...], filters: int, side
 
 def test_networks_of_a_configuration() -> None:
     """Each convolution with normalisation, activation and pooling; dropout behind dense layers only."""
-    from pipelines.models import build_network
+    from pipelines.networks.models import build_network
 
     configuration = Configuration(
         convolutions="3x3p2-4x5s2", layers=(6,), layer_normalisation="batch", dropout=0.5, l2=0.1
@@ -56,15 +56,15 @@ def test_networks_of_a_configuration() -> None:
 
 
 def test_convolutions_need_images() -> None:
-    from pipelines.models import build_network
+    from pipelines.networks.models import build_network
 
     with pytest.raises(UserError, match=r"convolutions: need images.* but a sample has the shape 13"):
         build_network(Configuration(convolutions="3x3"), (13,), 1)
 
 
 def test_activations_are_counted_with_their_patches() -> None:
-    from pipelines.models import build_network
-    from pipelines.training.layers import activation_sizes, has_native_convolutions
+    from pipelines.networks.layers import activation_sizes, has_native_convolutions
+    from pipelines.networks.models import build_network
 
     network = build_network(Configuration(convolutions="2x3", layers=()), (4, 4, 1), 10)
     assert activation_sizes(network) == [4 * 4, 4 * 4 * (2 + 9), 4 * 4 * 2, 4 * 4 * 2, 10]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.configurations import Configuration
+from pipelines.exercises.configurations import Configuration
 from reports.analysis.data_size import MoreData, data_size
 from tests.made_reports import EPOCHS, FOLDS, REPEATS, made_point, made_report
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.datasets import SOURCES, DatasetSpec, Task, downloads, keras_sets, load_dataset
+from pipelines.datasets import SOURCES, DatasetSpec, Task, load_dataset
+from pipelines.datasets.sources import downloads, keras_sets
 from pipelines.errors import DataError
 
 ROOT = Path(__file__).parents[1]
@@ -136,8 +137,9 @@ def test_no_source_brings_tensorflow_into_this_process(tmp_path):
     script = (
         "import sys; from pathlib import Path; from pipelines.datasets import DatasetSpec, load_dataset\n"
         "for source, name in (('formula', 'celsius'), ('sklearn', 'digits')): load_dataset(DatasetSpec(source, name))\n"
-        "import pipelines.datasets.keras_sets, pipelines.datasets.tfds_sets, pipelines.datasets.user_file\n"
-        "import pipelines.folds, pipelines.preparation\n"
+        "import pipelines.datasets.sources.keras_sets, pipelines.datasets.sources.tfds_sets\n"
+        "import pipelines.datasets.user_file.source\n"
+        "import pipelines.datasets.folds, pipelines.datasets.preparation\n"
         "print(sorted({'tensorflow', 'keras', 'jax', 'tensorflow_datasets'} & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)

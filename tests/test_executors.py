@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset, Task
+from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
 from pipelines.executors import ByNetwork, InProcess, Job
 from pipelines.executors.base import WorkerLostError
 from pipelines.executors.transport import MappedArray, PackedDataset
 from pipelines.executors.worker import WorkerProcess
-from pipelines.folds import Split
+from pipelines.exercises.configurations import Configuration
 from pipelines.training.plan import FitPlan, OnChunk, Progress, Training
 
 EPOCHS = 4

@@ -2,12 +2,11 @@ import textwrap
 
 import pytest
 
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Task
 from pipelines.errors import ExerciseError, UserError
-from pipelines.exercises import OVERRIDES, available_exercises, load_exercise
-from pipelines.objectives import LOSSES
-from pipelines.spaces import Space
+from pipelines.exercises.configurations import LOSSES, Configuration
+from pipelines.exercises.reader import OVERRIDES, available_exercises, load_exercise
+from pipelines.exercises.spaces import Space
 
 BUNDLED = (
     "boston_housing",

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import features
-from pipelines.configurations import Configuration
 from pipelines.datasets import DatasetSpec, load_dataset
 from pipelines.datasets.base import Dataset, Task
+from pipelines.datasets.folds import make_splits
 from pipelines.errors import UserError
-from pipelines.features import prepare_dataset
-from pipelines.folds import make_splits
-from pipelines.planning import make_plan
-from pipelines.training.jax_engine import JaxEngine
+from pipelines.exercises.configurations import Configuration
+from pipelines.networks import features
+from pipelines.networks.features import prepare_dataset
+from pipelines.training.jax.engine import JaxEngine
+from pipelines.training.planning import make_plan
 from tests.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
 from tests.small_sweep import MadeExecutor, make_store, small_exercise, sweep, use_store
 

@@ -21,15 +21,15 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from pipelines.configurations import Configuration
 from pipelines.datasets import DatasetSpec, Task
-from pipelines.datasets.texts import decoded_texts, has_texts
+from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.errors import UserError
+from pipelines.exercises.configurations import Configuration
 from pipelines.final.evaluation import Evaluation, evaluate, intervals
 from pipelines.final.exporting import build_predictor
 from pipelines.final.files import LABELLED, WORST, rows_to_show
 from pipelines.final.making import FinalSettings, choose_trial, run_final
-from pipelines.models import build_network
+from pipelines.networks.models import build_network
 from pipelines.tracking import latest_sweep, names
 from pipelines.tracking.final_runs import StoredSweep, read_sweep
 from pipelines.tracking.registry import CHALLENGER, CHAMPION, choose_alias
@@ -195,7 +195,7 @@ def test_reviews_are_readable_and_rare_words_are_marked():
 
 def test_without_the_file_of_words_there_are_no_texts_and_a_remark(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr("pipelines.datasets.downloads.explain_unreachable", lambda url: "no network")
+    monkeypatch.setattr("pipelines.datasets.sources.downloads.explain_unreachable", lambda url: "no network")
     texts, remark = decoded_texts(DatasetSpec("keras", "reuters"), [0], "test", data_dir=tmp_path)
     assert texts == {}
     assert "reuters_word_index.json" in remark

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.configurations import Configuration
+from pipelines.exercises.configurations import Configuration
 from reports.analysis.importance import Importances
-from reports.findings.differences import find_differences
-from reports.findings.files import write_figures, write_tables
-from reports.findings.gather import find
-from reports.findings.ranking import ranking
-from reports.findings.table import Cell, Column, Heading, frame, table
-from reports.wording import rests_on
+from reports.pages.files import write_figures, write_tables
+from reports.pages.findings import find
+from reports.tables.differences import find_differences
+from reports.tables.ranking import ranking
+from reports.tables.table import Cell, Column, Heading, frame, table
+from reports.tables.wording import rests_on
 from tests.made_reports import EPOCHS, FOLDS, REPEATS, SPLITS, made_point, made_report
 
 BASE = Configuration(layers=(16,), optimizer="rmsprop", batch_size=32)
@@ -171,7 +171,7 @@ def importances(target: str, explained: float | None, **shares: float) -> Import
 
 
 def test_settings_that_explain_nothing_drive_nothing(report, curves, monkeypatch):
-    from reports.findings import gather
+    from reports.tables import gather
 
     found = (importances("best value", 0.8, units=0.7, depth=0.2, l2=0.1), importances("severity", 0.1, units=1.0))
     monkeypatch.setattr(gather, "parameter_importances", lambda report: found)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.datasets.base import Task
+from pipelines.datasets.folds import make_splits, parse_holdout
 from pipelines.errors import UserError
-from pipelines.folds import make_splits, parse_holdout
 
 SMALL_REUTERS = np.repeat(np.arange(46), [10, *([11] * 44), 300]).astype(np.int32)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import frame_text, read_report
+from reports import read_report
 from reports.analysis import bins
 from reports.frames import (
     csv,
@@ -22,6 +22,7 @@ from reports.frames import (
     points_frame,
 )
 from reports.store import read_trial_curves
+from reports.tables import frame_text
 from tests.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Store
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 40

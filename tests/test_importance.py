@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.configurations import Configuration
+from pipelines.exercises.configurations import Configuration
 from reports.analysis import importance
 from reports.analysis.importance import LEAST, parameter_importances
 from tests.made_reports import made_point, made_report

@@ -11,16 +11,16 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from pipelines.configurations import Configuration
-from pipelines.overfitting import Verdict
-from reports import interactive
-from reports.interactive import embed, make_charts, plotly_figure, save
-from reports.interactive.as_plotly import safe
-from reports.interactive.chart import Axis, Cells, Chart, Line, Panel, Points, Texts, View, log_ticks, rounded
-from reports.interactive.embedding import figure_markup, json_text
-from reports.interactive.palette import DARK, LIGHT, filled_in
-from reports.interactive.sweep_charts import pareto_front
-from reports.interactive.varied import varied
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.point import Verdict
+from reports import charts as interactive
+from reports.charts import embed, make_charts, plotly_figure, save
+from reports.charts.as_plotly import safe
+from reports.charts.chart import Axis, Cells, Chart, Line, Panel, Points, Texts, View, log_ticks, rounded
+from reports.charts.embedding import figure_markup, json_text
+from reports.charts.palette import DARK, LIGHT, filled_in
+from reports.charts.sweep_charts import pareto_front
+from reports.charts.varied import varied
 from tests.chart_sweeps import EVIL, FLAT, LINK, MONITOR, OPEN, POINT, Made, made_report, searched
 from tests.report_store import Page
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports.interactive import Chart, embed, make_charts
+from reports.charts import Chart, embed, make_charts
 from tests.chart_sweeps import EVIL, searched
 
 pytestmark = pytest.mark.browser

@@ -22,8 +22,9 @@ import jax
 
 # ruff: noqa: E402 - the devices have to be made before JAX is used.
 from pipelines.datasets.base import Task
-from pipelines.training import jax_engine, memory
-from pipelines.training.jax_engine import JaxEngine, configure
+from pipelines.training.jax import engine as jax_engine
+from pipelines.training.jax import memory
+from pipelines.training.jax.engine import JaxEngine, configure
 from pipelines.training.plan import OutOfMemoryError, Progress, Training
 
 EPOCHS = 5

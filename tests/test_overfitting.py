@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from pipelines.curve_statistics import (
+from pipelines.errors import UserError
+from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse, documented_best_epoch
+from pipelines.overfitting.statistics import (
     best_epoch_interval,
     find_one_se_epoch,
     find_onset,
@@ -12,8 +14,6 @@ from pipelines.curve_statistics import (
     smooth,
     standard_error,
 )
-from pipelines.errors import UserError
-from pipelines.overfitting import OverfittingPoint, Verdict, analyse, documented_best_epoch
 from tests.curves import Noise, make_curves, true_best_epoch
 
 NAN, INF = float("nan"), float("inf")
@@ -137,7 +137,7 @@ def test_interval_is_reproducible_and_contains_the_best_epoch() -> None:
 def test_interval_of_a_long_training_equals_that_of_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     smoothed = smooth(make_curves("overfits", folds=5, epochs=300)[0])
     whole = best_epoch_interval(smoothed, 5, 1, 0.25, draws=200)
-    monkeypatch.setattr("pipelines.curve_statistics.BLOCK_VALUES", 1000)
+    monkeypatch.setattr("pipelines.overfitting.statistics.BLOCK_VALUES", 1000)
     assert best_epoch_interval(smoothed, 5, 1, 0.25, draws=200) == whole
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipelines.configurations import Configuration
-from pipelines.overfitting import Verdict
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.point import Verdict
 from reports.analysis.bins import MOST_BINS, number_levels
 from reports.analysis.parameters import Parameter, parameter_table, setting, varied_parameters
 from reports.analysis.trends import trend_sentence, trends

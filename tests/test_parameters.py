@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.commands.parameters import Parameters, split_arguments
 from pipelines.errors import ExerciseError
-from pipelines.parameters import Parameters, split_arguments
 
 
 def problems_of(error: pytest.ExceptionInfo[ExerciseError]) -> tuple[str, ...]:

@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 from reports import write_report
-from reports.canvas import INK, MUTED, RIGHT, TRACK, WRONG, photograph
-from reports.drawing import drawn, png, svg
-from reports.final.pictures import (
+from reports.analysis.predictions import Predictions, confusion_counts, confusions, row_shares, share, wilson_interval
+from reports.charts.canvas import INK, MUTED, RIGHT, TRACK, WRONG, photograph
+from reports.charts.drawing import drawn, png, svg
+from reports.charts.final_pictures import (
     confusion_matrix,
     labelled_samples,
     mistakes,
     predicted_against_true,
     predictions_with_confidence,
 )
-from reports.final.predictions import Predictions, confusion_counts, confusions, row_shares, share, wilson_interval
 from tests.final_runs import log_final, made_final
 from tests.report_store import BASE, EVIL, WIDE, MadeTrial, Page, Store
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset, Task
+from pipelines.datasets.folds import Split, make_splits
 from pipelines.errors import UserError
-from pipelines.folds import Split, make_splits
-from pipelines.planning import fit_seed, make_plan
+from pipelines.exercises.configurations import Configuration
 from pipelines.training.plan import FitPlan
+from pipelines.training.planning import fit_seed, make_plan
 
 SAMPLES = 41
 NONE_LEFT_OUT = np.empty(0, np.int32)

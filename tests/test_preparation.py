@@ -6,11 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipelines import preparation
-from pipelines.configurations import NORMALISATIONS
+from pipelines.datasets import preparation
 from pipelines.datasets.base import Task
+from pipelines.datasets.preparation import NORMALISATIONS, fit_normalisation, subsample
 from pipelines.errors import UserError
-from pipelines.preparation import fit_normalisation, subsample
 
 TABLE = np.array([[1.0, 5.0, 10.0], [3.0, 5.0, 20.0], [5.0, 5.0, 60.0], [1e6, -1e6, 1e6]], np.float32)
 TRAIN = np.array([0, 1, 2], np.int32)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.configurations import Configuration
+from pipelines.exercises.configurations import Configuration
 from reports.analysis.effects import Effect, Unit
 from reports.analysis.matching import Estimate, matched_sets, over_fits
 from reports.analysis.partial import Partial, partial_effect

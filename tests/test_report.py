@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import UserError
-from pipelines.overfitting import Verdict, analyse
+from pipelines.overfitting.point import Verdict, analyse
 from reports import read_report, write_report
-from reports.content import make_report, short_labels
-from reports.page import render_html
+from reports.pages.sweep import render_html
+from reports.report import make_report, short_labels
 from reports.store import read_sweep, read_trial_curves
 from tests.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Page, Store, rendered
 

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipelines.overfitting import Verdict, analyse
+from pipelines.overfitting.point import Verdict, analyse
+from pipelines.words import listed
 from reports import frames, terminal_table
-from reports.content import make_report
-from reports.documented import compare
-from reports.figures import EpochAxis, curve_panel, epoch_ticks, forest_row, ticks
-from reports.formatting import best_epoch, interval, listed, number, percent, seconds, signed
-from reports.page import render_markdown, render_summary
+from reports.analysis.documented import compare
+from reports.charts.inline_svg import EpochAxis, curve_panel, epoch_ticks, forest_row, ticks
+from reports.formatting import best_epoch, interval, number, percent, seconds, signed
+from reports.pages.sweep import render_markdown, render_summary
+from reports.report import make_report
 from reports.store import read_trial_curves
-from reports.tables import saved_epochs
+from reports.tables.configurations import saved_epochs
 from tests.curves import make_curves
 from tests.report_store import BASE, EVIL, MONITOR, Store, rendered
 

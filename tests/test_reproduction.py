@@ -11,18 +11,19 @@ from tests.small_reproduction import BASE, MadeMeasurements, documented_exercise
 from tests.small_sweep import curves_of, make_store, runs, statuses, use_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
-from pipelines.cli import run as run_command
-from pipelines.configurations import Configuration
+from pipelines.commands.cli import run as run_command
+from pipelines.exercises.configurations import Configuration
 from pipelines.datasets import load_dataset
 from pipelines.datasets.base import Task
 from pipelines.errors import ExerciseError, UserError
 from pipelines.executors import InProcess
-from pipelines.exercises import Figure, Variant, load_exercise
-from pipelines.interruption import Interrupted
-from pipelines.models import KERAS2_EPSILON, build_optimizer
-from pipelines.overfitting import analyse
-from pipelines.planning import make_plan
-from pipelines.reproduction.command import PARAMETERS, split_names
+from pipelines.exercises.exercise import Figure, Variant
+from pipelines.exercises.reader import load_exercise
+from pipelines.commands.interruption import Interrupted
+from pipelines.networks.models import KERAS2_EPSILON, build_optimizer
+from pipelines.overfitting.point import analyse
+from pipelines.training.planning import make_plan
+from pipelines.commands.reproduce import PARAMETERS, split_names
 from pipelines.reproduction.plan import (
     Asked,
     Part,
@@ -45,7 +46,7 @@ from pipelines.reproduction.rows import (
     textbook_best_epochs,
     values_of,
 )
-from pipelines.training.jax_engine import JaxEngine
+from pipelines.training.jax.engine import JaxEngine
 
 
 @pytest.fixture(scope="module")
@@ -456,7 +457,7 @@ def test_named_variants_alone_are_trained_and_known_ones_compared_as_well(tmp_pa
 
 
 def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
-    from pipelines import backbones
+    from pipelines.networks import backbones
     from pipelines.reproduction import running
 
     asked_with = []

@@ -16,13 +16,13 @@ from tests.small_sweep import make_store, use_store
 from pipelines.errors import TrackingError, UserError
 from pipelines.reproduction.plan import Asked
 from pipelines.reproduction.rows import Agreement, Ours, Row, compare
-from pipelines.exercises import Figure, Variant
-from reports.reproduction import wording as words
-from reports.reproduction.page import ReproductionReport, draw, render_html, render_markdown, terminal_table
-from reports.reproduction.page import results_of, write_reproduction
-from reports.reproduction.figures import causal_average
-from reports.reproduction.store import Reproduced, read_reproductions
-from reports.reproduction.teaching import LESSONS, Question, about, answers, paired_difference
+from pipelines.exercises.exercise import Figure, Variant
+from reports.tables import reproduction_wording as words
+from reports.pages.reproduction import ReproductionReport, draw, render_html, render_markdown, terminal_table
+from reports.pages.reproduction import results_of, write_reproduction
+from reports.charts.reproduction_pictures import causal_average
+from reports.analysis.reproduction_store import Reproduced, read_reproductions
+from reports.tables.teaching import LESSONS, Question, about, answers, paired_difference
 from tests.small_reproduction import BASE
 
 NAMED = [{**entry, "name": f"{entry['name']} {EVIL}"} for entry in DOCUMENTED]
@@ -210,7 +210,7 @@ def test_seeds_are_compared_in_pairs():
 
 
 def test_the_lessons_ask_about_variants_that_the_exercises_have():
-    from pipelines.exercises import available_exercises, load_exercise
+    from pipelines.exercises.reader import available_exercises, load_exercise
 
     for name in set(LESSONS) & set(available_exercises()) - {"flowers", "mnist"}:
         known = {variant.name for variant in load_exercise(name).documented}

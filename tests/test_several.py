@@ -13,17 +13,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import cli
+from pipelines.commands import cli
 from pipelines.errors import UserError
-from pipelines.overfitting import Verdict
-from reports.content import make_report
-from reports.several import make_comparison, read_comparison, write_comparison
-from reports.several import wording as words
-from reports.several.changes import Basis, changes, deviation_margin, intervals_overlap, same_fits
-from reports.several.content import progress
-from reports.several.figure import search_figure
-from reports.several.page import comparison_folder, csv_text, render_html, render_markdown, terminal_table
+from pipelines.overfitting.point import Verdict
+from reports.analysis.changes import Basis, changes, deviation_margin, intervals_overlap, same_fits
+from reports.analysis.several import make_comparison, progress, read_comparison
+from reports.charts.search_figure import search_figure
+from reports.pages.several import (
+    comparison_folder,
+    csv_text,
+    render_html,
+    render_markdown,
+    terminal_table,
+    write_comparison,
+)
+from reports.report import make_report
 from reports.store import read_sweep
+from reports.tables import several_wording as words
 from tests.made_reports import DIVERGED, SPLITS, made_point, made_report
 from tests.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Page, Store
 
@@ -496,6 +502,6 @@ def test_one_sweep_alone_is_not_compared(command_line: Path, sweeps) -> None:
 
 def test_comparing_needs_neither_keras_nor_a_plotting_library() -> None:
     heavy = ["keras", "tensorflow", "jax", "pandas", "plotly", "optuna", "matplotlib"]
-    program = f"import sys, reports.several; print([name for name in {heavy} if name in sys.modules])"
+    program = f"import sys, reports.pages.several; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.configurations import Configuration
-from pipelines.exercises import available_exercises, load_exercise
-from pipelines.spaces import Parameter, Space
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.reader import available_exercises, load_exercise
+from pipelines.exercises.spaces import Parameter, Space
 
 BASELINE = Configuration(layers=(64, 64))
 UNITS = Parameter("units", "int", 4, 4096, log=True)

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset, Task
-from pipelines.folds import make_splits
-from pipelines.planning import make_plan
-from pipelines.sparse_layer import sparse_product
-from pipelines.training.jax_engine import JaxEngine
-from pipelines.training.sparse_rows import SparseRows, batch_of, capacity_of, rounded, sparse_rows
+from pipelines.datasets.folds import make_splits
+from pipelines.exercises.configurations import Configuration
+from pipelines.networks.sparse_layer import sparse_product
+from pipelines.training.jax.engine import JaxEngine
+from pipelines.training.jax.sparse_rows import SparseRows, batch_of, capacity_of, rounded, sparse_rows
+from pipelines.training.planning import make_plan
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 FEATURES = 400

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipelines.overfitting import analyse
+from pipelines.overfitting.point import analyse
 from reports.analysis.stopping_criteria import (
     KERAS,
     generalisation_loss,

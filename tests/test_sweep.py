@@ -26,17 +26,18 @@ from tests.small_sweep import (
 )
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
-from pipelines import sweep as sweep_module
-from pipelines.configurations import Configuration
-from pipelines.curve_statistics import smooth
-from pipelines.display import SweepDisplay
+from pipelines.sweep import loop as sweep_module
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.statistics import smooth
+from pipelines.sweep.display import SweepDisplay
 from pipelines.errors import TrackingError, UserError
 from pipelines.executors import InProcess, Job
-from pipelines.interruption import Interrupted
-from pipelines.overfitting import OverfittingPoint, Verdict
-from pipelines.sweep import Stop, SweepSettings, sweep_identity
+from pipelines.commands.interruption import Interrupted
+from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.sweep.loop import Stop, SweepSettings, sweep_identity
 from pipelines.training.plan import OnChunk, OutOfMemoryError, Progress, Training
-from pipelines.tuners.base import Suggestion, Value, Values
+from pipelines.tuners.base import Suggestion
+from pipelines.exercises.spaces import Value, Values
 
 
 @pytest.fixture(scope="module")
@@ -509,7 +510,7 @@ def test_a_mistake_is_found_before_there_is_a_run(
 
 
 def test_equal_seeds_give_equal_curves_to_the_last_bit(tmp_path: Path) -> None:
-    from pipelines.training.jax_engine import JaxEngine
+    from pipelines.training.jax.engine import JaxEngine
 
     exercise = small_exercise(tmp_path, epochs=4)
     engine = JaxEngine()
@@ -527,7 +528,7 @@ def test_equal_seeds_give_equal_curves_to_the_last_bit(tmp_path: Path) -> None:
 def test_a_learning_rate_that_is_too_high_diverges_and_one_that_is_not_learns(
     tmp_path: Path, scripted: Callable[..., ScriptedTuner]
 ) -> None:
-    from pipelines.training.jax_engine import JaxEngine
+    from pipelines.training.jax.engine import JaxEngine
 
     generator = np.random.default_rng(1)
     scripted(100.0)

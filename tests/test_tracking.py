@@ -18,10 +18,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, Run
 
 from pipelines import tracking
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset, Task
 from pipelines.errors import TrackingError, UserError
-from pipelines.overfitting import OverfittingPoint, Verdict
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking import FitLabel, SweepDescription, TrialRecord, open_sweep
 from pipelines.tracking.records import thinned, trial_metrics, write_curves
 

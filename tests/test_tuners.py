@@ -14,10 +14,10 @@ import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-from pipelines.configurations import Configuration
 from pipelines.errors import UserError
-from pipelines.exercises import load_exercise
-from pipelines.spaces import Parameter, Space
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.reader import load_exercise
+from pipelines.exercises.spaces import Parameter, Space
 from pipelines.tuners import SPECS, make_tuner
 from pipelines.tuners.pruning import is_hopeless
 
@@ -335,8 +335,8 @@ def test_optuna_is_silent(capfd, recwarn):
 def test_libraries_are_imported_when_asked_for():
     script = """
         import sys
-        from pipelines.configurations import Configuration
-        from pipelines.spaces import Parameter, Space
+        from pipelines.exercises.configurations import Configuration
+        from pipelines.exercises.spaces import Parameter, Space
         from pipelines.tuners import make_tuner
         space = Space((Parameter("dropout", "float", 0.0, 0.5),))
         assert "optuna" not in sys.modules

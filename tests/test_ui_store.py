@@ -10,11 +10,11 @@ from mlflow import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from pipelines.configurations import Configuration
-from pipelines.exercises import load_exercise
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.reader import load_exercise
 from pipelines.tracking.run_names import run_name, varying_settings
-from reports.content import short_labels
-from reports.several import read_comparison
+from reports.analysis.several import read_comparison
+from reports.report import short_labels
 from reports.store import read_sweep
 from tests.report_store import BASE, LINEAR, WIDE, MadeTrial, Store
 

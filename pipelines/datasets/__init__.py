@@ -16,11 +16,11 @@ __all__ = ["SOURCES", "Dataset", "DatasetSpec", "Task", "load_dataset"]
 
 #: Source -> module with ``load(spec, task, places)``; imported when asked for, since pandas and scikit-learn are heavy.
 SOURCES = {
-    "keras": "keras_sets",
-    "tfds": "tfds_sets",
-    "sklearn": "sklearn_sets",
-    "formula": "formula",
-    "file": "user_file",
+    "keras": "sources.keras_sets",
+    "tfds": "sources.tfds_sets",
+    "sklearn": "sources.sklearn_sets",
+    "formula": "sources.formula",
+    "file": "user_file.source",
 }
 
 
@@ -52,7 +52,7 @@ def load_dataset(
     DataError
         Where it cannot be had or used; the sentence says what was tried and what to do.
     """
-    from pipelines.datasets.options import did_you_mean
+    from pipelines.words import did_you_mean
 
     if spec.source not in SOURCES:
         raise DataError(

@@ -1,11 +1,11 @@
 """Reading the options of a ``DatasetSpec``: every unknown or ill-typed one becomes a sentence, never a traceback."""
 
-import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.errors import DataError
+from pipelines.words import did_you_mean
 
 
 def check_options(spec: DatasetSpec, known: Collection[str]) -> None:
@@ -123,13 +123,6 @@ def choice(spec: DatasetSpec, key: str, default: str, allowed: Collection[str]) 
     if value not in allowed:
         raise DataError(_wrong(spec, key, value, f"one of {', '.join(allowed)}"))
     return str(value)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'target'?)`` where something known is near, else nothing."""
-    by_lower = {name.lower().strip(): name for name in known}
-    near = difflib.get_close_matches(word.lower().strip(), by_lower, n=1)
-    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
 
 
 def _wrong(spec: DatasetSpec, key: str, value: Any, allowed: str) -> str:

@@ -31,7 +31,7 @@ def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
         return WorkerProcess()
     import jax
 
-    from pipelines.training.jax_engine import JaxEngine, configure
+    from pipelines.training.jax.engine import JaxEngine, configure
 
     configure(None if cache_dir is None else cache_dir / "programs", cpu_devices=min(os.cpu_count() or 1, _CPU_DEVICES))
     in_process = InProcess(JaxEngine())

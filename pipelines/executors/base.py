@@ -6,10 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset
+from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
-from pipelines.folds import Split
+from pipelines.exercises.configurations import Configuration
 from pipelines.training.plan import OnChunk, Training
 
 
@@ -24,7 +24,7 @@ class Job:
     Attributes
     ----------
     configuration, dataset, splits, seed, epochs, weights
-        The arguments of ``pipelines.planning.make_plan``.
+        The arguments of ``pipelines.training.planning.make_plan``.
     keep_weights
         Whether the training returns the weights of every fit after its last epoch.
     """

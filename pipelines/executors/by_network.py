@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from pipelines.configurations import Configuration
 from pipelines.executors.base import Executor, Job
+from pipelines.exercises.configurations import Configuration
 from pipelines.training.plan import OnChunk, Training
 
 

@@ -5,8 +5,8 @@ from types import TracebackType
 from typing import Self
 
 from pipelines.executors.base import Job
-from pipelines.planning import make_plan
 from pipelines.training.plan import Engine, OnChunk, Training
+from pipelines.training.planning import make_plan
 
 
 @dataclass(frozen=True)

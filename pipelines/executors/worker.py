@@ -15,11 +15,11 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
+from pipelines.compat import nothing_on_stderr
 from pipelines.datasets.base import Dataset
 from pipelines.errors import UserError
 from pipelines.executors.base import Job, WorkerLostError
 from pipelines.executors.transport import PackedDataset
-from pipelines.quiet import nothing_on_stderr
 from pipelines.training.plan import Engine, FitPlan, OnChunk, Progress, Training
 
 
@@ -182,7 +182,7 @@ def _serve(pipe: Connection, backend: str) -> None:
 
 
 def _plan(job: Job) -> FitPlan:
-    from pipelines.planning import make_plan
+    from pipelines.training.planning import make_plan
 
     return make_plan(job.configuration, job.dataset, job.splits, seed=job.seed, epochs=job.epochs, weights=job.weights)
 
@@ -202,11 +202,11 @@ def _train(engine: Engine, plan: FitPlan, pipe: Connection, order: _Order) -> Tr
 
 def _make_engine(backend: str) -> Engine:
     if backend == "jax":
-        from pipelines.training.jax_engine import JaxEngine
+        from pipelines.training.jax.engine import JaxEngine
 
         return JaxEngine()
     with nothing_on_stderr():
-        from pipelines.training.tensorflow_engine import TensorFlowEngine
+        from pipelines.training.tensorflow.engine import TensorFlowEngine
 
     return TensorFlowEngine()
 

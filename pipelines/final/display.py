@@ -14,6 +14,7 @@ from pipelines.tracking import names, ui_command
 from pipelines.tracking.final_runs import FinalDescription
 from pipelines.tracking.registry import Registered
 from pipelines.training.plan import Progress as TrainingProgress
+from pipelines.words import counted
 
 _NO_TEST = "This data set has no test split, so the model is not tested; the sweep's validation is all there is."
 
@@ -27,8 +28,8 @@ def print_start(console: Console, description: FinalDescription, title: str) -> 
     line = Text(title, style="bold")
     line.append(
         f": {trial.configuration.label}, {'the best' if place == 1 else f'number {place}'} of "
-        f"{_count(len(trials), 'finished trial')}, is trained on {_rows(description)} for "
-        f"{_count(description.epochs, 'epoch')}, its best epoch{interval}",
+        f"{counted(len(trials), 'finished trial')}, is trained on {_rows(description)} for "
+        f"{counted(description.epochs, 'epoch')}, its best epoch{interval}",
         style="not bold",
     )
     console.print(line, soft_wrap=True)
@@ -64,7 +65,7 @@ class FinalWords:
         description, registered = self.description, self.registered
         lines = [
             f"**{self.title}**: {description.trial.configuration.label}, trained on {_rows(description)} for "
-            f"{_count(description.epochs, 'epoch')}.",
+            f"{counted(description.epochs, 'epoch')}.",
             "",
             f"Registered as `{registered.uri}`, version {registered.version} ({registered.reason}).",
             "",
@@ -119,7 +120,7 @@ class FinalWords:
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
         table.add_column("")
         table.add_column("validation (sweep)", justify="right")
-        table.add_column(f"test ({_count(len(self.description.data.test_inputs), 'sample')})", justify="right")
+        table.add_column(f"test ({counted(len(self.description.data.test_inputs), 'sample')})", justify="right")
         table.add_column("95 % interval")
         for row in self._rows():
             table.add_row(*row)
@@ -156,9 +157,5 @@ class EpochBar:
 def _rows(description: FinalDescription) -> str:
     """What it is trained on; a share of the training rows is part of the configuration, and stays one."""
     share = description.trial.configuration.train_fraction
-    samples = _count(description.data.samples, "training sample")
+    samples = counted(description.data.samples, "training sample")
     return f"all {samples}" if share == 1 else f"{share:.3g} of the {samples}, as the configuration has it,"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.base import Task
-from pipelines.objectives import make_loss, make_metrics
+from pipelines.networks.objectives import make_loss, make_metrics
 
 #: Bootstrap samples; the ends of a 95 % interval are then known to about 2 % of its width.
 RESAMPLES = 2000

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.compat import nothing_on_stderr
 from pipelines.datasets.base import Task
-from pipelines.quiet import nothing_on_stderr
 
 
 def build_predictor(

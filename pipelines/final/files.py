@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets import Dataset, DatasetSpec, Task
-from pipelines.datasets.texts import decoded_texts, has_texts
+from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.final.evaluation import Evaluation
 from pipelines.tracking import names
 

@@ -15,20 +15,20 @@ import numpy as np
 from rich.console import Console
 
 from pipelines.datasets import SOURCES, Dataset, DatasetSpec, Task, load_dataset
+from pipelines.datasets.folds import Split
+from pipelines.datasets.preparation import fit_normalisation
 from pipelines.errors import DataError, TrackingError, UserError
 from pipelines.executors import Job, make_executor
 from pipelines.final.display import EpochBar, FinalWords, print_start
 from pipelines.final.evaluation import Evaluation, Figure, evaluate, predict
 from pipelines.final.exporting import build_predictor
 from pipelines.final.files import input_kind, rows_to_show, write_predictions, write_samples
-from pipelines.folds import Split
-from pipelines.planning import make_plan
-from pipelines.preparation import fit_normalisation
 from pipelines.tracking import names
 from pipelines.tracking.final_runs import FinalDescription, FinalRun, StoredSweep, open_final
 from pipelines.tracking.records import StoredTrial
 from pipelines.tracking.registry import Registered
 from pipelines.training.plan import Training
+from pipelines.training.planning import make_plan
 
 #: Raw inputs that are kept with the model as an example.
 _EXAMPLES = 5
@@ -107,7 +107,7 @@ def _weights_of(trial: StoredTrial, settings: FinalSettings) -> Path | None:
     name = trial.configuration.backbone
     if name == "none":
         return None
-    from pipelines.backbones import find_weights
+    from pipelines.networks.backbones import find_weights
 
     found = find_weights(name, settings.weights, settings.data_dir)
     recorded = settings.sweep.section("weights").get(name, {}).get("sha256", found.sha256)
@@ -204,12 +204,12 @@ class _Final:
 
     def _behind_backbone(self) -> tuple[Dataset, Any]:
         """What the network is trained on: the data set, or its features and the frozen backbone that gives them."""
-        from pipelines.features import has_frozen_backbone, prepare_dataset
+        from pipelines.networks.features import has_frozen_backbone, prepare_dataset
 
         configuration, settings = self.trial.configuration, self.settings
         if not has_frozen_backbone(configuration):
             return self.dataset, None
-        from pipelines.backbones import build_backbone
+        from pipelines.networks.backbones import build_backbone
 
         features = prepare_dataset(
             self.dataset, configuration, weights=self.weights, cache_dir=settings.cache_dir, test=False

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.progress import TaskID
 from rich.text import Text
 
-from pipelines.bars import bars, failure_line, shortened, time_left
+from pipelines.executors.progress_bars import bars, failure_line, time_left
 from pipelines.training.plan import Progress as TrainingProgress
+from pipelines.words import shortened
 
 _LONGEST_NAME = 70
 

@@ -18,17 +18,17 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset, Task
+from pipelines.datasets.folds import Split, make_splits
 from pipelines.errors import UserError
-from pipelines.exercises import Exercise, Figure, Variant
-from pipelines.folds import Split, make_splits
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.exercise import Exercise, Figure, Variant
 
 #: Figures read off a trained network, and those that need no training.
 OF_WEIGHTS = ("weight", "bias", "label_difference")
 OF_LABELS = ("chance_accuracy",)
 OF_EPOCHS = ("overfitting_epoch", "onset_epoch")
-#: Optimizer of today's Keras -> as it was in the textbook's version: see ``pipelines.models.build_optimizer``.
+#: Optimizer of today's Keras -> as it was in the textbook's version: see ``pipelines.networks.models.build_optimizer``.
 OPTIMIZERS_THEN = {"rmsprop": "rmsprop_keras2"}
 #: Seeds of a variant, where it does not ask for another number.
 USUAL_REPEATS = 5

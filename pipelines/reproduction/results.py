@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.datasets.base import Dataset
-from pipelines.exercises import Exercise
-from pipelines.overfitting import OverfittingPoint, analyse
+from pipelines.exercises.exercise import Exercise
+from pipelines.overfitting.point import OverfittingPoint, analyse
 from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
 from pipelines.reproduction.rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
 from pipelines.tracking import names

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.curve_statistics import first_minimum
-from pipelines.overfitting import OverfittingPoint, Verdict, documented_best_epoch
+from pipelines.overfitting.point import OverfittingPoint, Verdict, documented_best_epoch
+from pipelines.overfitting.statistics import first_minimum
 from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked
 
 LEVEL = 0.95

@@ -21,15 +21,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.backbones import Weights
-from pipelines.configurations import Configuration
 from pipelines.datasets import Dataset, load_dataset
+from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
 from pipelines.executors import Executor, Job, make_executor, program_cache
-from pipelines.exercises import Exercise
-from pipelines.features import has_frozen_backbone, prepare_dataset
-from pipelines.folds import Split
-from pipelines.planning import fit_seed
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.exercise import Exercise
+from pipelines.networks.backbones import Weights
+from pipelines.networks.features import has_frozen_backbone, prepare_dataset
 from pipelines.reproduction.display import ReproductionDisplay
 from pipelines.reproduction.plan import (
     OF_WEIGHTS,
@@ -49,6 +48,7 @@ from pipelines.reproduction.rows import Row
 from pipelines.tracking import FitLabel, TrialRecord, environment
 from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, StoredTraining, open_reproduction
 from pipelines.training.plan import Progress, Training
+from pipelines.training.planning import fit_seed
 
 #: Words of a text, and values of another sample, that a first layer has to look at: for the estimate of work.
 _WORDS_A_TEXT = 100
@@ -313,7 +313,7 @@ class _Work:
         if name == "none":
             return None
         if name not in self._backbones:
-            from pipelines.backbones import WeightsError, find_weights
+            from pipelines.networks.backbones import WeightsError, find_weights
 
             try:
                 self._backbones[name] = find_weights(name, self.settings.weights, self.settings.data_dir)

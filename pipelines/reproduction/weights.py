@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.configurations import Configuration
 from pipelines.datasets.base import Dataset
+from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
-from pipelines.folds import Split
+from pipelines.exercises.configurations import Configuration
 
 #: Rows that the two losses are computed on.
 _ROWS = 2048
@@ -49,7 +49,7 @@ def _lines(
     configuration: Configuration, dataset: Dataset, splits: Sequence[Split], weights: Sequence[Weights], seed: int
 ) -> list[tuple[float, float]]:
     """Slope and intercept of each linear network in the units of its inputs: the normalisation is folded back."""
-    from pipelines.planning import make_plan
+    from pipelines.training.planning import make_plan
 
     if configuration.layers or dataset.input_shape != (1,) or dataset.outputs != 1:
         raise UserError(
@@ -74,7 +74,7 @@ def _label_difference(
     """
     import keras
 
-    from pipelines.planning import make_plan
+    from pipelines.training.planning import make_plan
 
     if len(dataset.classes) < 3:
         raise UserError("The figure label_difference needs a classification with three classes or more.")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.configurations import Configuration
+from pipelines.exercises.configurations import Configuration
 from pipelines.tracking import names
 
 if TYPE_CHECKING:
-    from pipelines.overfitting import OverfittingPoint
+    from pipelines.overfitting.point import OverfittingPoint
 
 #: The store grows fast and a chart shows no more; ``curves.parquet`` has every epoch.
 MAX_POINTS_A_CURVE = 100

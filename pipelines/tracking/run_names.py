@@ -7,7 +7,7 @@ list of runs has no heading for, are spelt out.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from pipelines.configurations import Configuration
+from pipelines.exercises.configurations import Configuration
 
 #: Settings that share a word of the label with another.
 _SAME_WORD = {"fine_tune": "backbone", "decay_rate": "schedule"}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.configurations import Configuration
 from pipelines.errors import TrackingError
+from pipelines.exercises.configurations import Configuration
 from pipelines.tracking import names, resuming
 from pipelines.tracking.ending import MAX_REASON, EndingRun
 from pipelines.tracking.records import StoredTrial, TrialRecord, read_curves

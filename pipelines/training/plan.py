@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import UserError
-
-#: (targets, outputs of the network) -> one value a sample, shape (batch,); written with ``keras.ops``.
-PerSample = Callable[[Any, Any], Any]
+from pipelines.networks.objectives import PerSample
 
 
 @dataclass(frozen=True, eq=False)

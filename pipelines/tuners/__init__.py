@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from pipelines.errors import UserError
 
 if TYPE_CHECKING:
-    from pipelines.configurations import Configuration
-    from pipelines.spaces import Space
+    from pipelines.exercises.configurations import Configuration
+    from pipelines.exercises.spaces import Space
     from pipelines.tuners.base import Tuner
 
 DEFAULT = "optuna:tpe"
@@ -48,7 +48,7 @@ def make_tuner(spec: str, space: Space, *, baseline: Configuration, seed: int, e
         For an unknown name, or a grid too large to be listed.
     """
     # Light, but it imports numpy: kept from those who want ``SPECS``.
-    from pipelines.datasets.options import did_you_mean
+    from pipelines.words import did_you_mean
 
     if spec not in SPECS:
         raise UserError(f"tuner {spec!r} is not known{did_you_mean(spec, SPECS)}; allowed: {', '.join(SPECS)}")

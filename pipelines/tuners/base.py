@@ -1,11 +1,9 @@
 """The contract between the sweep and the tuners: ask for values, tell how good they were."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-Value = int | float | str | bool
-Values = Mapping[str, Value]
+from pipelines.exercises.spaces import Value, Values
 
 
 @dataclass(frozen=True, eq=False)

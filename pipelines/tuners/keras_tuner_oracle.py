@@ -22,9 +22,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pipelines.configurations import Configuration
-from pipelines.spaces import Parameter, Space
-from pipelines.tuners.base import Value
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.spaces import Parameter, Space, Value
 from pipelines.tuners.points import GRID_POINTS, PointTuner
 
 ALGORITHMS = ("bayesian", "random", "grid", "hyperband")

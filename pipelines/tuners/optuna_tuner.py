@@ -8,10 +8,9 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
 
-from pipelines.configurations import Configuration
 from pipelines.errors import UserError
-from pipelines.spaces import Parameter, Space
-from pipelines.tuners.base import Value
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.spaces import Parameter, Space, Value
 from pipelines.tuners.points import GRID_POINTS, PointTuner
 
 ALGORITHMS = ("tpe", "random", "qmc", "grid")

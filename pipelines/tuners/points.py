@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.configurations import Configuration
-from pipelines.spaces import Space
-from pipelines.tuners.base import Suggestion, Value, Values
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.spaces import Space, Value, Values
+from pipelines.tuners.base import Suggestion
 
 #: Points of a grid on each range: both ends and the middle, in the range's scale (see ``Parameter.points``).
 GRID_POINTS = 3

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from pipelines.curve_statistics import standard_error
+from pipelines.datasets.folds import parse_holdout
 from pipelines.errors import UserError
-from pipelines.folds import parse_holdout
-from reports.content import Report, point_of
+from pipelines.overfitting.statistics import standard_error
+from reports.report import Report, point_of
 from reports.store import Curves, Trial, section
 
 Array = NDArray[np.float64]

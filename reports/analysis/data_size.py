@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 
+from pipelines.words import counted
 from reports.analysis import matching
 from reports.analysis.bins import Level
 from reports.analysis.comparing import validation_ratio
@@ -19,8 +20,7 @@ from reports.analysis.effects import BEST_VALUE, Effect, effects_of_pairs, effec
 from reports.analysis.matching import Estimate, matched_sets
 from reports.analysis.parameters import Parameter, varied_parameters
 from reports.analysis.remedies import ENOUGH_PAIRS
-from reports.content import Report, point_of
-from reports.formatting import counted
+from reports.report import Report, point_of
 from reports.store import Curves, Trial
 
 NAME = "train_fraction"

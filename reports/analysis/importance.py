@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.analysis.parameters import Parameter, varied_parameters
-from reports.content import Report, point_of
+from reports.report import Report, point_of
 from reports.store import Trial
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from pipelines.configurations import Configuration
-from pipelines.curve_statistics import INTERVAL_LEVEL, smooth, standard_error
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.statistics import INTERVAL_LEVEL, smooth, standard_error
 from reports.analysis.parameters import Value, setting
-from reports.content import Report, point_of
+from reports.report import Report, point_of
 from reports.store import Curves, Trial
 
 Array = NDArray[np.float64]

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, median_low
 
-from pipelines.configurations import Configuration
-from pipelines.overfitting import OverfittingPoint, Verdict
+from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.point import OverfittingPoint, Verdict
 from reports.analysis.bins import Level, number_levels
-from reports.content import Report, point_of
 from reports.formatting import best_epoch
+from reports.report import Report, point_of
 from reports.store import Trial
 
 Value = str | float

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipelines.words import counted, listed
 from reports.analysis.bins import number_text
 from reports.analysis.effects import (
     BEST_VALUE,
@@ -22,8 +23,7 @@ from reports.analysis.effects import (
 )
 from reports.analysis.matching import matched_sets
 from reports.analysis.parameters import Parameter, Value, varied_parameters
-from reports.content import Report
-from reports.formatting import counted, listed
+from reports.report import Report
 from reports.store import Curves, Trial
 
 #: A verdict asks for an interval as wide as one of 99 %: with a dozen of them in a table, one or two of 95 % would be

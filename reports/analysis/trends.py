@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pipelines.overfitting import OverfittingPoint
+from pipelines.overfitting.point import OverfittingPoint
+from pipelines.words import listed
 from reports.analysis.bins import number_text
 from reports.analysis.parameters import Parameter, ValueRow, last_seen, parameter_table
-from reports.content import Report, point_of
-from reports.formatting import NONE, listed, number
+from reports.formatting import NONE, number
+from reports.report import Report, point_of
 from reports.store import Trial
 
 #: A dozen parameters with three quantities each: at the usual 5 % two of the sentences would be chance.

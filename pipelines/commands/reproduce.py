@@ -1,0 +1,114 @@
+"""The entry point ``reproduce``: its parameters, the reproductions one after another, and their report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from pipelines.commands.parameters import Parameters
+from pipelines.errors import ExerciseError, UserError
+
+if TYPE_CHECKING:
+    from pipelines.reproduction.running import ReproductionSettings
+
+PARAMETERS = (
+    *("exercise", "variants", "data_dir", "cache_dir", "weights"),
+    *("repeats", "folds", "seed", "backend", "resume", "output"),
+)
+ALL = "all"
+
+
+def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "ReproductionSettings":
+    """Settings of a reproduction from its parameters.
+
+    Raises
+    ------
+    ExerciseError
+        Naming every mistake in the parameters.
+    """
+    from pipelines.exercises.exercise import Exercise
+    from pipelines.exercises.reader import available_exercises, load_exercise
+    from pipelines.reproduction.plan import USUAL_REPEATS
+    from pipelines.reproduction.running import ReproductionSettings, check_variants
+
+    repeats = parameters.whole_number("repeats", minimum=1, default=USUAL_REPEATS)
+    folds = parameters.whole_number("folds", minimum=2)
+    seed = parameters.whole_number("seed", minimum=1, maximum=max_seed, default=1)
+    resume = parameters.flag("resume", True)
+    data_dir = parameters.folder("data_dir", must_exist=True)
+    cache_dir = parameters.folder("cache_dir", must_exist=False)
+    parameters.folder("output", must_exist=False)
+    weights = parameters.weights()
+    wanted = _listed(parameters.text("exercise", ALL))
+    exercises: list[Exercise] = []
+    for name in available_exercises() if ALL in wanted else wanted:
+        try:
+            exercise = load_exercise(name)
+        except UserError as error:
+            # Of all exercises, one that needs a file of the user's own is left out.
+            if ALL not in wanted:
+                problems = error.problems if isinstance(error, ExerciseError) else [str(error)]
+                parameters.problems.extend(f"exercise {name}: {problem}" for problem in problems)
+            continue
+        if exercise.documented or ALL not in wanted:
+            exercises.append(exercise)
+    parameters.check()
+    assert repeats is not None and seed is not None
+    names = [variant.name for exercise in exercises for variant in exercise.documented]
+    settings = ReproductionSettings(
+        exercises=tuple(exercises),
+        variants=split_names(parameters.text("variants"), names),
+        repeats=repeats,
+        folds=folds,
+        seed=seed,
+        backend=backend,
+        resume=resume,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        weights=weights,
+    )
+    check_variants(settings)
+    return settings
+
+
+def reproduce(settings: "ReproductionSettings", output: Path | None, console: Console) -> None:
+    """Train, compare, and write the report of these exercises."""
+    from pipelines.reproduction.running import run_reproduction
+    from pipelines.tracking import ui_command
+    from reports.pages.reproduction import terminal_table, write_reproduction
+
+    outcomes = run_reproduction(settings, console)
+    uri = outcomes[0].uri
+    paths = write_reproduction(tracking_uri=uri, run_ids=[outcome.run_id for outcome in outcomes], output=output)
+    console.print()
+    console.print(terminal_table(paths.report))
+    lines = [""]
+    if failed := sum(outcome.failed for outcome in outcomes):
+        lines.append(f"{'1 training' if failed == 1 else f'{failed} trainings'} failed; the table says why.")
+    lines += [f"Report      {paths.html}", f"Markdown    {paths.markdown}"]
+    if command := ui_command(uri):
+        lines += [f"MLflow UI   {command}", f"then open   {outcomes[-1].link}"]
+    else:
+        lines.append(f"MLflow UI   {outcomes[-1].link}")
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def split_names(text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Names joined by commas, some of which have a comma themselves; a part that is no name stays as it is.
+
+    >>> split_names("baseline, units, 10, other", ["baseline", "units, 10"])
+    ('baseline', 'units, 10', 'other')
+    """
+    parts = _listed(text)
+    found = []
+    while parts:
+        joined = [", ".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        name = next((name for name in joined if name in known), parts[0])
+        found.append(name)
+        parts = parts[name.count(",") + 1 :]
+    return tuple(found)

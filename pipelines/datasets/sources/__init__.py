@@ -1,0 +1,1 @@
+"""Well-known data sets, one module a source."""

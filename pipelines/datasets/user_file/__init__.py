@@ -1,0 +1,1 @@
+"""The user's own CSV, Parquet or NPZ file as a data set."""

@@ -1,0 +1,1 @@
+"""Configuration -> Keras model: layers, backbones and their features, losses and metrics, initial weights."""

@@ -1,0 +1,187 @@
+"""Configuration -> Keras model and optimizer: dense, convolutional, and on top of a pretrained backbone."""
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.datasets.base import Task
+from pipelines.errors import UserError
+from pipelines.exercises.configurations import Configuration, parse_convolutions
+
+#: Epsilon of Keras' optimizers, by default, in both versions.
+KERAS2_EPSILON = 1e-7
+
+
+def build_network(
+    configuration: Configuration, input_shape: tuple[int, ...], outputs: int, *, weights: Path | None = None
+) -> Any:
+    """A built ``keras.Model`` from (batch, *input_shape) to raw outputs (batch, outputs).
+
+    In order: the backbone where it is trained as well, convolutions, dense layers. A hidden layer is Dense or Conv2D
+    (``same`` padding), then layer normalisation (where asked for), activation, max pooling or dropout. The output
+    layer is linear, without a penalty: losses are computed from raw outputs, see ``pipelines.networks.objectives``.
+
+    Initial weights are drawn from Python's ``random`` module, as Keras does for layers without a seed: call
+    ``random.seed`` before, or use the engines, which do.
+
+    Parameters
+    ----------
+    input_shape
+        Of a sample: of its features, where the backbone is frozen.
+    weights
+        File of the backbone's weights; None: Keras' own, downloaded once.
+
+    Raises
+    ------
+    UserError
+        Where convolutions or a backbone are to see anything but images, or the weights are not the backbone's.
+    """
+    import keras
+
+    check_input_shape(configuration, input_shape)
+    first: list[Any] = []
+    if configuration.fine_tune:
+        from pipelines.networks.backbones import build_backbone
+
+        first.append(build_backbone(configuration.backbone, input_shape, weights))
+    convolutions = _convolutions(configuration)
+    flatten = [keras.layers.Flatten()] if len(input_shape) > 1 else []
+    return keras.Sequential(
+        [keras.Input(input_shape), *first, *convolutions, *flatten, *_layers(configuration, outputs)]
+    )
+
+
+def check_input_shape(configuration: Configuration, shape: tuple[int, ...]) -> None:
+    """Raise ``UserError`` where the network needs images and the samples are none."""
+    if len(shape) == 3 or configuration.family == "dense":
+        return
+    what = "convolutions" if configuration.backbone == "none" else f"backbone {configuration.backbone}"
+    raise UserError(
+        f"{what}: need images, height x width x channels, but a sample has the shape "
+        f"{' x '.join(str(side) for side in shape)}; allowed here: dense layers."
+    )
+
+
+def build_sparse_network(configuration: Configuration, features: int, outputs: int, frequent: int) -> Any:
+    """The network of ``build_network``, with the same weights, for inputs that are mostly zeros (JAX only).
+
+    Its inputs are two: the first ``frequent`` columns, dense, and the others as a sparse (batch, features).
+    """
+    import keras
+
+    from pipelines.networks.sparse_layer import SparseInputDense
+
+    inputs = [keras.Input((frequent,)), keras.Input((features,), sparse=True)]
+    first, *others = _layers(configuration, outputs, first=SparseInputDense)
+    return keras.Model(inputs, keras.Sequential(others)(first(inputs)) if others else first(inputs))
+
+
+def _convolutions(configuration: Configuration) -> list[Any]:
+    """The hidden convolutions, each with what follows it."""
+    import keras
+
+    from pipelines.networks.initializers import HostGlorotUniform, HostZeros
+
+    layers: list[Any] = []
+    for convolution in parse_convolutions(configuration.convolutions):
+        layers.append(
+            _convolution_class()(
+                convolution.filters,
+                convolution.kernel,
+                strides=convolution.stride,
+                padding="same",
+                kernel_regularizer=_penalty(configuration),
+                kernel_initializer=HostGlorotUniform(),
+                bias_initializer=HostZeros(),
+            )
+        )
+        layers.extend(_activation(configuration))
+        if convolution.pool > 1:
+            layers.append(keras.layers.MaxPooling2D(convolution.pool, padding="same"))
+    return layers
+
+
+def _convolution_class() -> Any:
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return keras.layers.Conv2D
+    from pipelines.networks.convolution import PatchConv2D
+
+    return PatchConv2D
+
+
+def _layers(configuration: Configuration, outputs: int, first: Any = None) -> list[Any]:
+    """Hidden dense layers and output layer; ``first`` is the class of the first one, where it is not ``Dense``."""
+    import keras
+
+    from pipelines.networks.initializers import HostGlorotUniform, HostZeros
+
+    layers: list[Any] = []
+
+    def add_dense(units: int, penalty: Any = None) -> None:
+        kind = keras.layers.Dense if layers or first is None else first
+        # An initializer of its own a layer: one used twice would draw the same weights twice.
+        initial = {"kernel_initializer": HostGlorotUniform(), "bias_initializer": HostZeros()}
+        layers.append(kind(units, kernel_regularizer=penalty, **initial))
+
+    for width in configuration.layers:
+        add_dense(width, _penalty(configuration))
+        layers.extend(_activation(configuration))
+        if configuration.dropout:
+            layers.append(keras.layers.Dropout(configuration.dropout))
+    add_dense(outputs)
+    return layers
+
+
+def _penalty(configuration: Configuration) -> Any:
+    import keras
+
+    return keras.regularizers.L2(configuration.l2) if configuration.l2 else None
+
+
+def _activation(configuration: Configuration) -> list[Any]:
+    """Layer normalisation, where there is one, and activation.
+
+    Before a batch normalisation a bias has no effect, but Keras' users leave it in; so do we, that the number of
+    parameters is the one they know.
+    """
+    import keras
+
+    normalisation = _layer_normalisation(configuration.layer_normalisation)
+    return [*([normalisation] if normalisation else []), keras.layers.Activation(configuration.activation)]
+
+
+def build_optimizer(configuration: Configuration) -> Any:
+    """A new Keras optimizer with the configuration's learning rate, everything else as Keras has it by default.
+
+    ``rmsprop_keras2``: up to version 2, Keras' RMSprop divided the gradient by ``sqrt(v) + 1e-7``, where ``v`` is the
+    moving average of its square; version 3 divides by ``sqrt(v + 1e-7)``. The root of 1e-7 is 3e-4, so weights whose
+    gradients are smaller than that, those of rare words above all, move less than they did. With the epsilon squared
+    version 3 computes what version 2 did, but for gradients of the size of 1e-7.
+    """
+    import keras
+
+    rate = configuration.learning_rate
+    if configuration.optimizer == "momentum":
+        return keras.optimizers.SGD(rate, momentum=0.9)
+    if configuration.optimizer == "rmsprop_keras2":
+        return keras.optimizers.RMSprop(rate, epsilon=KERAS2_EPSILON**2)
+    return keras.optimizers.get({"class_name": configuration.optimizer, "config": {"learning_rate": rate}})
+
+
+def with_output_activation(network: Any, task: Task) -> Any:
+    """The same weights as a model that predicts probabilities (classification) or values (regression)."""
+    import keras
+
+    if task is Task.REGRESSION:
+        return network
+    activation = "sigmoid" if task is Task.BINARY else "softmax"
+    return keras.Sequential([network, keras.layers.Activation(activation)])
+
+
+def _layer_normalisation(name: str) -> Any:
+    import keras
+
+    if name == "batch":
+        return keras.layers.BatchNormalization()
+    return keras.layers.LayerNormalization() if name == "layer" else None

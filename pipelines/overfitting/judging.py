@@ -1,0 +1,111 @@
+"""What a sweep makes of a trial's curves: the monitored curve, the objective, and the over-fitting point."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.datasets.folds import Split
+from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse
+from pipelines.overfitting.statistics import first_minimum, smooth
+
+#: By name, (fits, epochs), NaN where not trained.
+Curves = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges all trials of a sweep by one curve.
+
+    Attributes
+    ----------
+    monitor
+        Name of the validation curve that over-fitting is judged on.
+    folds, repeats
+        The fits of a trial are ``folds`` x ``repeats``, repeat-major.
+    validation_ratio
+        Validation rows over training rows of a fit.
+    """
+
+    monitor: str
+    folds: int
+    repeats: int
+    validation_ratio: float
+
+    @classmethod
+    def of(cls, splits: Sequence[Split], monitor: str) -> "Judge":
+        """The judge of a sweep over these splits."""
+        folds = 1 + max(split.fold for split in splits)
+        ratio = float(np.mean([len(split.validation) / len(split.train) for split in splits]))
+        return cls(monitor, folds, len(splits) // folds, ratio)
+
+    def point(self, curves: Curves, trained: int | None) -> OverfittingPoint:
+        """The over-fitting point of a trial's curves; for ``trained`` see ``analyse``."""
+        return analyse(
+            curves[self.monitor],
+            curves[self.monitor.removeprefix("val_")],
+            folds=self.folds,
+            repeats=self.repeats,
+            validation_ratio=self.validation_ratio,
+            trained=trained,
+        )
+
+    def mean(self, curves: Curves) -> NDArray[np.float64] | None:
+        """The monitored curve, mean over the fits, to the last epoch that all of them have; None where they have none.
+
+        Returns
+        -------
+        Shape (epochs,), all finite.
+        """
+        mean = np.asarray(curves[self.monitor], np.float64).mean(axis=0)
+        finite = np.isfinite(mean)
+        trained = len(mean) if finite.all() else int(finite.argmin())
+        return mean[:trained] if trained else None
+
+
+def objective(curve: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
+    """What a tuner is told: the value at the best epoch, the minimum of the smoothed curve.
+
+    Parameters
+    ----------
+    curve
+        Monitored curve, mean over the fits, shape (epochs,); None where the trial has no result.
+    epochs
+        Within so many epochs; None for all.
+    """
+    if curve is None:
+        return None
+    within = curve[:epochs]
+    return float(within[first_minimum(smooth(within))])
+
+
+@dataclass
+class Tally:
+    """What the trials of a sweep came to, for the numbers of the sweep's own run."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    best: tuple[float, float] | None = None
+
+    def add_point(self, point: OverfittingPoint | None) -> None:
+        """A trial by its over-fitting point; None where it failed."""
+        if point is None:
+            self.add("", None, None)
+        else:
+            self.add(point.verdict, point.best_value, point.best_epoch)
+
+    def add(self, verdict: str, value: float | None, epoch: float | None) -> None:
+        """A trial by its verdict (empty where it failed), its value at the best epoch, and that epoch."""
+        self.verdicts[verdict or "failed"] += 1
+        if value is not None and epoch is not None and (self.best is None or value < self.best[0]):
+            self.best = (value, epoch)
+
+    def metrics(self) -> dict[str, float]:
+        """By name: ``sweep/trials``, ``sweep/best_value``, ``sweep/best_epoch``, and ``sweep/<verdict>`` for each."""
+        found = {"sweep/trials": float(self.verdicts.total())}
+        if self.best is not None:
+            found |= {"sweep/best_value": self.best[0], "sweep/best_epoch": self.best[1]}
+        names = [*map(str, Verdict), "failed"]
+        return found | {f"sweep/{name.replace(' ', '_')}": float(self.verdicts[name]) for name in names}

@@ -1,0 +1,285 @@
+"""Curves of a trial -> its over-fitting point: best epoch with interval, onset, one-SE epoch, verdict.
+
+Knows arrays only: nothing of Keras, of the tracking store or of exercises. Epochs are 1-based (epoch ``e`` is column
+``e - 1``); curves have the shape (fits, epochs), repeat-major: ``fit = repeat * folds + fold``.
+
+Where an estimator differs from the usual one, its docstring in ``curve_statistics`` says why, and
+``tests/test_overfitting.py`` holds the evidence on curves with known truth.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import UserError
+from pipelines.overfitting.statistics import (
+    Array,
+    best_epoch_interval,
+    find_one_se_epoch,
+    find_onset,
+    first_minimum,
+    negligible,
+    smooth,
+)
+
+#: An optimum in this last share of the training may lie beyond its end.
+CENSORED_SHARE = 0.05
+#: Still improving: nothing before this share of the training is as good as the best epoch.
+IMPROVING_SHARE = 0.75
+#: A fit has exploded when its training loss ends this many times above its first epoch.
+EXPLOSION = 10.0
+
+
+class Verdict(StrEnum):
+    """What became of a configuration by the end of its training."""
+
+    OVERFITS = "overfits"
+    STILL_IMPROVING = "still improving"
+    PLATEAU = "plateau"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class OverfittingPoint:
+    """Where a configuration stops learning, how surely, and what training on costs.
+
+    Values are in the units of the monitored metric. For a diverged configuration every number is None but ``epochs``,
+    ``fits``, ``folds``, ``repeats`` and ``diverged_fits``.
+
+    Attributes
+    ----------
+    verdict
+        ``overfits`` where an onset exists; ``still improving`` where the optimum is censored and no epoch of the
+        first three quarters is within a standard error of it (the upper end of the interval alone says little: on a
+        flat curve it reaches the end in most draws); else ``plateau``. ``diverged`` where any fit diverged.
+    best_epoch
+        Minimum of the smoothed mean curve; what a final training uses.
+    best_epoch_low, best_epoch_high
+        95 % interval; None for a single fit. With one fold and several seeds it speaks of the seeds alone.
+    censored
+        The best epoch or its upper end lies in the last 5 % of the training: print ">= epochs". False with an onset.
+    onset
+        First epoch from which the validation curve is surely, and lastingly, above its best.
+    one_se_epoch
+        Earliest epoch within one standard error of the best.
+    best_value, final_value
+        Mean over fits at the best and at the last epoch, as measured (not smoothed).
+    sd_folds
+        Deviation between the folds of one repeat at the best epoch (root of the mean variance over repeats). None
+        with one fold.
+    sd_seeds
+        Deviation of the mean over folds between repeats at the best epoch: how far the whole k-fold result moves
+        with another seed. None with one repeat.
+    gap_best, gap_final
+        Mean validation minus mean training value at the two epochs; None without training curves.
+    severity
+        Smoothed mean curve, end over best, minus 1 (Prechelt's generalisation loss); None where the best value is
+        negligible.
+    epochs, fits, folds, repeats
+        Size of what was analysed; ``epochs`` is shorter than planned where the training was stopped.
+    diverged_fits, diverged_epoch
+        Number of fits that diverged, and the first epoch at which one did.
+    """
+
+    verdict: Verdict
+    best_epoch: int | None
+    best_epoch_low: int | None
+    best_epoch_high: int | None
+    censored: bool
+    onset: int | None
+    one_se_epoch: int | None
+    best_value: float | None
+    sd_folds: float | None
+    sd_seeds: float | None
+    final_value: float | None
+    gap_best: float | None
+    gap_final: float | None
+    severity: float | None
+    epochs: int
+    fits: int
+    folds: int
+    repeats: int
+    diverged_fits: int = 0
+    diverged_epoch: int | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the configuration counts as diverged, in a sentence; None where it does not."""
+        if self.verdict is not Verdict.DIVERGED:
+            return None
+        return f"{self.diverged_fits} of {self.fits} fits diverged, the first at epoch {self.diverged_epoch}."
+
+
+def analyse(
+    validation: NDArray[Any],
+    training: NDArray[Any] | None = None,
+    *,
+    folds: int,
+    repeats: int,
+    validation_ratio: float,
+    seed: int = 0,
+    draws: int = 1000,
+    trained: int | None = None,
+) -> OverfittingPoint:
+    """Over-fitting point of a configuration from the curves of all its fits.
+
+    A configuration counts as diverged when *any* fit diverged: a final training is one fit, so a setting that fails
+    now and then cannot be recommended, and a mean over the survivors would be over other folds than everyone else's.
+    A fit has diverged when a value is infinite, is not a number before the others' last epoch, or when its training
+    loss ends ten times above its first epoch. NaN in *all* fits from one epoch on is a stopped training.
+
+    Parameters
+    ----------
+    validation, training
+        The monitored curve and its training twin, shape (folds * repeats, epochs), lower is better.
+    validation_ratio
+        Validation rows over training rows of a fit, 1 / (folds - 1) for k folds.
+    seed, draws
+        Of the bootstrap.
+    trained
+        Epochs that were trained, where the caller knows; then NaN before it is a divergence even where all fits have
+        it. None: read off the curves.
+
+    Raises
+    ------
+    UserError
+        Where shapes, folds and repeats do not agree, or the ratio is negative.
+    """
+    curves, twin = _checked(validation, training, folds, repeats, validation_ratio)
+    epochs, diverged_at = _divergence(curves, twin, trained)
+    diverged = diverged_at > 0
+    if diverged.any():
+        return OverfittingPoint(
+            verdict=Verdict.DIVERGED,
+            **dict.fromkeys(_NUMBERS),
+            censored=False,
+            epochs=epochs,
+            fits=len(curves),
+            folds=folds,
+            repeats=repeats,
+            diverged_fits=int(diverged.sum()),
+            diverged_epoch=int(diverged_at[diverged].min()),
+        )
+    curves = curves[:, :epochs]
+    smoothed = smooth(curves)
+    mean = smoothed.mean(axis=0)
+    best = int(first_minimum(mean))
+    low, high = best_epoch_interval(smoothed, folds, repeats, validation_ratio, seed=seed, draws=draws)
+    if low is not None and high is not None:
+        low, high = min(low, best + 1), max(high, best + 1)
+    onset = find_onset(smoothed, validation_ratio, curves=curves)
+    one_se = find_one_se_epoch(smoothed, best, validation_ratio, curves=curves)
+    censored = is_censored(best + 1, high, onset, epochs)
+    if onset is not None:
+        verdict = Verdict.OVERFITS
+    elif censored and one_se > IMPROVING_SHARE * epochs:
+        verdict = Verdict.STILL_IMPROVING
+    else:
+        verdict = Verdict.PLATEAU
+    at_best = curves[:, best].reshape(repeats, folds)
+    return OverfittingPoint(
+        verdict=verdict,
+        best_epoch=best + 1,
+        best_epoch_low=low,
+        best_epoch_high=high,
+        censored=censored,
+        onset=onset,
+        one_se_epoch=one_se,
+        best_value=float(at_best.mean()),
+        sd_folds=float(np.sqrt(at_best.var(axis=1, ddof=1).mean())) if folds > 1 else None,
+        sd_seeds=float(at_best.mean(axis=1).std(ddof=1)) if repeats > 1 else None,
+        final_value=float(curves[:, -1].mean()),
+        gap_best=None if twin is None else float((curves[:, best] - twin[:, best]).mean()),
+        gap_final=None if twin is None else float((curves[:, -1] - twin[:, epochs - 1]).mean()),
+        severity=float(mean[-1] / mean[best] - 1) if mean[best] > negligible(mean) else None,
+        epochs=epochs,
+        fits=len(curves),
+        folds=folds,
+        repeats=repeats,
+    )
+
+
+def is_censored(best_epoch: int, best_epoch_high: int | None, onset: int | None, epochs: int) -> bool:
+    """Whether the optimum may lie beyond the last epoch: it, or its upper end, is in the last 5 %, without an onset."""
+    return onset is None and max(best_epoch, best_epoch_high or 0) > (1 - CENSORED_SHARE) * epochs
+
+
+def documented_best_epoch(curve: NDArray[Any], *, drop: int = 10, factor: float = 0.9) -> int | None:
+    """The textbook's estimator: drop the first epochs, then the minimum of a causal exponential moving average.
+
+    It runs about 13 epochs late where the truth is known; reported beside ours for comparison only.
+
+    Parameters
+    ----------
+    curve
+        Mean validation curve over the folds, shape (epochs,).
+
+    Returns
+    -------
+    Epoch in the numbering of the whole training, as a final training would use it (the textbook's plot numbers from
+    the first epoch kept, hence ``drop`` lower); None where fewer than ``drop + 1`` finite epochs exist.
+    """
+    values = np.asarray(curve, np.float64)
+    finite = np.isfinite(values)
+    kept = values[drop:] if finite.all() else values[drop : int(np.argmin(finite))]
+    if kept.size == 0:
+        return None
+    average = np.empty_like(kept)
+    average[0] = kept[0]
+    for index in range(1, len(kept)):
+        average[index] = factor * average[index - 1] + (1 - factor) * kept[index]
+    return drop + int(first_minimum(average)) + 1
+
+
+_NUMBERS = (
+    "best_epoch",
+    "best_epoch_low",
+    "best_epoch_high",
+    "onset",
+    "one_se_epoch",
+    "best_value",
+    "sd_folds",
+    "sd_seeds",
+    "final_value",
+    "gap_best",
+    "gap_final",
+    "severity",
+)
+
+
+def _checked(
+    validation: NDArray[Any], training: NDArray[Any] | None, folds: int, repeats: int, validation_ratio: float
+) -> tuple[Array, Array | None]:
+    curves = np.asarray(validation, np.float64)
+    if curves.ndim != 2 or folds < 1 or repeats < 1 or len(curves) != folds * repeats:
+        raise UserError(
+            f"Validation curves of shape {curves.shape} do not belong to {folds} folds x {repeats} repeats; "
+            f"({folds * repeats}, epochs) is needed."
+        )
+    twin = None if training is None else np.asarray(training, np.float64)
+    if twin is not None and twin.shape != curves.shape:
+        raise UserError(f"Training curves have the shape {twin.shape}, validation curves {curves.shape}.")
+    if not validation_ratio >= 0:
+        raise UserError(f"The ratio of validation to training rows is {validation_ratio}; 0 or more is allowed.")
+    return curves, twin
+
+
+def _divergence(curves: Array, twin: Array | None, trained: int | None) -> tuple[int, NDArray[np.intp]]:
+    """Epochs to analyse, and for each fit the epoch at which it diverged (0: it did not)."""
+    total = curves.shape[1]
+    finite = np.isfinite(curves) if twin is None else np.isfinite(curves) & np.isfinite(twin)
+    prefix = np.where(finite.all(axis=1), total, np.argmin(finite, axis=1)) if total else np.zeros(len(curves), int)
+    epochs = int(prefix.max()) if trained is None else min(trained, total)
+    infinite = np.isinf(curves).any(axis=1) if twin is None else (np.isinf(curves) | np.isinf(twin)).any(axis=1)
+    diverged_at = np.where((prefix < epochs) | infinite | (epochs == 0), prefix + 1, 0)
+    if twin is not None:
+        stretch = max(1, round(CENSORED_SHARE * epochs))
+        for fit in np.flatnonzero(diverged_at == 0):
+            last = twin[fit, epochs - stretch : epochs].mean()
+            limit = EXPLOSION * abs(twin[fit, 0])
+            if last > limit:
+                diverged_at[fit] = int(np.argmax(twin[fit, :epochs] > limit)) + 1
+    return epochs, diverged_at

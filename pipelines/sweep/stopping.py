@@ -1,0 +1,93 @@
+"""When a trial may end before its last epoch: the stopping rules, and what applies them while it trains."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.overfitting.judging import Curves, Judge
+from pipelines.training.plan import Progress
+from pipelines.tuners.pruning import is_hopeless
+
+#: How often at most a rule looks at a trial's curves.
+LOOKS_A_TRIAL = 20
+
+#: Curves of all fits so far, each (fits, epochs so far) -> why the trial should end now; empty where it should go on.
+Rule = Callable[[Curves], str]
+
+
+class Stop(StrEnum):
+    """The rules: ``never`` for whole curves, ``overfit`` once an onset is sure, ``prune`` when the trial is worse than
+    the median of the others.
+    """
+
+    NEVER = "never"
+    OVERFIT = "overfit"
+    PRUNE = "prune"
+
+
+def make_rule(stop: Stop, judge: Judge, others: Callable[[], Sequence[NDArray[np.floating[Any]]]]) -> Rule | None:
+    """The rule of that name; None for ``never``.
+
+    Parameters
+    ----------
+    others
+        Gives the monitored curves, means over the fits, of the trials that have a result by then.
+    """
+
+    def overfits(curves: Curves) -> str:
+        onset = judge.point(curves, curves[judge.monitor].shape[1]).onset
+        return f"over-fits since epoch {onset}" if onset else ""
+
+    def is_pruned(curves: Curves) -> str:
+        mean = judge.mean(curves)
+        hopeless = mean is not None and is_hopeless(mean, others())
+        return "pruned, worse than the median of the others" if hopeless else ""
+
+    return {Stop.NEVER: None, Stop.OVERFIT: overfits, Stop.PRUNE: is_pruned}[stop]
+
+
+def epochs_between_looks(stop: Stop, epochs: int) -> int | None:
+    """Epochs of a chunk in a training of so many epochs; None where no rule wants to look."""
+    return None if stop is Stop.NEVER else max(1, epochs // LOOKS_A_TRIAL)
+
+
+class Watch:
+    """Looks at a trial after every chunk of epochs: an engine's ``on_chunk``.
+
+    Parameters
+    ----------
+    fits
+        Fits of the trial.
+    rule
+        May end it; None to let it train to its last epoch.
+    show
+        Told of every chunk, with the number of fits in work.
+
+    Attributes
+    ----------
+    stopped_at
+        Epoch at which the rule ended the trial; None where it did not.
+    remark
+        Why, in words; empty where it did not.
+    """
+
+    def __init__(self, fits: int, rule: Rule | None, show: Callable[[Progress, int], None]) -> None:
+        self.stopped_at: int | None = None
+        self.remark = ""
+        self._fits, self._rule, self._show = fits, rule, show
+
+    def __call__(self, progress: Progress) -> bool:
+        """Whether the trial should end at this epoch."""
+        in_work = int(np.isfinite(progress.curves["loss"]).any(axis=1).sum()) - progress.fits_done
+        self._show(progress, max(in_work, 0))
+        # A rule judges the mean over all fits: it has to wait until all of them are in work.
+        if self._rule is None or in_work < self._fits:
+            return False
+        reason = self._rule({name: curve[:, : progress.epoch] for name, curve in progress.curves.items()})
+        if reason:
+            self.stopped_at = progress.epoch
+            self.remark = f"stopped at epoch {progress.epoch}: {reason}"
+        return bool(reason)

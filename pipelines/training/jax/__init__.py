@@ -1,0 +1,1 @@
+"""The JAX engine: all fits of a trial as one compiled program."""

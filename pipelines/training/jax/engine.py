@@ -1,0 +1,381 @@
+"""The JAX engine: all fits of a trial as one compiled program.
+
+On an accelerator, and for small networks on a CPU, the fits run side by side in every instruction (``vmap``). Large
+matrix products keep a CPU busy by themselves; there the fits run one after another inside the program (``lax.map``).
+Either way the axis of fits is spread over all devices, which needs no communication. The cores of a CPU count as
+devices of their own, except where one large matrix product is to have them all.
+
+On a CPU, rows that are mostly zeros (multi-hot words) go to the network as sparse tensors: see ``sparse_rows``.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from numpy.typing import NDArray
+
+from pipelines.networks.layers import count_parameters, has_native_convolutions, has_penalty, is_per_sample
+from pipelines.networks.seeding import build_seeded
+from pipelines.training.batches import EpochLayout, epoch_rows, evaluation_rows
+from pipelines.training.jax.memory import affordable_fits, evaluation_chunk, is_out_of_memory
+from pipelines.training.jax.program import Data, FitData, FitProgram, Schedule, SparseShape, State, record_names
+from pipelines.training.jax.sparse_rows import HostRows, SparseRows, capacity_of, rounded, sparse_rows
+from pipelines.training.plan import Fit, FitPlan, OnChunk, OutOfMemoryError, Progress, Training
+
+#: Above this many multiplications a step, fits run one after another on a CPU (measured: benchmarks/engine_modes.py).
+_SIDE_BY_SIDE_LIMIT = 2e7
+#: Programs kept for further trials.
+_PROGRAMS_KEPT = 32
+
+
+@dataclass
+class JaxEngine:
+    """Trains plans with JAX; see ``pipelines.training.plan.Engine`` for the contract.
+
+    Attributes
+    ----------
+    group_size
+        Fits that may run together at most; None: as many as the memory takes.
+    side_by_side
+        Whether fits share each instruction (``vmap``) or take turns (``lax.map``); None: chosen by work per step.
+    sparse
+        Whether rows that are mostly zeros may be kept as such.
+    """
+
+    group_size: int | None = None
+    side_by_side: bool | None = None
+    sparse: bool = True
+    name: str = field(default="jax", init=False)
+    _programs: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict, init=False, repr=False)
+    _on_device: "_Held | None" = field(default=None, init=False, repr=False)
+    _sparse: tuple[Any, HostRows | None] | None = field(default=None, init=False, repr=False)
+
+    def train(
+        self,
+        plan: FitPlan,
+        *,
+        on_chunk: OnChunk | None = None,
+        chunk_epochs: int | None = None,
+        keep_weights: bool = False,
+        initial_weights: Sequence[Sequence[NDArray[Any]]] | None = None,
+    ) -> Training:
+        """Train every fit of the plan; see ``Engine.train``."""
+        started = time.perf_counter()
+        run = _Run(self, plan, on_chunk, chunk_epochs, keep_weights, initial_weights)
+        for indices in run.groups():
+            run.train_group(indices)
+        return Training(
+            curves=run.curves,
+            weights=tuple(run.weights[i] for i in range(len(plan.fits))) if keep_weights else None,
+            seconds=time.perf_counter() - started,
+            compile_seconds=run.compile_seconds,
+            group_size=run.group_size,
+            parameters=run.parameters,
+        )
+
+    def data_on_device(self, plan: FitPlan, rows: HostRows | None, sharding: NamedSharding) -> Data:
+        """The plan's data on its devices; kept for the next plan, which mostly has the same data and devices."""
+        held = self._on_device
+        wanted = (plan.inputs, plan.targets, rows)
+        if (
+            held is None
+            or held.sharding != sharding
+            or any(a is not b for a, b in zip(held.source, wanted, strict=True))
+        ):
+            self._on_device = held = None  # free the old before the new is copied
+            inputs = np.asarray(plan.inputs) if rows is None else SparseRows(rows.frequent, rows.starts, rows.columns)
+            data = jax.device_put(Data(inputs, np.asarray(plan.targets)), sharding)
+            self._on_device = held = _Held(wanted, sharding, data)
+        return held.data
+
+    def rows_as_lists(self, inputs: NDArray[Any]) -> HostRows | None:
+        """``sparse_rows`` of these inputs, looked for once a data set."""
+        if self._sparse is None or self._sparse[0] is not inputs:
+            self._sparse = (inputs, sparse_rows(inputs))
+        return self._sparse[1]
+
+    def program(self, key: Any, build: Callable[[], Any]) -> Any:
+        """The compiled program of this key, from an earlier trial if there was one."""
+        program = self._programs.pop(key, None) or build()
+        self._programs[key] = program
+        while len(self._programs) > _PROGRAMS_KEPT:
+            self._programs.popitem(last=False)
+        return program
+
+
+class _Held(NamedTuple):
+    """Data on the devices, and what they were made from."""
+
+    source: tuple[Any, Any, Any]
+    sharding: NamedSharding
+    data: Data
+
+
+class _Run:
+    """One call of ``JaxEngine.train``."""
+
+    def __init__(
+        self,
+        engine: JaxEngine,
+        plan: FitPlan,
+        on_chunk: OnChunk | None,
+        chunk_epochs: int | None,
+        keep_weights: bool,
+        initial_weights: Sequence[Sequence[NDArray[Any]]] | None,
+    ) -> None:
+        self.engine, self.plan, self.on_chunk = engine, plan, on_chunk
+        self.keep_weights, self.initial_weights = keep_weights, initial_weights
+        # A plan without a key is never shared; a key of its own still serves its further chunks.
+        self.key: Any = plan.key or object()
+        self.compile_seconds = 0.0
+        self.weights: dict[int, tuple[NDArray[Any], ...]] = {}
+        self.fits_done = 0
+        started = time.perf_counter()
+        self.build_model = plan.build_model
+        self.model = build_seeded(self.build_model, plan.fits[0].seed)
+        self.as_is = all((fit.offset == 0).all() and (fit.scale == 1).all() for fit in plan.fits)
+        self.rows = self._rows_as_lists()
+        if self.rows is not None and plan.build_sparse_model is not None:
+            self.build_model = partial(plan.build_sparse_model, self.rows.frequent.shape[1])
+            self.model = build_seeded(self.build_model, plan.fits[0].seed)
+        self.optimizer = plan.build_optimizer()
+        self.optimizer.build(self.model.trainable_variables)
+        self.names = record_names(plan)
+        if not has_penalty(self.model):
+            self.names = self.names[:-1]
+        self.curves = {name: np.full((len(plan.fits), plan.epochs), np.nan, np.float32) for name in self.names}
+        self.parameters = count_parameters(self.model)
+        self.is_per_sample = is_per_sample(self.model)
+        self.work = self.parameters * min(plan.batch_size, max(len(fit.train) for fit in plan.fits))
+        on_cpu = jax.default_backend() == "cpu"
+        side_by_side = engine.side_by_side
+        if side_by_side is None:
+            small = not on_cpu or (self.rows is None and self.work <= _SIDE_BY_SIDE_LIMIT)
+            # Mapped over the kernels of several fits, a convolution becomes a grouped one, which no library does well.
+            side_by_side = small and not has_native_convolutions(self.model)
+        self.side_by_side = side_by_side
+        # A sparse product runs on one core, a large dense one on all of them.
+        one_device = on_cpu and not self.side_by_side and self.rows is None
+        devices = jax.devices()[:1] if one_device else jax.devices()
+        self.mesh = Mesh(np.array(devices[: len(plan.fits)]), ("fits",))
+        affordable = affordable_fits(plan, self.model, self.optimizer, side_by_side=self.side_by_side)
+        if not affordable and on_cpu:
+            raise self._too_large()
+        self.group_size = min(engine.group_size or len(plan.fits), len(plan.fits), max(affordable, 1))
+        self.chunk_epochs = self._chunk_epochs(chunk_epochs)
+        self.compile_seconds += time.perf_counter() - started
+
+    def groups(self) -> Iterator[list[int]]:
+        """Fits that may share a program, in order; cut to the group size when they are trained.
+
+        A padded batch must not change what a layer computes for the other rows. Where some layer looks at the whole
+        batch (batch normalisation), only fits with equal numbers of rows share a program, which then has no padding.
+        """
+        sizes = [len(fit.train) for fit in self.plan.fits]
+        if self.is_per_sample:
+            yield list(range(len(sizes)))
+            return
+        for size in sorted(set(sizes), reverse=True):
+            yield [index for index, other in enumerate(sizes) if other == size]
+
+    def train_group(self, indices: list[int]) -> None:
+        """Train these fits, fewer at a time whenever the device runs out of memory."""
+        remaining = indices
+        while remaining:
+            now = remaining[: self.group_size]
+            try:
+                self._train_together(now)
+            except (jax.errors.JaxRuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(now) == 1:
+                    raise self._too_large() from error
+                self.group_size = len(now) // 2
+                # What they had reached is no progress of those that start again, nor of those that wait.
+                for curve in self.curves.values():
+                    curve[now] = np.nan
+                continue
+            remaining = remaining[len(now) :]
+            self.fits_done += len(now)
+
+    def _too_large(self) -> OutOfMemoryError:
+        return OutOfMemoryError(
+            f"One fit of {self.parameters:,} parameters with a batch of {self.plan.batch_size} does not fit the memory "
+            f"of {jax.devices()[0].device_kind}; fewer units or a smaller batch do."
+        )
+
+    def _train_together(self, indices: list[int]) -> None:
+        plan = self.plan
+        # The fit axis must divide among the devices; the last fit stands in for the ones that are missing.
+        devices = self.mesh.size
+        padded = indices + [indices[-1]] * (-len(indices) % devices)
+        fits = [plan.fits[index] for index in padded]
+        sizes = [len(fit.train) for fit in fits]
+        if self.is_per_sample:
+            layout = EpochLayout.padded(sizes, plan.batch_size)
+        else:
+            layout = EpochLayout.exact(sizes[0], plan.batch_size)
+        along_fits = NamedSharding(self.mesh, PartitionSpec("fits"))
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        started = time.perf_counter()
+        state = jax.device_put(self._initial_state(padded), along_fits)
+        data = self.engine.data_on_device(plan, self.rows, everywhere)
+        fit_data = self._fit_data(fits)
+        fit_data_there = jax.device_put(fit_data, along_fits)
+        self.compile_seconds += time.perf_counter() - started
+        for first in range(0, plan.epochs, self.chunk_epochs):
+            epochs = range(first, min(first + self.chunk_epochs, plan.epochs))
+            schedule = self._schedule(fits, epochs, layout)
+            shape = (layout, self._sparse_shape(layout, fit_data, schedule))
+            schedule = jax.device_put(schedule, along_fits)
+            active = jax.device_put(np.arange(self.chunk_epochs) < len(epochs), everywhere)
+            program = self._program(shape, state, data, fit_data_there, schedule, active)
+            state, records = program(state, data, fit_data_there, schedule, active)
+            self._record(indices, epochs, np.asarray(records)[: len(indices), : len(epochs)])
+            if self._is_finished(indices, epochs):
+                break
+        if self.keep_weights:
+            self._keep(indices, state)
+
+    def _rows_as_lists(self) -> HostRows | None:
+        """The rows as lists, where that is faster: on a CPU, unscaled, mostly zeros."""
+        plan = self.plan
+        if not (self.engine.sparse and self.as_is and plan.build_sparse_model and jax.default_backend() == "cpu"):
+            return None
+        return self.engine.rows_as_lists(plan.inputs)
+
+    def _sparse_shape(self, layout: EpochLayout, fit_data: FitData, schedule: Schedule) -> SparseShape | None:
+        """Room for the fullest batch; one more program in the rare case that a batch is fuller than foreseen."""
+        if self.rows is None:
+            return None
+        lengths = self.rows.lengths
+        batches = schedule.rows[:, :, : layout.steps * layout.batch_size].reshape(-1, layout.batch_size)
+        fullest = int(lengths[batches].sum(axis=1).max(initial=0))
+        training = max(capacity_of(lengths, layout.batch_size), rounded(fullest))
+        validation = rounded(int(lengths[fit_data.validation].sum(axis=2).max(initial=0)))
+        return SparseShape(self.plan.inputs.shape[1], training, validation)
+
+    def _initial_state(self, indices: Sequence[int]) -> State:
+        """Weights of each fit from its own seed, stacked along the axis of fits."""
+        trainable, non_trainable = [], []
+        for index in indices:
+            model = build_seeded(self.build_model, self.plan.fits[index].seed)
+            if self.initial_weights is not None:
+                model.set_weights(self.initial_weights[index])
+            trainable.append([np.asarray(v.value) for v in model.trainable_variables])
+            non_trainable.append([np.asarray(v.value) for v in model.non_trainable_variables])
+        optimizer = [np.broadcast_to(np.asarray(v.value), (len(indices), *v.shape)) for v in self.optimizer.variables]
+        return State(
+            [np.stack(values) for values in zip(*trainable, strict=True)],
+            [np.stack(values) for values in zip(*non_trainable, strict=True)],
+            optimizer,
+        )
+
+    def _fit_data(self, fits: Sequence[Fit]) -> FitData:
+        return FitData(
+            validation=evaluation_rows(fits, evaluation_chunk(self.plan, self.model)),
+            train_count=np.array([len(fit.train) for fit in fits], np.int32),
+            validation_count=np.array([len(fit.validation) for fit in fits], np.int32),
+            offset=None if self.as_is else np.stack([fit.offset for fit in fits]),
+            scale=None if self.as_is else np.stack([fit.scale for fit in fits]),
+        )
+
+    def _schedule(self, fits: Sequence[Fit], epochs: range, layout: EpochLayout) -> Schedule:
+        """Rows and rates of these epochs, filled up to a whole chunk so that one program serves all chunks."""
+        shape = (len(fits), self.chunk_epochs)
+        rows, rates = np.zeros((*shape, layout.width), np.int32), np.zeros(shape, np.float32)
+        rows[:, : len(epochs)] = epoch_rows(fits, epochs, layout)
+        for position, fit in enumerate(fits):
+            rate = np.broadcast_to(np.asarray(fit.learning_rate, np.float32), self.plan.epochs)
+            rates[position, : len(epochs)] = rate[epochs.start : epochs.stop]
+        return Schedule(rows, rates)
+
+    def _program(self, shape: tuple[EpochLayout, SparseShape | None], *arguments: Any) -> Any:
+        leaves, structure = jax.tree.flatten(arguments)
+        shapes = (structure, *((leaf.shape, str(leaf.dtype)) for leaf in leaves))
+        key = (self.key, shape, self.side_by_side, self.mesh, shapes)
+        return self.engine.program(key, partial(self._compile, shape, arguments))
+
+    def _compile(self, shape: tuple[EpochLayout, SparseShape | None], arguments: tuple[Any, ...]) -> Any:
+        started = time.perf_counter()
+        one_fit = FitProgram(self.plan, self.model, self.optimizer, *shape).chunk
+
+        def all_fits(state: State, data: Data, fit_data: FitData, schedule: Schedule, active: Any) -> Any:
+            if self.side_by_side:
+                return jax.vmap(one_fit, in_axes=(0, None, 0, 0, None))(state, data, fit_data, schedule, active)
+            return jax.lax.map(lambda of: one_fit(of[0], data, of[1], of[2], active), (state, fit_data, schedule))
+
+        fits, everywhere = PartitionSpec("fits"), PartitionSpec()
+        sharded = jax.shard_map(
+            all_fits,
+            mesh=self.mesh,
+            in_specs=(fits, everywhere, fits, fits, everywhere),
+            out_specs=fits,
+            check_vma=False,
+        )
+        program = jax.jit(sharded, donate_argnums=0).lower(*arguments).compile()
+        self.compile_seconds += time.perf_counter() - started
+        return program
+
+    def _record(self, indices: Sequence[int], epochs: range, records: NDArray[np.float32]) -> None:
+        """Write the records into the curves; from its first value that is not finite on, a fit has none."""
+        for column, name in enumerate(self.names):
+            self.curves[name][np.ix_(indices, epochs)] = records[:, :, column]
+        losses = [self.curves[name] for name in ("loss", "val_loss")]
+        for index in indices:
+            lost = ~np.isfinite(losses[0][index, : epochs.stop])
+            if len(self.plan.fits[index].validation):
+                lost |= ~np.isfinite(losses[1][index, : epochs.stop])
+            if lost.any():
+                for curve in self.curves.values():
+                    curve[index, lost.argmax() :] = np.nan
+
+    def _is_finished(self, indices: Sequence[int], epochs: range) -> bool:
+        stop = False
+        if self.on_chunk is not None:
+            progress = Progress(epochs.stop, self.fits_done, len(self.plan.fits), self.curves)
+            stop = self.on_chunk(progress)
+        return stop or bool(np.isnan(self.curves["loss"][indices, epochs.stop - 1]).all())
+
+    def _keep(self, indices: Sequence[int], state: State) -> None:
+        model = self.model
+        for position, index in enumerate(indices):
+            for variables, values in (
+                (model.trainable_variables, state.trainable),
+                (model.non_trainable_variables, state.non_trainable),
+            ):
+                for variable, value in zip(variables, values, strict=True):
+                    variable.assign(value[position])
+            self.weights[index] = tuple(model.get_weights())
+
+    def _chunk_epochs(self, asked: int | None) -> int:
+        """Epochs of a chunk: as asked, else about half a second's work, in chunks of equal length."""
+        plan = self.plan
+        if asked is None:
+            rows = max(len(fit.train) for fit in plan.fits)
+            steps = -(-rows // plan.batch_size)
+            seconds = self.group_size * (steps * 3e-6 + 3 * 2 * self.parameters * rows / 5e10)
+            asked = max(1, int(0.5 / seconds))
+        chunks = -(-plan.epochs // asked)
+        return -(-plan.epochs // chunks)
+
+
+def configure(cache_dir: Path | None, cpu_devices: int | None = None) -> None:
+    """Settings that have to be made before JAX starts: the cache of compiled programs, and a CPU's cores as devices.
+
+    In a process in which JAX is at work already, the devices stay what they are.
+    """
+    if cache_dir is not None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_dir))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    if cpu_devices is not None:
+        with suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", cpu_devices)

@@ -1,0 +1,1 @@
+"""The TensorFlow engine: the fits of a trial take turns in one compiled program."""

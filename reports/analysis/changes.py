@@ -1,0 +1,223 @@
+"""What differs between two or more sweeps: of their settings, data, programs, and of each configuration they share."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pipelines.overfitting.point import OverfittingPoint
+from reports.analysis.comparing import validation_ratio, values_at_best
+from reports.analysis.matching import over_fits
+from reports.report import Report, point_of
+from reports.store import Curves, Sweep, Trial, section
+
+#: A difference of two values counts as within their deviation up to this many deviations of such a difference.
+DEVIATIONS = 2.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """A setting that is not the same in all sweeps, and its value in each of them; empty where it is not recorded."""
+
+    what: str
+    values: tuple[str, ...]
+
+
+class Basis(StrEnum):
+    """By what a difference of two values is judged."""
+
+    PAIRED = "paired fits"
+    SEEDS = "deviation over seeds"
+    FOLDS = "deviation over folds"
+    NONE = "not known"
+
+
+@dataclass(frozen=True)
+class Match:
+    """A configuration that two sweeps have trained.
+
+    Attributes
+    ----------
+    label
+        Its name without what all configurations share.
+    first, second
+        The two trials.
+    intervals_overlap
+        Whether the intervals of the best epoch have an epoch in common; None where one has no interval.
+    difference
+        Second value minus first, in units of the monitored metric; None where the sweeps were judged on different
+        curves, which are never compared.
+    margin
+        Half-width of what chance explains of the difference; None where ``basis`` is ``NONE``.
+    basis
+        Where the margin comes from.
+    """
+
+    label: str
+    first: Trial
+    second: Trial
+    intervals_overlap: bool | None
+    difference: float | None
+    margin: float | None
+    basis: Basis
+
+    @property
+    def within(self) -> bool | None:
+        """Whether the difference of the values is within the deviation; None where that is not known."""
+        if self.difference is None or self.margin is None:
+            return None
+        return abs(self.difference) <= self.margin
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything has surely changed: the best epoch or its value."""
+        return self.intervals_overlap is False or self.within is False
+
+
+def changes(sweeps: Sequence[Sweep]) -> tuple[Change, ...]:
+    """What differs between sweeps: data, settings, search space, versions, commit, machine; nothing that is equal."""
+    described = [dict(_described(sweep)) for sweep in sweeps]
+    names = list(dict.fromkeys(name for one in described for name in one))
+    found = (Change(name, tuple(one.get(name, "") for one in described)) for name in names)
+    return tuple(change for change in found if len(set(change.values)) > 1)
+
+
+def match(
+    first: Report,
+    second: Report,
+    curves: Mapping[str, Curves],
+    labels: Mapping[str, str],
+) -> tuple[Match, ...]:
+    """Configurations that both sweeps have a result of, in the order of the first's ranking.
+
+    Parameters
+    ----------
+    curves
+        Of all trials by run id; where some are missing, the deviation over seeds stands in.
+    labels
+        Name of each trial of the first by run id.
+    """
+    theirs = by_hash(second)
+    paired = same_fits(first.sweep, second.sweep)
+    ratio = validation_ratio(first) if paired else None
+    found = []
+    for hashed, trial in by_hash(first).items():
+        if (other := theirs.get(hashed)) is None:
+            continue
+        difference, margin, basis = _difference(first, trial, other, curves, ratio)
+        if first.sweep.monitor != second.sweep.monitor:
+            difference, margin, basis = None, None, Basis.NONE
+        overlap = intervals_overlap(point_of(trial), point_of(other))
+        found.append(Match(labels[trial.run_id], trial, other, overlap, difference, margin, basis))
+    return tuple(found)
+
+
+def by_hash(report: Report) -> dict[str, Trial]:
+    """Trials with a result by the hash of their configuration, the best first; of one trained twice the better."""
+    found: dict[str, Trial] = {}
+    for trial in report.ranked:
+        if trial.configuration is not None:
+            found.setdefault(trial.configuration.hash, trial)
+    return found
+
+
+def same_fits(first: Sweep, second: Sweep) -> bool:
+    """Whether fit by fit both had the same rows and the same seed, so that their values can be paired."""
+    settings = [section(sweep.details, "parameters") for sweep in (first, second)]
+    splits = [sweep.details.get("splits") for sweep in (first, second)]
+    return (
+        first.data_sha256 == second.data_sha256 != ""
+        and first.monitor == second.monitor
+        and settings[0].get("seed") == settings[1].get("seed") is not None
+        and settings[0].get("validation") == settings[1].get("validation")
+        and splits[0] == splits[1] is not None
+    )
+
+
+def intervals_overlap(first: OverfittingPoint, second: OverfittingPoint) -> bool | None:
+    """Whether the intervals of two best epochs meet; a censored one is open towards later epochs."""
+    if first.best_epoch_low is None or second.best_epoch_low is None:
+        return None
+    highs = [
+        math.inf if point.censored or point.best_epoch_high is None else point.best_epoch_high
+        for point in (first, second)
+    ]
+    return first.best_epoch_low <= highs[1] and second.best_epoch_low <= highs[0]
+
+
+def deviation_margin(first: OverfittingPoint, second: OverfittingPoint) -> tuple[float | None, Basis]:
+    """What chance explains of the difference of two best values, from their recorded deviations.
+
+    Twice the deviation of a difference of two such values: over seeds where both sweeps have several; else of the mean
+    over folds, which share training rows (Nadeau and Bengio's correction).
+    """
+    seeds = (first.sd_seeds, second.sd_seeds)
+    if seeds[0] is not None and seeds[1] is not None:
+        return DEVIATIONS * math.hypot(seeds[0], seeds[1]), Basis.SEEDS
+    if first.sd_folds is None or second.sd_folds is None:
+        return None, Basis.NONE
+    errors = [(point.sd_folds or 0.0) * math.sqrt(1 / point.folds + 1 / (point.folds - 1)) for point in (first, second)]
+    return DEVIATIONS * math.hypot(*errors), Basis.FOLDS
+
+
+def _difference(
+    report: Report, first: Trial, second: Trial, curves: Mapping[str, Curves], ratio: float | None
+) -> tuple[float | None, float | None, Basis]:
+    points = point_of(first), point_of(second)
+    if points[0].best_value is None or points[1].best_value is None:
+        return None, None, Basis.NONE
+    if ratio is not None and (points[0].folds, points[0].repeats) == (points[1].folds, points[1].repeats):
+        values = [values_at_best(trial, curves, report.sweep.monitor) for trial in (first, second)]
+        if values[0] is not None and values[1] is not None and len(values[0]) > 1:
+            found = over_fits(values[1] - values[0], ratio)
+            return found.value, (found.high or 0.0) - found.value, Basis.PAIRED
+    return points[1].best_value - points[0].best_value, *deviation_margin(*points)
+
+
+def _described(sweep: Sweep) -> Iterator[tuple[str, str]]:
+    """Everything of a sweep that may differ, as a reader names it."""
+    details = sweep.details
+    exercise, parameters, data = (section(details, name) for name in ("exercise", "parameters", "data"))
+    yield "data (sha256)", sweep.data_sha256[:16]
+    yield "samples", _text(data.get("samples"))
+    yield "features", shape_text(data)
+    yield "tuner", sweep.tuner
+    yield "backend", sweep.backend
+    yield "judged on", sweep.monitor
+    for name in ("validation", "folds", "repeats", "epochs", "seed", "stop", "trials"):
+        yield {"stop": "stopping rule"}.get(name, name), _text(parameters.get(name))
+    axes = {str(axis.get("name")): axis_text(axis) for axis in _axes(exercise)}
+    yield from ((f"space: {name}", text) for name, text in axes.items())
+    yield "Python", _text(details.get("python"))
+    yield from ((str(name), _text(version)) for name, version in section(details, "packages").items())
+    yield "commit", sweep.commit[:12]
+    yield "processor", _text(details.get("processor"))
+    yield "cores", _text(details.get("cores"))
+    devices = details.get("accelerators") or details.get("devices") or ""
+    yield "accelerators", ", ".join(map(str, devices)) if isinstance(devices, list) else str(devices)
+
+
+def axis_text(axis: Mapping[str, Any]) -> str:
+    """An axis of a search space: ``4 to 512, log`` or ``relu, tanh``."""
+    if isinstance(choices := axis.get("choices"), Sequence) and not isinstance(choices, str) and choices:
+        return ", ".join(str(choice) for choice in choices)
+    bounds = [axis.get("low"), axis.get("high")]
+    text = " to ".join(f"{bound:g}" if isinstance(bound, int | float) else _text(bound) for bound in bounds)
+    return f"{text}, log" if axis.get("log") else text
+
+
+def shape_text(data: Mapping[str, Any]) -> str:
+    """Shape of one sample: ``13`` or ``28 x 28``; empty where it is not recorded."""
+    shape = data.get("input_shape")
+    return " x ".join(str(size) for size in shape) if isinstance(shape, list | tuple) else ""
+
+
+def _axes(exercise: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    space = exercise.get("space")
+    axes = space.get("parameters") if isinstance(space, Mapping) else None
+    return [axis for axis in axes if isinstance(axis, Mapping)] if isinstance(axes, list | tuple) else []
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,312 @@
+"""What a comparison of several sweeps says: a row a sweep, and of each exercise that has several what changed."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, median_low
+
+from pipelines.overfitting.point import Verdict
+from reports.analysis.changes import Basis, Change, Match, by_hash, changes, deviation_margin, match, same_fits
+from reports.report import Report, make_report, point_of, short_labels
+from reports.store import Curves, Trial, read_sweep, read_trial_curves, section
+from reports.tables.configurations import saved_epochs
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A sweep of the comparison.
+
+    Attributes
+    ----------
+    letter
+        What it is called on the page: ``A``, ``B``, ...
+    report
+        Its trials, ranked.
+    name
+        Of its exercise, short; with the name of the data where several exercises are called the same.
+    """
+
+    letter: str
+    report: Report
+    name: str
+
+    @property
+    def run_id(self) -> str:
+        """MLflow run of the sweep."""
+        return self.report.sweep.run_id
+
+    @property
+    def onsets(self) -> tuple[int, ...]:
+        """Onsets of the configurations that surely over-fit, ascending."""
+        return tuple(sorted(onset for trial in self.report.ranked if (onset := point_of(trial).onset) is not None))
+
+    @property
+    def verdicts(self) -> tuple[tuple[Verdict, int], ...]:
+        """How many configurations have each verdict; those that diverged are among ``report.others``."""
+        found = Counter(point_of(trial).verdict for trial in self.report.ranked)
+        found[Verdict.DIVERGED] += sum(trial.diverged for trial in self.report.others)
+        return tuple((verdict, found[verdict]) for verdict in Verdict if found[verdict])
+
+    @property
+    def severity(self) -> float | None:
+        """Median severity of the configurations that have one."""
+        known = [severity for trial in self.report.ranked if (severity := point_of(trial).severity) is not None]
+        return median(known) if known else None
+
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """Epochs after the best one of each configuration, summed, and all epochs; where censored none count."""
+        points = [point_of(trial) for trial in self.report.ranked]
+        return sum(saved_epochs(point) or 0 for point in points), sum(point.epochs for point in points)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all trials."""
+        return sum(trial.seconds or 0.0 for trial in self.report.sweep.trials)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a search got to its best configuration.
+
+    Attributes
+    ----------
+    letter
+        Of the sweep.
+    best_so_far
+        After each trial, in the order of the search; None before the first result.
+    found_after, seconds
+        Trials until the best configuration was found, that one counted, and their wall time.
+    """
+
+    letter: str
+    best_so_far: tuple[float | None, ...]
+    found_after: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two sweeps of one exercise, the older one first.
+
+    Attributes
+    ----------
+    first, second
+        The sweeps.
+    same_fits, same_curve
+        Whether values can be paired fit by fit; whether they are of the same metric at all.
+    matches
+        Configurations that both have; those that moved first, then as the older one ranks them.
+    only_first, only_second
+        Ranked configurations that one alone has, the best first.
+    better
+        Letter of the sweep whose best value is lower; empty where there is none or the metrics differ.
+    lead, margin, basis
+        By how much, what chance explains of that, and where this comes from.
+    """
+
+    first: Entry
+    second: Entry
+    same_fits: bool
+    same_curve: bool
+    matches: tuple[Match, ...]
+    only_first: tuple[Trial, ...]
+    only_second: tuple[Trial, ...]
+    better: str
+    lead: float | None
+    margin: float | None
+    basis: Basis
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The sweeps of one exercise, oldest first.
+
+    Attributes
+    ----------
+    entries
+        The sweeps.
+    labels
+        Name of each trial by run id, without what all configurations of the group share.
+    changes
+        What differs between them, a value a sweep.
+    pairs
+        Each later sweep against the oldest.
+    progress
+        One a sweep that has a result; empty where the sweeps were judged on different curves.
+    """
+
+    entries: tuple[Entry, ...]
+    labels: Mapping[str, str]
+    changes: tuple[Change, ...]
+    pairs: tuple[Pair, ...]
+    progress: tuple[Progress, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the exercise."""
+        return self.entries[0].name
+
+    @property
+    def monitors(self) -> tuple[str, ...]:
+        """Curves that the sweeps were judged on."""
+        return tuple(dict.fromkeys(entry.report.value_name for entry in self.entries))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several sweeps, ready to be shown.
+
+    Attributes
+    ----------
+    entries
+        All of them, in the order given.
+    groups
+        By exercise, in the order given.
+    """
+
+    entries: tuple[Entry, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def compared(self) -> tuple[Group, ...]:
+        """The groups with more than one sweep."""
+        return tuple(group for group in self.groups if len(group.entries) > 1)
+
+
+def read_comparison(run_ids: Sequence[str], *, tracking_uri: str) -> Comparison:
+    """Read several sweeps from one store, and the curves of the configurations that they share.
+
+    A run id that is given twice counts once.
+
+    Raises
+    ------
+    TrackingError
+        When the store does not answer, or one of the runs is not there or is not that of a sweep.
+    """
+    reports = [make_report(read_sweep(run_id, uri=tracking_uri)) for run_id in dict.fromkeys(run_ids)]
+    return make_comparison(reports, _shared_curves(reports))
+
+
+def make_comparison(reports: Sequence[Report], curves: Mapping[str, Curves] | None = None) -> Comparison:
+    """Put sweeps beside each other.
+
+    Parameters
+    ----------
+    reports
+        In the order in which they are to be shown.
+    curves
+        Of trials by run id; those of configurations that sweeps of one exercise share are looked at.
+    """
+    grouped = _by_exercise(reports)
+    ordered = [report for group in grouped for report in group]
+    names = _names([group[0] for group in grouped])
+    entries: dict[str, Entry] = {}
+    for group, name in zip(grouped, names, strict=True):
+        for report in group:
+            number = ordered.index(report)
+            letter = _LETTERS[number] if number < len(_LETTERS) else f"S{number + 1}"
+            entries[report.sweep.run_id] = Entry(letter, report, name)
+    groups = [_group([entries[report.sweep.run_id] for report in group], curves or {}) for group in grouped]
+    return Comparison(tuple(entries[report.sweep.run_id] for report in reports), tuple(groups))
+
+
+def typical_onset(entry: Entry) -> int | None:
+    """Epoch by which half of the configurations that over-fit do so; None where none does."""
+    return median_low(entry.onsets) if entry.onsets else None
+
+
+def _group(entries: Sequence[Entry], curves: Mapping[str, Curves]) -> Group:
+    trials = [trial for entry in entries for trial in entry.report.sweep.trials]
+    shortened, _ = short_labels([trial.name for trial in trials])
+    labels = {trial.run_id: label for trial, label in zip(trials, shortened, strict=True)}
+    same_curve = len({entry.report.sweep.monitor for entry in entries}) == 1
+    return Group(
+        tuple(entries),
+        labels,
+        changes([entry.report.sweep for entry in entries]),
+        tuple(_pair(entries[0], entry, curves, labels) for entry in entries[1:]),
+        tuple(progress(entry) for entry in entries if entry.report.best) if same_curve else (),
+    )
+
+
+def progress(entry: Entry) -> Progress:
+    """The search of a sweep that has a result."""
+    best, best_so_far, found_after, spent, until = None, list[float | None](), 0, 0.0, 0.0
+    for number, trial in enumerate(entry.report.sweep.trials, start=1):
+        spent += trial.seconds or 0.0
+        value = point_of(trial).best_value if trial.has_result else None
+        if value is not None and (best is None or value < best):
+            best, found_after, until = value, number, spent
+        best_so_far.append(best)
+    return Progress(entry.letter, tuple(best_so_far), found_after, until)
+
+
+def _pair(first: Entry, second: Entry, curves: Mapping[str, Curves], labels: Mapping[str, str]) -> Pair:
+    matches = match(first.report, second.report, curves, labels)
+    ours, theirs = by_hash(first.report), by_hash(second.report)
+    same_curve = first.report.sweep.monitor == second.report.sweep.monitor
+    better, lead, margin, basis = "", None, None, Basis.NONE
+    bests = first.report.best, second.report.best
+    if same_curve and bests[0] is not None and bests[1] is not None:
+        both = next((m for m in matches if m.first is bests[0] and m.second is bests[1]), None)
+        difference = (point_of(bests[1]).best_value or 0.0) - (point_of(bests[0]).best_value or 0.0)
+        margin, basis = deviation_margin(point_of(bests[0]), point_of(bests[1]))
+        if both is not None:
+            margin, basis = both.margin, both.basis
+        lead = abs(difference)
+        better = (second.letter if difference < 0 else first.letter) if lead else ""
+    return Pair(
+        first=first,
+        second=second,
+        same_fits=same_fits(first.report.sweep, second.report.sweep),
+        same_curve=same_curve,
+        matches=tuple(sorted(matches, key=lambda found: not found.moved)),
+        only_first=tuple(trial for hashed, trial in ours.items() if hashed not in theirs),
+        only_second=tuple(trial for hashed, trial in theirs.items() if hashed not in ours),
+        better=better,
+        lead=lead,
+        margin=margin,
+        basis=basis,
+    )
+
+
+def _by_exercise(reports: Sequence[Report]) -> list[list[Report]]:
+    """Sweeps of one exercise together, oldest first.
+
+    All tables of a user's own are the exercise ``table``, so the name of the data belongs to it.
+    """
+    groups: dict[tuple[str, str], list[Report]] = {}
+    for report in reports:
+        groups.setdefault((report.sweep.exercise, _data_name(report)), []).append(report)
+    return [sorted(group, key=lambda report: report.sweep.started) for group in groups.values()]
+
+
+def _names(reports: Sequence[Report]) -> list[str]:
+    """A short name a group; where two would be the same, with the name of the data."""
+    short = [report.title.partition(":")[0] for report in reports]
+    return [
+        f"{name} ({_data_name(report)})" if short.count(name) > 1 and _data_name(report) else name
+        for name, report in zip(short, reports, strict=True)
+    ]
+
+
+def _data_name(report: Report) -> str:
+    return str(section(report.sweep.details, "data").get("name") or "")
+
+
+def _shared_curves(reports: Sequence[Report]) -> dict[str, Curves]:
+    """Curves of the configurations that can be paired; of the others they stay where they are."""
+    wanted: dict[str, tuple[Trial, str]] = {}
+    for first, *later in _by_exercise(reports):
+        for second in later:
+            if not same_fits(first.sweep, second.sweep):
+                continue
+            ours, theirs = by_hash(first), by_hash(second)
+            for hashed in ours.keys() & theirs.keys():
+                for trial in (ours[hashed], theirs[hashed]):
+                    wanted[trial.run_id] = trial, first.sweep.uri
+    read = {run_id: read_trial_curves(trial, uri=uri) for run_id, (trial, uri) in wanted.items()}
+    return {run_id: found for run_id, found in read.items() if found is not None}

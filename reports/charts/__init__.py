@@ -1,0 +1,73 @@
+"""Figures of a sweep: interactive on the page, and as PNG and SVG files.
+
+``make_charts`` makes them all; ``embed`` gives the parts of a page that needs no network, ``save`` the files, and
+``plotly_figure`` a figure for a notebook.
+"""
+
+from collections.abc import Mapping
+
+from reports.analysis.data_size import DataSize
+from reports.charts.as_files import picture, save
+from reports.charts.as_plotly import plotly_figure
+from reports.charts.chart import Chart
+from reports.charts.curve_charts import all_curves, learning_curves
+from reports.charts.data_chart import data_sizes
+from reports.charts.embedding import Embedded, embed
+from reports.charts.parallel_chart import parallel
+from reports.charts.setting_charts import over_settings, units_by_depth
+from reports.charts.sweep_charts import capacity, history, importance, time_against_quality
+from reports.report import Report
+from reports.store import Curves
+
+__all__ = [
+    "Chart",
+    "Embedded",
+    "all_curves",
+    "capacity",
+    "data_sizes",
+    "embed",
+    "history",
+    "importance",
+    "learning_curves",
+    "make_charts",
+    "over_settings",
+    "parallel",
+    "picture",
+    "plotly_figure",
+    "save",
+    "time_against_quality",
+    "units_by_depth",
+]
+
+
+def make_charts(
+    report: Report,
+    curves: Mapping[str, Curves],
+    for_value: Mapping[str, float] | None = None,
+    for_severity: Mapping[str, float] | None = None,
+    size: DataSize | None = None,
+) -> tuple[Chart, ...]:
+    """All figures that have something to show, in the order of the page.
+
+    Parameters
+    ----------
+    curves
+        By run id, then by name, each (fits, epochs), repeat-major; trials may be missing.
+    for_value, for_severity
+        Importance of each setting, see ``importance``.
+    size
+        What the number of training rows does; None where it does not vary.
+    """
+    charts = (
+        learning_curves(report, curves),
+        all_curves(report, curves),
+        over_settings(report),
+        units_by_depth(report),
+        parallel(report),
+        importance(report, for_value or {}, for_severity),
+        data_sizes(report, size),
+        history(report),
+        time_against_quality(report),
+        capacity(report),
+    )
+    return tuple(chart for chart in charts if chart is not None)

@@ -1,0 +1,285 @@
+"""A chart as a plotly figure, written as the plain dictionary that plotly.js reads.
+
+plotly's own classes check every property of every trace, which for 200 learning curves takes seconds; the tests let
+them check these dictionaries instead. plotly shows a subset of HTML in its texts: every text is escaped here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from textwrap import wrap
+from typing import Any
+
+from reports.charts.chart import Band, Bars, Cells, Chart, Hover, Line, Mark, Panel, Points, Texts, View
+from reports.charts.palette import filled_in, token
+from reports.charts.plotly_layout import Layout, layout_of, safe
+
+Trace = dict[str, Any]
+
+_SYMBOLS = {"arrow": "arrow-up-open", "ring": "circle-open"}
+#: Letters of a line under the pointer, which a telephone has room for.
+_HOVER_LETTERS = 46
+#: Opacity of a heat map's cells; letters in ink can be read on the strongest, on a light page and on a dark one.
+FAINTEST, STRONGEST = 0.05, 0.55
+
+
+@dataclass(frozen=True)
+class Interactive:
+    """A figure whose colours are tokens, see ``palette``: that of the first view, and what the others have instead.
+
+    Attributes
+    ----------
+    traces, layout
+        Of the first view.
+    views
+        Of each view its name, for each trace what differs from the first view's, and what differs in the layout.
+    """
+
+    traces: tuple[Trace, ...]
+    layout: Layout
+    views: tuple[tuple[str, tuple[Trace, ...], Layout], ...]
+
+
+def interactive(chart: Chart) -> Interactive:
+    """A chart for the page, which draws its own title and choice between views."""
+    traces = [_traces(view) for view in chart.views]
+    layouts = [layout_of(view) for view in chart.views]
+    views = tuple(
+        (
+            view.name,
+            tuple(_difference(trace, first) for trace, first in zip(own, traces[0], strict=True)),
+            _difference(layout, layouts[0]),
+        )
+        for view, own, layout in zip(chart.views, traces, layouts, strict=True)
+    )
+    return Interactive(tuple(traces[0]), layouts[0], views)
+
+
+def plotly_figure(chart: Chart) -> dict[str, Any]:
+    """A chart for a notebook, in light colours: ``plotly.graph_objects.Figure(plotly_figure(chart))``."""
+    figure = interactive(chart)
+    layout = {
+        **figure.layout,
+        "title": {"text": safe(chart.title), "x": 0, "xref": "paper"},
+        "height": chart.height + 80,
+        "paper_bgcolor": token("page"),
+        "template": {"layout": {}},
+    }
+    if len(figure.views) > 1:
+        layout["updatemenus"] = [
+            {
+                "buttons": [_button(figure, view) for view in figure.views],
+                "x": 1,
+                "xanchor": "right",
+                "y": 1.02,
+                "yanchor": "bottom",
+            }
+        ]
+    return filled_in({"data": list(figure.traces), "layout": layout})
+
+
+def _traces(view: View) -> list[Trace]:
+    traces: list[Trace] = []
+    for number, panel in enumerate(view.panels, start=1):
+        suffix = "" if number == 1 else str(number)
+        for mark in panel.marks:
+            for trace in _of_mark(mark, panel):
+                traces.append({**trace, "xaxis": f"x{suffix}", "yaxis": f"y{suffix}"})
+    return traces
+
+
+def _of_mark(mark: Mark, panel: Panel) -> list[Trace]:
+    match mark:
+        case Line():
+            return [_line(mark, panel)]
+        case Band():
+            return _band(mark)
+        case Points():
+            return [_points(mark)]
+        case Bars():
+            return [_bars(mark)]
+        case Cells():
+            return _cells(mark)
+        case Texts():
+            return [_texts(mark.role, mark.x, mark.y, mark.texts, mark.align)]
+
+
+def _line(mark: Line, panel: Panel) -> Trace:
+    line: dict[str, Any] = {"color": token(mark.role), "width": mark.width}
+    if mark.dash:
+        line["dash"] = "6px,4px"
+    if mark.step:
+        line["shape"] = "hv"
+    trace: Trace = {"type": "scatter", "mode": "lines", "x": list(mark.x), "y": list(mark.y), "line": line}
+    if mark.opacity < 1:
+        trace["opacity"] = mark.opacity
+    if mark.hover:
+        trace |= {"meta": _hover_text(mark.hover), "hovertemplate": "%{meta}<extra></extra>"}
+    elif panel.by_x and mark.group:
+        spread = " ± %{customdata:.2~r}" if mark.spread else ""
+        trace["hovertemplate"] = f"{safe(mark.name)} %{{y:.4~r}}{spread}<extra></extra>"
+        trace["customdata"] = list(mark.spread)
+    else:
+        trace["hoverinfo"] = "skip"
+    return trace | _legend(mark.name, mark.group)
+
+
+def _band(mark: Band) -> list[Trace]:
+    edge: Trace = {"type": "scatter", "mode": "lines", "x": list(mark.x), "hoverinfo": "skip", "line": {"width": 0}}
+    filling = {"fill": "tonexty", "fillcolor": token(mark.role, mark.opacity)}
+    return [
+        {**edge, "y": list(mark.low), **_legend("", mark.group)},
+        {**edge, "y": list(mark.high), **filling, **_legend(mark.name, mark.group)},
+    ]
+
+
+def _points(mark: Points) -> Trace:
+    symbol = _SYMBOLS.get(mark.symbol, mark.symbol)
+    marker: dict[str, Any] = {"color": token(mark.role), "size": mark.size, "symbol": symbol}
+    if any(mark.hollow):
+        marker["symbol"] = [f"{symbol}-open" if hollow else symbol for hollow in mark.hollow]
+    marker["line"] = {"width": 1.8} if symbol.endswith("-open") or any(mark.hollow) else {"width": 0}
+    if any(mark.hollow):
+        marker["line"]["color"] = token(mark.role)
+    trace: Trace = {
+        "type": "scatter",
+        "mode": "markers+text" if any(mark.labels) else "markers",
+        "x": list(mark.x),
+        "y": list(mark.y),
+        "marker": marker,
+        "cliponaxis": False,
+    }
+    if any(mark.labels):
+        trace |= {"text": [safe(label) for label in mark.labels], "textposition": "bottom left"}
+        trace["textfont"] = {"color": token("ink"), "size": 12}
+    if mark.hover:
+        trace |= {
+            "hovertext": [_hover_text(hover) for hover in mark.hover],
+            "hovertemplate": "%{hovertext}<extra></extra>",
+        }
+        if mark.last:
+            trace |= {"customdata": [safe(text) for text in mark.last]}
+            trace["hovertemplate"] = "%{hovertext}<br>%{customdata}<extra></extra>"
+    else:
+        trace["hoverinfo"] = "skip"
+    if any(end is not None for end in (*mark.low, *mark.high)):
+        trace["error_y"] = {
+            "type": "data",
+            "symmetric": False,
+            "array": _lengths(mark.high, mark.y, 1),
+            "arrayminus": _lengths(mark.low, mark.y, -1),
+            "thickness": 3,
+            "width": 0,
+            "color": token(mark.role, 0.38),
+        }
+    return trace | _legend(mark.name, mark.group)
+
+
+def _bars(mark: Bars) -> Trace:
+    marker: dict[str, Any] = {"color": token(mark.role)}
+    if mark.hatched:
+        marker["pattern"] = {
+            "shape": "/",
+            "fgcolor": token("page"),
+            "bgcolor": token(mark.role),
+            "size": 6,
+            "solidity": 0.3,
+        }
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "x": list(mark.lengths),
+        "y": list(mark.y),
+        "width": mark.thickness,
+        "marker": marker,
+        "hovertext": [_hover_text(hover) for hover in mark.hover],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    } | _legend(mark.name, "")
+
+
+def _cells(mark: Cells) -> list[Trace]:
+    across = sorted({cell.x for cell in mark.cells})
+    up = sorted({cell.y for cell in mark.cells})
+    shades: list[list[float | None]] = [[None] * len(across) for _ in up]
+    said = [[""] * len(across) for _ in up]
+    for cell in mark.cells:
+        row, column = up.index(cell.y), across.index(cell.x)
+        shades[row][column] = round(cell.shade, 4)
+        said[row][column] = _hover_text(cell.hover)
+    heat: Trace = {
+        "type": "heatmap",
+        "x": across,
+        "y": up,
+        "z": shades,
+        "zmin": 0,
+        "zmax": 1,
+        "hovertext": said,
+        "hovertemplate": "%{hovertext}<extra></extra>",
+        "hoverongaps": False,
+        "colorscale": [[0, token(mark.role, FAINTEST)], [1, token(mark.role, STRONGEST)]],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+    }
+    letters = _texts("ink", [cell.x for cell in mark.cells], [cell.y for cell in mark.cells], [], "middle")
+    letters["text"] = ["<br>".join(safe(line) for line in cell.texts) for cell in mark.cells]
+    return [heat, letters]
+
+
+def _texts(role: str, x: Sequence[float | None], y: Sequence[float | None], texts: Sequence[str], align: str) -> Trace:
+    before, after = ("&nbsp;" if align == side else "" for side in ("right", "left"))
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": list(x),
+        "y": list(y),
+        "text": [f"{before}{safe(text)}{after}" for text in texts],
+        "textposition": f"middle {align.replace('middle', 'center')}",
+        "textfont": {"color": token(role), "size": 11.5},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "cliponaxis": False,
+    }
+
+
+def _legend(name: str, group: str) -> Trace:
+    shown: Trace = {"name": safe(name)} if name else {"showlegend": False}
+    return shown | ({"legendgroup": group} if group else {})
+
+
+def _lengths(ends: Sequence[float | None], of: Sequence[float | None], sign: int) -> list[float]:
+    return [
+        0.0 if end is None or start is None else max(0.0, sign * (end - start))
+        for end, start in zip(ends, of, strict=True)
+    ]
+
+
+def _hover_text(hover: Hover) -> str:
+    pieces = [[safe(piece) for piece in wrap(line, _HOVER_LETTERS)] for line in hover if line]
+    if not pieces:
+        return ""
+    return "<br>".join([*(f"<b>{piece}</b>" for piece in pieces[0]), *chain.from_iterable(pieces[1:])])
+
+
+def _difference(content: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """What differs from the first view; None for what is not there."""
+    changed = {key: value for key, value in content.items() if key not in first or first[key] != value}
+    return changed | {key: None for key in first if key not in content}
+
+
+def _button(figure: Interactive, view: tuple[str, tuple[Trace, ...], Layout]) -> dict[str, Any]:
+    """A button of plotly's own menu, which puts this view's traces and axes in place of what is shown."""
+    name, changes, _ = view
+    # Whatever differs in any view must be set in each, else it would remain from the view before.
+    changing = sorted({key for _, patches, _ in figure.views for patch in patches for key in patch})
+    of_layout = sorted({key for _, _, patch in figure.views for key in patch})
+    traces = [{**trace, **change} for trace, change in zip(figure.traces, changes, strict=True)]
+    layout = {**figure.layout, **view[2]}
+    return {
+        "label": safe(name),
+        "method": "update",
+        "args": [
+            {key: [trace.get(key) for trace in traces] for key in changing},
+            {key: layout.get(key) for key in of_layout},
+        ],
+    }

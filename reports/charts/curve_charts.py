@@ -1,0 +1,274 @@
+"""Learning curves: those of one configuration with everything that is known of them, and those of all together."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median_low
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.words import counted
+from reports.charts.chart import Axis, Band, Chart, Line, Mark, Numbers, Panel, Points, Texts, View, rounded
+from reports.charts.inline_svg import verdict_class
+from reports.charts.palette import SYMBOLS
+from reports.charts.words import trial_hover
+from reports.formatting import best_epoch, interval, number
+from reports.report import Report, point_of
+from reports.store import Curves, Trial
+
+Array = NDArray[np.float64]
+
+#: Epochs a curve is drawn with, and configurations that are drawn; the best ones, where there are more.
+MOST_EPOCHS = 80
+MOST_CURVES = 200
+#: Configurations on the static picture.
+PICTURED = 6
+
+
+def learning_curves(report: Report, curves: Mapping[str, Curves]) -> Chart | None:
+    """Training against validation of one configuration, which the reader chooses; the best one first.
+
+    Parameters
+    ----------
+    curves
+        By run id, then by name, each (fits, epochs), repeat-major.
+
+    Returns
+    -------
+    None where no ranked trial has a validation curve of two epochs or more.
+    """
+    drawn = _with_curves(report, curves)
+    if not drawn:
+        return None
+    ranks = {trial.run_id: rank for rank, trial in enumerate(report.ranked, start=1)}
+    views = tuple(
+        View(f"{ranks[trial.run_id]}. {report.labels[trial.run_id]}", (_panel(report, trial, curves[trial.run_id]),))
+        for trial in drawn
+    )
+    alt = f"Training and validation curves of {counted(len(drawn), 'configuration')}. {_curve_words(report, drawn[0])}"
+    return Chart(
+        "learning-curves",
+        "Learning curves, training against validation",
+        alt,
+        views,
+        choice="Configuration, best first",
+        note=_left_out(report, drawn),
+        pictured=PICTURED,
+    )
+
+
+def all_curves(report: Report, curves: Mapping[str, Curves]) -> Chart | None:
+    """Mean validation curves of all configurations in one picture, each with its best epoch.
+
+    Returns
+    -------
+    None where fewer than two ranked trials have a validation curve.
+    """
+    drawn = _with_curves(report, curves)
+    if len(drawn) < 2:
+        return None
+    marks: list[Line | Points] = []
+    means = {trial.run_id: _mean(curves[trial.run_id], report.sweep.monitor, point_of(trial)) for trial in drawn}
+    for verdict, symbol in SYMBOLS.items():
+        role = verdict_class(verdict)
+        of_verdict = [trial for trial in drawn if point_of(trial).verdict is verdict]
+        for trial in reversed(of_verdict):
+            columns = _columns(point_of(trial))
+            best = trial is drawn[0]
+            marks.append(
+                Line(
+                    "",
+                    role,
+                    _epochs(columns),
+                    rounded(means[trial.run_id][columns]),
+                    hover=trial_hover(report, trial, "best of all" if best else ""),
+                    width=3.0 if best else 1.2,
+                    opacity=1.0 if best else 0.55,
+                    group=str(verdict),
+                )
+            )
+        if of_verdict:
+            points = [point_of(trial) for trial in of_verdict]
+            marks.append(
+                Points(
+                    f"{verdict}, best epoch",
+                    role,
+                    tuple(point.best_epoch for point in points),
+                    rounded(
+                        [means[t.run_id][(p.best_epoch or 1) - 1] for t, p in zip(of_verdict, points, strict=True)]
+                    ),
+                    symbol=symbol,
+                    hover=tuple(trial_hover(report, trial) for trial in of_verdict),
+                    size=8,
+                    group=str(verdict),
+                )
+            )
+    last = max(point_of(trial).epochs for trial in drawn)
+    settled = [means[trial.run_id][_settled(point_of(trial)) :] for trial in drawn]
+    low, high = _range(settled, 0.9)
+    panel = Panel(_epoch_axis(last), Axis(report.value_name, low, high), tuple(marks))
+    onsets = sorted(point.onset for trial in drawn if (point := point_of(trial)).onset is not None)
+    turning = (
+        f"{len(onsets)} of {len(drawn)} rise again for sure, half of those by epoch {median_low(onsets)}"
+        if onsets
+        else f"none of {len(drawn)} surely rises again"
+    )
+    return Chart(
+        "all-curves",
+        "Validation curves of all configurations",
+        f"Mean validation curves of {counted(len(drawn), 'configuration')} over {last} epochs: {turning}.",
+        (View("", (panel,)),),
+        note=" ".join(filter(None, ["The thick line is the best configuration.", _left_out(report, drawn)])),
+        height=460,
+        emphasis=True,
+    )
+
+
+def _panel(report: Report, trial: Trial, curves: Curves) -> Panel:
+    point, monitor = point_of(trial), report.sweep.monitor
+    validation = np.asarray(curves[monitor], np.float64)[:, : point.epochs]
+    twin = curves.get(monitor.removeprefix("val_")) if monitor.startswith("val_") else None
+    training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs]
+    columns = _columns(point)
+    epochs = _epochs(columns)
+    low, high = _panel_range(validation, training, point)
+    marks: list[Mark] = [_interval_band(point, low, high)]
+    for name, role, of_fits, dash in (
+        ("training", "training", training, True),
+        ("validation", "accent", validation, False),
+    ):
+        if of_fits is None:
+            marks += [Band("", role, (), (), (), group=name), Line(name, role, (), (), dash=dash, group=name)]
+            continue
+        mean, deviation = of_fits.mean(axis=0)[columns], _deviation(of_fits)[columns]
+        single = len(of_fits) == 1
+        marks.append(
+            Band(
+                f"{name} ± deviation of the fits",
+                role,
+                () if single else epochs,
+                () if single else rounded(mean - deviation),
+                () if single else rounded(mean + deviation),
+                group=name,
+            )
+        )
+        marks.append(
+            Line(
+                name,
+                role,
+                epochs,
+                rounded(mean),
+                spread=() if single else rounded(deviation, 2),
+                width=2.2,
+                dash=dash,
+                group=name,
+            )
+        )
+    marks += _marked("best epoch", "accent", point.best_epoch, f"best {best_epoch(point)}", point, (low, high, 0.97))
+    marks += _marked("onset of over-fitting", "overfits", point.onset, f"onset {point.onset}", point, (low, high, 0.87))
+    return Panel(_epoch_axis(point.epochs), Axis(report.value_name, low, high), tuple(marks), by_x=True)
+
+
+def _with_curves(report: Report, curves: Mapping[str, Curves]) -> list[Trial]:
+    """The best trials whose validation curves are there, and long enough for a line."""
+    return [
+        trial
+        for trial in report.ranked
+        if report.sweep.monitor in curves.get(trial.run_id, {})
+        and point_of(trial).best_epoch is not None
+        and 2 <= point_of(trial).epochs <= curves[trial.run_id][report.sweep.monitor].shape[1]
+    ][:MOST_CURVES]
+
+
+def _curve_words(report: Report, trial: Trial) -> str:
+    point = point_of(trial)
+    said = f"The best, {report.labels[trial.run_id]}, is lowest at epoch {best_epoch(point)}"
+    of_interval = interval(point)
+    said += f" (95 % interval {of_interval})" if of_interval else ""
+    said += f" with {report.value_name} {number(point.best_value)}"
+    if point.onset is not None:
+        said += f" and over-fits from epoch {point.onset}"
+    elif point.verdict is Verdict.STILL_IMPROVING:
+        said += " and still improves at the end"
+    return f"{said}."
+
+
+def _left_out(report: Report, drawn: Sequence[Trial]) -> str:
+    missing = len(report.ranked) - len(drawn)
+    if not missing:
+        return ""
+    verb = "is" if missing == 1 else "are"
+    return f"{counted(missing, 'configuration')} {verb} not drawn: the curves are missing, or {MOST_CURVES} are better."
+
+
+def _mean(curves: Curves, monitor: str, point: OverfittingPoint) -> Array:
+    return np.asarray(curves[monitor], np.float64)[:, : point.epochs].mean(axis=0)
+
+
+def _at_best(mean: Array, point: OverfittingPoint) -> float:
+    return float(mean[(point.best_epoch or 1) - 1])
+
+
+def _deviation(of_fits: Array) -> Array:
+    return of_fits.std(axis=0, ddof=1) if len(of_fits) > 1 else np.zeros(of_fits.shape[1])
+
+
+def _columns(point: OverfittingPoint) -> NDArray[np.int_]:
+    """Columns to draw: every one where there are few, else evenly spread with both ends and the marked epochs."""
+    marked = [epoch - 1 for epoch in (point.best_epoch, point.onset) if epoch is not None]
+    if point.epochs <= MOST_EPOCHS:
+        return np.arange(point.epochs)
+    spread = np.linspace(0, point.epochs - 1, MOST_EPOCHS - len(marked)).round().astype(int)
+    return np.unique([*spread, *marked])
+
+
+def _epochs(columns: NDArray[np.int_]) -> Numbers:
+    return tuple(int(column) + 1 for column in columns)
+
+
+def _epoch_axis(epochs: int) -> Axis:
+    room = 0.02 * (epochs - 1)
+    return Axis("epoch", 1 - room, epochs + room)
+
+
+def _interval_band(point: OverfittingPoint, low: float, high: float) -> Band:
+    name = "95 % interval of the best epoch"
+    if point.best_epoch_low is None or point.best_epoch_high is None:
+        return Band(name, "accent", (), (), (), opacity=0.1)
+    ends = (point.best_epoch_low, point.epochs if point.censored else point.best_epoch_high)
+    return Band(name, "accent", ends, rounded([low, low]), rounded([high, high]), opacity=0.1)
+
+
+def _marked(
+    name: str, role: str, epoch: int | None, words: str, point: OverfittingPoint, ends: tuple[float, float, float]
+) -> list[Mark]:
+    """An upright line at an epoch, and its words beside it on a height of their own, which collide with no others."""
+    low, high, share = ends
+    if epoch is None:
+        return [Line(name, role, (), ()), Texts(role, (), (), ())]
+    side = "left" if epoch > 0.75 * point.epochs else "right"
+    height = rounded([low + share * (high - low)])
+    line = Line(name, role, (epoch, epoch), rounded([low, high]), width=1.6, dash=role == "overfits")
+    return [line, Texts(role, (epoch,), height, (words,), side)]
+
+
+def _settled(point: OverfittingPoint) -> int:
+    """Columns at the beginning that are so much worse than the rest that they would flatten everything."""
+    return min(max(1, (point.best_epoch or 1) // 4), max(1, point.epochs // 10), point.epochs - 1)
+
+
+def _panel_range(validation: Array, training: Array | None, point: OverfittingPoint) -> tuple[float, float]:
+    start = _settled(point)
+    lines = [validation.mean(axis=0)] + ([] if training is None else [training.mean(axis=0)])
+    deviation = _deviation(validation)
+    bands = [lines[0] - deviation, lines[0] + deviation]
+    low, high = _range([*(line[start:] for line in lines), *(np.sort(band[start:])[1:-1] for band in bands)], 1.0)
+    return low, high + 0.14 * (high - low)  # room for the words
+
+
+def _range(lines: Sequence[Array], share: float) -> tuple[float, float]:
+    """Ends of an axis that shows all but the highest values."""
+    values = np.concatenate([line[np.isfinite(line)] for line in lines])
+    low, high = float(values.min()), float(np.quantile(values, share))
+    room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+    return low - room, high + room

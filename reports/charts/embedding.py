@@ -1,0 +1,116 @@
+"""Charts within a page that opens from a disk without a network: plotly.js is written into it, once.
+
+Data are JSON that no script runs; ``templates/figures.js`` reads them and draws each figure when it is first seen.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.charts.as_plotly import interactive
+from reports.charts.chart import Chart
+from reports.charts.palette import LIGHT
+
+_SAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Parts of a page.
+
+    Attributes
+    ----------
+    style
+        A ``<style>`` for the page's head. Its colours are variables of ``reports/pages/templates/style.css``.
+    figures
+        A ``<figure>`` each, by the chart's name; put wherever it belongs.
+    script
+        plotly.js and what draws the figures, after all of them; empty where there are none.
+    """
+
+    style: Markup
+    figures: Mapping[str, Markup]
+    script: Markup
+
+
+def embed(charts: Sequence[Chart]) -> Embedded:
+    """Charts as parts of a page.
+
+    Raises
+    ------
+    ValueError
+        Where two charts have one name.
+    """
+    figures = {chart.name: figure_markup(chart) for chart in charts}
+    if len(figures) != len(charts):
+        raise ValueError("two charts of one page have the same name; names must differ")
+    style = Markup("<style>\n{}</style>").format(Markup(_template("figures.css")))
+    if not figures:
+        return Embedded(style, figures, Markup(""))
+    paper = Markup('<script type="application/json" id="chart-paper">{}</script>').format(
+        Markup(json_text(dict(LIGHT)))
+    )
+    scripts = [Markup("<script>{}</script>").format(Markup(text)) for text in (_plotly(), _template("figures.js"))]
+    return Embedded(style, figures, Markup("\n").join([paper, *scripts]))
+
+
+def figure_markup(chart: Chart) -> Markup:
+    """One chart: heading, choice of a view, the place it is drawn in, its data."""
+    figure = interactive(chart)
+    data = {
+        "traces": figure.traces,
+        "layout": figure.layout,
+        "views": [{"traces": traces, "layout": layout} for _, traces, layout in figure.views[1:]],
+        "height": chart.height,
+        "least": chart.least_width,
+        "emphasis": chart.emphasis,
+    }
+    identifier = f"chart-{chart.name}"
+    parts = [
+        Markup('<figure class="chart"><figcaption id="{}-title">{}</figcaption>').format(identifier, chart.title),
+        _choice(chart, identifier),
+        Markup(
+            '<div class="chart-scroll"><div class="chart-area" id="{}" role="img" tabindex="0" aria-label="{}" '
+        ).format(identifier, f"{chart.title}. {chart.alt}"),
+        Markup('style="height: {}px; min-width: {}px"></div></div>').format(chart.height, chart.least_width),
+        Markup('<noscript><p class="note">{}</p></noscript>').format(chart.alt),
+        Markup('<p class="note">{}</p>').format(chart.note) if chart.note else Markup(""),
+        Markup('<script type="application/json" data-chart="{}">{}</script></figure>').format(
+            identifier, Markup(json_text(data))
+        ),
+    ]
+    return Markup("").join(parts)
+
+
+def json_text(content: Any) -> str:
+    """JSON that may stand within a ``<script>``, whatever its texts hold."""
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False).translate(_SAFE)
+
+
+def _choice(chart: Chart, identifier: str) -> Markup:
+    if len(chart.views) < 2:
+        return Markup("")
+    options = Markup("").join(
+        Markup('<option value="{}">{}</option>').format(index, view.name) for index, view in enumerate(chart.views)
+    )
+    return Markup('<label class="chart-choice">{} <select data-for="{}" autocomplete="off">{}</select></label>').format(
+        chart.choice, identifier, options
+    )
+
+
+def _template(name: str) -> str:
+    return (files("reports.pages") / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _plotly() -> str:
+    """plotly.js as it is installed."""
+    text = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    if "</script" in text.lower() or "<!--" in text:
+        raise ValueError("this version of plotly.js cannot be written into a page: it holds an HTML tag")
+    return text

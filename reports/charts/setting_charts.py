@@ -1,0 +1,247 @@
+"""How the settings of a network move its over-fitting point: each on its own scale, and units x depth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from statistics import median
+
+import numpy as np
+
+from pipelines.words import counted, listed
+from reports.charts.chart import (
+    Axis,
+    Cell,
+    Cells,
+    Chart,
+    Hover,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    View,
+    around,
+    percent_ticks,
+    rounded,
+)
+from reports.charts.inline_svg import verdict_class
+from reports.charts.palette import SYMBOLS
+from reports.charts.varied import FEW_VALUES, JITTER, Varied, varied
+from reports.charts.words import configured, trend, trial_hover
+from reports.formatting import best_epoch, number
+from reports.report import Report, point_of, value_of
+from reports.store import Trial
+from reports.tables.configurations import GLYPHS
+
+_LEAST_FILLED = 2
+#: More different widths than this are put together by powers of two.
+_COLUMNS = 8
+
+
+def over_settings(report: Report) -> Chart | None:
+    """Best epoch with interval, and severity, against each varied setting, which the reader chooses.
+
+    Returns
+    -------
+    None where fewer than two trials have a result, or nothing was varied.
+    """
+    trials = configured(report)
+    settings = varied([trial.configuration for trial in trials if trial.configuration])
+    if not settings:
+        return None
+    said = {trial.run_id: trial_hover(report, trial) for trial in trials}
+    views = tuple(View(of.setting.words, _over(trials, of, said)) for of in settings)
+    return Chart(
+        "settings",
+        "Best epoch and severity against each setting",
+        _settings_words(trials, settings),
+        views,
+        choice="Setting",
+        note="A bar is the 95 % interval of the best epoch. Outlined shapes under an arrow: the best epoch may lie "
+        "beyond the end of the training. A line marks the median of a category.",
+        height=560,
+        pictured=len(views),
+    )
+
+
+def units_by_depth(report: Report) -> Chart | None:
+    """Best value found at each number of units and hidden layers.
+
+    Returns
+    -------
+    None where fewer than two widths at two depths were tried.
+    """
+    trials = [trial for trial in configured(report) if trial.configuration and trial.configuration.layers]
+    widths = sorted({trial.configuration.layers[0] for trial in trials if trial.configuration})
+    depths = sorted({len(trial.configuration.layers) for trial in trials if trial.configuration})
+    binned = len(widths) > _COLUMNS
+
+    def column(trial: Trial) -> int:
+        units = trial.configuration.layers[0] if trial.configuration else 1
+        return units.bit_length() - 1 if binned else widths.index(units)
+
+    columns = sorted({column(trial) for trial in trials})
+    filled: dict[tuple[int, int], list[Trial]] = {}
+    for trial in trials:  # best first
+        assert trial.configuration is not None
+        key = (columns.index(column(trial)), depths.index(len(trial.configuration.layers)))
+        filled.setdefault(key, []).append(trial)
+    if not _enough(list(filled)):
+        return None
+    names = [_power_words(power) if binned else f"{widths[power]:,}" for power in columns]
+    values = {key: value_of(found[0]) for key, found in filled.items()}
+    cells = tuple(
+        Cell(
+            x,
+            y,
+            _shade(values[x, y], list(values.values())),
+            _cell_texts(found[0]),
+            trial_hover(report, found[0], f"best of {counted(len(found), 'configuration')} here"),
+        )
+        for (x, y), found in sorted(filled.items())
+    )
+    uniform = all(len(set(trial.configuration.layers)) == 1 for trial in trials if trial.configuration)
+    units = "units of each hidden layer" if uniform else "units of the first hidden layer"
+    across = Axis(units, -0.5, len(columns) - 0.5, ticks=tuple(enumerate(names)), grid=False)
+    up = Axis(
+        "hidden layers", -0.5, len(depths) - 0.5, ticks=tuple((i, f"{d}") for i, d in enumerate(depths)), grid=False
+    )
+    best = min(values, key=lambda key: values[key])
+    return Chart(
+        "units-depth",
+        f"Best {report.value_name} by units and depth",
+        f"Heat map of {counted(len(cells), 'cell')}: the lowest {report.value_name}, {number(values[best])}, is found "
+        f"with {names[best[0]]} units and {counted(depths[best[1]], 'hidden layer')}; the highest cell has "
+        f"{number(max(values.values()))}.",
+        (View("", (Panel(across, up, (Cells("accent", cells),)),)),),
+        note="Each cell shows its best configuration: the value, and the best epoch after the verdict's shape "
+        f"({_shapes()}). The stronger the colour, the better.",
+        height=110 + 74 * len(depths),
+        least_width=64 * len(columns) + 60,
+    )
+
+
+def _over(trials: Sequence[Trial], of: Varied, said: Mapping[str, Hover]) -> tuple[Panel, Panel]:
+    places = rounded(_apart(of), 5)
+    last = max(point_of(trial).epochs for trial in trials)
+    severities = [point_of(trial).severity for trial in trials]
+    epoch_marks: list[Mark] = [_medians(of, [point_of(trial).best_epoch for trial in trials])]
+    severity_marks: list[Mark] = [_medians(of, severities)]
+    for verdict, symbol in SYMBOLS.items():
+        chosen = [index for index, trial in enumerate(trials) if point_of(trial).verdict is verdict]
+        points = [point_of(trials[index]) for index in chosen]
+        hollow = tuple(best_epoch(point).startswith("≥") for point in points)
+        drawn = Points(
+            str(verdict),
+            verdict_class(verdict),
+            tuple(places[index] for index in chosen),
+            tuple(float(p.epochs if open_ else p.best_epoch or 0) for p, open_ in zip(points, hollow, strict=True)),
+            symbol=symbol,
+            hollow=hollow,
+            hover=tuple(said[trials[index].run_id] for index in chosen),
+            last=tuple(f"{of.setting.words} {of.words(index)}" for index in chosen),
+            low=tuple(point.best_epoch_low for point in points),
+            high=tuple(point.epochs if point.censored else point.best_epoch_high for point in points),
+            group=str(verdict),
+        )
+        epoch_marks.append(drawn)
+        at = rounded([point.severity for point in points])
+        severity_marks.append(replace(drawn, name="", y=at, hollow=(), low=(), high=()))
+    beyond = [index for index, trial in enumerate(trials) if point_of(trial).censored]
+    epoch_marks.append(
+        Points(
+            "may lie beyond the end",
+            "ink",
+            tuple(places[index] for index in beyond),
+            rounded([point_of(trials[index]).epochs + 0.075 * last for index in beyond]),
+            symbol="arrow",
+        )
+    )
+    low, high = around([*severities, 0.0])
+    upper = Axis("best epoch", -0.02 * last, last * 1.13)
+    return (
+        Panel(of.axis, upper, tuple(epoch_marks)),
+        Panel(of.axis, Axis("severity", low, high, ticks=percent_ticks(low, high)), tuple(severity_marks)),
+    )
+
+
+def _medians(of: Varied, values: Sequence[float | None]) -> Line:
+    """A short line at the median of each category; none on a scale of numbers."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    if of.setting.scale == "category":
+        for place in sorted({place for place in of.places if place is not None}):
+            known = [v for p, v in zip(of.places, values, strict=True) if p == place and v is not None]
+            if known:
+                x += [place - 0.36, place + 0.36, None]
+                y += [median(known), median(known), None]
+    return Line("median", "ink", tuple(x), rounded(y), width=1.6, opacity=0.6)
+
+
+def _apart(of: Varied) -> list[float | None]:
+    """Places of the configurations, those of one value moved apart where there are few values: nothing is random."""
+    known = sorted({place for place in of.places if place is not None})
+    if len(known) > FEW_VALUES and of.setting.scale != "category":
+        return list(of.places)
+    scaled = np.log10(known) if of.axis.log else np.asarray(known)
+    room = JITTER * float(np.diff(scaled).min())
+    moved: list[float | None] = [None] * len(of.places)
+    for place in known:
+        same = [index for index, other in enumerate(of.places) if other == place]
+        for order, index in enumerate(same):
+            # Neighbours in rank go to opposite sides, so that equally good ones do not form a row.
+            share = 0.0 if len(same) == 1 else 2 * ((order * 0.618 + 0.5) % 1) - 1
+            moved[index] = place * 10 ** (share * room) if of.axis.log else place + share * room
+    return moved
+
+
+def _settings_words(trials: Sequence[Trial], settings: Sequence[Varied]) -> str:
+    said = []
+    for of in settings:
+        known = [(place, point_of(trial)) for place, trial in zip(of.places, trials, strict=True) if place is not None]
+        if of.setting.scale == "category":
+            known = sorted(known, key=lambda pair: pair[0])
+            middles = [
+                (of.axis.ticks[int(place)][1], median(point.best_epoch or 0 for _, point in group))
+                for place, group in groupby(known, key=lambda pair: pair[0])
+            ]
+            said.append(f"median best epoch by {of.setting.words}: {listed([f'{m:g} with {n}' for n, m in middles])}")
+            continue
+        for what, values in (
+            ("best epoch", [None if point.best_epoch is None else float(point.best_epoch) for _, point in known]),
+            ("severity", [point.severity for _, point in known]),
+        ):
+            if direction := trend([place for place, _ in known], values):
+                verb = "rises" if direction > 0 else "falls"
+                noun = "grow" if of.setting.name.startswith("units") or of.setting.name == "depth" else "grows"
+                said.append(f"{what} {verb} as {of.setting.words} {noun}")
+    text = "; ".join(said) or f"no clear trend over {listed([of.setting.words for of in settings])}"
+    return f"{text[0].upper()}{text[1:]} ({counted(len(trials), 'configuration')})."
+
+
+def _enough(keys: Sequence[tuple[int, int]]) -> bool:
+    """Whether two columns both have cells in two rows."""
+    rows: dict[int, set[int]] = {}
+    for x, y in keys:
+        rows.setdefault(x, set()).add(y)
+    columns = list(rows.values())
+    return any(len(one & other) >= _LEAST_FILLED for index, one in enumerate(columns) for other in columns[index + 1 :])
+
+
+def _shade(value: float, values: Sequence[float]) -> float:
+    """1 for the lowest, by rank: one hopeless cell would make all others look alike."""
+    ordered = sorted(set(values))
+    return 1.0 if len(ordered) == 1 else 1 - ordered.index(value) / (len(ordered) - 1)
+
+
+def _cell_texts(trial: Trial) -> tuple[str, str]:
+    point = point_of(trial)
+    return number(point.best_value, 3), f"{GLYPHS[point.verdict]} {best_epoch(point)}"
+
+
+def _shapes() -> str:
+    return ", ".join(f"{GLYPHS[verdict]} {verdict}" for verdict in SYMBOLS)
+
+
+def _power_words(power: int) -> str:
+    low, high = 2**power, 2 ** (power + 1) - 1
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

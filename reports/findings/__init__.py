@@ -1,1 +1,0 @@
-"""What a report finds beyond the ranking, as tables and sentences that page, Markdown and files share."""

@@ -1,0 +1,1 @@
+"""Reports as pages: one sweep, several sweeps, a final model, reproductions."""

@@ -1,0 +1,209 @@
+"""What a report says, before it is put on a page: ranking, labels, the answer in words."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median_low
+
+from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.words import counted, listed
+from reports.formatting import best_epoch, interval, number
+from reports.store import Sweep, Trial, read_sweep
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A sweep, ready to be shown.
+
+    Attributes
+    ----------
+    sweep
+        As recorded.
+    ranked
+        Trials with a result, the lowest value at the best epoch first.
+    others
+        The rest: diverged, failed, cut off.
+    labels
+        Short name of each trial by run id: what is common to all configurations is left out.
+    common
+        What is common to all configurations, as in their labels; empty where nothing is.
+    """
+
+    sweep: Sweep
+    ranked: tuple[Trial, ...]
+    others: tuple[Trial, ...]
+    labels: Mapping[str, str]
+    common: str
+
+    @property
+    def best(self) -> Trial | None:
+        """The configuration to choose."""
+        return self.ranked[0] if self.ranked else None
+
+    @property
+    def title(self) -> str:
+        """Title of the exercise."""
+        exercise = self.sweep.details.get("exercise")
+        title = exercise.get("title") if isinstance(exercise, Mapping) else None
+        return str(title or self.sweep.exercise or "Sweep")
+
+    @property
+    def value_name(self) -> str:
+        """The monitored metric as a heading names it."""
+        return self.sweep.monitor or "validation value"
+
+    @property
+    def epochs(self) -> int:
+        """Length of the longest training."""
+        return max((point_of(trial).epochs for trial in self.ranked), default=0)
+
+    @property
+    def headline(self) -> str:
+        """The answer in one sentence: which configuration, how many epochs."""
+        return _headline(self)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What belongs to the answer: how many configurations over-fit and from when, and how clear the choice is."""
+        return tuple(filter(None, [_overfitting_sentence(self), _rest_sentence(self), _closeness_sentence(self)]))
+
+
+def read_report(sweep_run_id: str, *, tracking_uri: str) -> Report:
+    """Read a sweep from the tracking store and rank its trials.
+
+    Raises
+    ------
+    TrackingError
+        When the store does not answer, has no such run, or the run is not that of a sweep.
+    """
+    return make_report(read_sweep(sweep_run_id, uri=tracking_uri))
+
+
+def make_report(sweep: Sweep) -> Report:
+    """Rank the trials of a sweep and shorten their names."""
+    ranked = sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)
+    others = [trial for trial in sweep.trials if not trial.has_result]
+    labels, common = short_labels([trial.name for trial in sweep.trials])
+    by_run = {trial.run_id: label for trial, label in zip(sweep.trials, labels, strict=True)}
+    return Report(sweep, tuple(ranked), tuple(others), by_run, common)
+
+
+def point_of(trial: Trial) -> OverfittingPoint:
+    """The over-fitting point of a ranked trial, which has one."""
+    if trial.point is None:
+        raise ValueError(f"the trial {trial.run_id} has no over-fitting point")
+    return trial.point
+
+
+def short_labels(labels: Sequence[str]) -> tuple[list[str], str]:
+    """Labels without the words that all of them share, and those words; numbers with three digits.
+
+    The first word, the hidden layers, always stays.
+
+    >>> short_labels(["64-64 relu adam lr=0.0113673", "none adam", "64 tanh adam"])
+    (['64-64 relu lr=0.0114', 'no hidden layer', '64 tanh'], 'adam')
+    """
+    words = [label.split(" ") for label in labels]
+    distinct = {tuple(label) for label in words}
+    shared = [word for word in words[0][1:] if all(word in label[1:] for label in words)] if len(distinct) > 1 else []
+    shortened = []
+    for label in words:
+        layers = "no hidden layer" if label[0] == "none" else label[0]
+        shortened.append(" ".join([layers, *(_rounded(word) for word in label[1:] if word not in shared)]))
+    return shortened, " ".join(shared)
+
+
+def _rounded(word: str) -> str:
+    """A setting as a label shows it: ``lr=0.0113673`` as ``lr=0.0114``."""
+    name, equals, value = word.partition("=")
+    try:
+        return f"{name}={float(value):.3g}" if equals and "." in value else word
+    except ValueError:
+        return word
+
+
+def value_of(trial: Trial) -> float:
+    """The value at the best epoch; infinite without one."""
+    value = point_of(trial).best_value
+    return float("inf") if value is None else value
+
+
+def _headline(report: Report) -> str:
+    best = report.best
+    if best is None:
+        if not report.others:
+            return "This sweep has no trials yet, so there is nothing to choose."
+        return f"None of the {counted(len(report.others), 'trial')} of this sweep has a result."
+    point, name = point_of(best), _spoken_name(report.labels[best.run_id])
+    of_interval = interval(point)
+    sureness = f" (95 % interval {of_interval})" if of_interval else ""
+    if point.verdict is Verdict.STILL_IMPROVING:
+        return f"Choose {name}, and train it for longer: after {counted(point.epochs, 'epoch')} it was still improving."
+    if point.verdict is Verdict.PLATEAU and best_epoch(point) != str(point.best_epoch):
+        enough = counted(point.one_se_epoch or point.epochs, "epoch")
+        return f"Choose {name} and train it for {enough}; going on to {point.epochs} gains nothing that is sure."
+    if point.verdict is Verdict.PLATEAU:
+        sureness += "; going on neither helps nor surely harms"
+    return f"Choose {name} and train it for {counted(point.best_epoch or 0, 'epoch')}{sureness}."
+
+
+def _spoken_name(label: str) -> str:
+    """A label within a sentence; one that is widths alone needs a word to go with them."""
+    if label.replace("-", "").isdigit():
+        return f"hidden {'layers' if '-' in label else 'layer'} {label}"
+    return label
+
+
+def _overfitting_sentence(report: Report) -> str:
+    onsets = sorted(point.onset for trial in report.ranked if (point := trial.point) and point.onset)
+    total = len(report.ranked)
+    if not total:
+        return ""
+    if not onsets:
+        who = "The configuration does not" if total == 1 else f"None of the {counted(total, 'configuration')}"
+        return f"{who} surely over-fit{'' if total == 1 else 's'} within {counted(report.epochs, 'epoch')}."
+    if total == 1:
+        return f"It over-fits from epoch {onsets[0]} on."
+    who = f"{len(onsets)} of {total} configurations over-fit"
+    if len(onsets) == 1:
+        return f"{len(onsets)} of {total} configurations over-fits, from epoch {onsets[0]} on."
+    if len(onsets) == 2:
+        return f"{who}, from epoch {onsets[0]} and {onsets[1]} on."
+    return f"{who}, the earliest from epoch {onsets[0]} on, half of them by epoch {median_low(onsets)}."
+
+
+def _rest_sentence(report: Report) -> str:
+    verdicts = Counter(point_of(trial).verdict for trial in report.ranked)
+    diverged = sum(trial.diverged for trial in report.others)
+    parts = [
+        (verdicts[Verdict.STILL_IMPROVING], "still improving at the end"),
+        (verdicts[Verdict.PLATEAU], "on a plateau"),
+    ]
+    said = [f"{count} {'was' if count == 1 else 'were'} {what}" for count, what in parts if count]
+    failed = len(report.others) - diverged
+    said += [f"{diverged} diverged"] if diverged else []
+    said += [f"{failed} failed or {'was' if failed == 1 else 'were'} cut off"] if failed else []
+    return f"{listed(said)}." if said else ""
+
+
+def _closeness_sentence(report: Report) -> str:
+    """Whether the choice is one: how many are no further from the best than another seed would move it."""
+    best = report.best
+    if best is None or len(report.ranked) < 2:
+        return ""
+    own = point_of(best).sd_seeds
+    if own is None:
+        return "With a single seed it is not known how far another seed would change this order."
+
+    def deviation(other: Trial) -> float:
+        """The larger of the two, as where pairs are compared."""
+        return max(own, point_of(other).sd_seeds or 0.0)
+
+    close = sum(value_of(trial) - value_of(best) < deviation(trial) for trial in report.ranked[1:])
+    if not close:
+        widest = number(deviation(report.ranked[1]), 2)
+        return f"The runner-up is further behind than the deviation between seeds (±{widest})."
+    others = "1 other lies" if close == 1 else f"{close} others lie"
+    return f"{others} within the deviation between seeds of it, so the choice among them is open."

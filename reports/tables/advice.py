@@ -1,0 +1,168 @@
+"""What to do about over-fitting, from the recorded curves alone: when to stop, which remedy works, more data or not."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from pipelines.words import counted
+from reports.analysis.data_size import DataSize, SizePoint, data_size
+from reports.analysis.matching import Estimate
+from reports.analysis.remedies import Help, Remedy, remedies
+from reports.analysis.stopping_rules import Recommendation, Replay, RuleResult, recommend, replay_rules
+from reports.formatting import NONE, number, share, signed, whole
+from reports.report import Report
+from reports.store import Curves
+from reports.tables.table import Cell, Column, Heading, Table, number_cell, table
+
+_EFFECTS = (
+    ("best value", "{value} at its best", True),
+    ("best epoch", "best epoch", True),
+    ("onset", "onset", False),
+    ("severity", "severity", True),
+    ("gap at best", "gap at best", False),
+    ("gap at the end", "gap at the end", True),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Advice:
+    """What to do about over-fitting.
+
+    Attributes
+    ----------
+    rule
+        The early-stopping rule to use; None where no curve could be replayed.
+    verdicts
+        What each remedy does that the sweep can speak of, in words: title and verdict.
+    rules, remedies, data
+        The tables behind the answers; None where there is nothing to say.
+    size
+        What the number of training rows does; None where it does not vary.
+    """
+
+    rule: Recommendation | None
+    verdicts: tuple[tuple[str, Help], ...]
+    rules: Table | None
+    remedies: Table | None
+    data: Table | None
+    size: DataSize | None
+
+
+def find_advice(report: Report, curves: Mapping[str, Curves]) -> Advice:
+    """All advice that the recorded trials give."""
+    replay = replay_rules(report.ranked, curves, report.sweep.monitor)
+    size = data_size(report, curves)
+    rule = recommend(replay)
+    found = remedies(report, curves)
+    return Advice(
+        rule=rule,
+        verdicts=tuple((remedy.title, remedy.verdict) for remedy in found if remedy.verdict is not Help.CANNOT_SAY),
+        rules=_rules(replay, rule) if replay.results else None,
+        remedies=_remedies(report, found),
+        data=_data(report, size) if size else None,
+        size=size,
+    )
+
+
+def _rules(replay: Replay, rule: Recommendation | None) -> Table:
+    def name(result: RuleResult) -> Cell:
+        chosen = " ← recommended" if rule is not None and result is rule.result else ""
+        return Cell(f"{result.rule.name}{chosen}")
+
+    columns: list[Column[RuleResult]] = [
+        Column(Heading("rule", numeric=False, wraps=True), name),
+        Column(Heading("kind", numeric=False, printed=False), lambda result: Cell(result.rule.family)),
+        Column(
+            Heading("loss given away", "value at the kept epoch over the fit's own lowest"),
+            lambda result: number_cell(result.loss_percent, _percents),
+        ),
+        Column(
+            Heading("± between configurations", "percentage points"),
+            lambda result: number_cell(result.loss_percent_sd, partial(number, digits=2)),
+        ),
+        Column(
+            Heading("epochs saved", "of those trained, mean over configurations"),
+            lambda result: number_cell(result.saved_share, share),
+        ),
+        Column(
+            Heading("fits stopped", "before the last epoch"),
+            lambda result: number_cell(result.stopped_share, share),
+        ),
+    ]
+    notes = (
+        *(rule.notes if rule else ()),
+        "A fit's own lowest value is partly the luck of its validation rows, which a rule that restores the best "
+        "weights shares: rules of one kind compare fairly, the last percent between kinds says nothing.",
+    )
+    lead = (rule.sentence,) if rule else ()
+    return table("stopping_rules", "Early-stopping rules, replayed", columns, replay.results, lead=lead, notes=notes)
+
+
+def _remedies(report: Report, found: tuple[Remedy, ...]) -> Table | None:
+    known = [remedy for remedy in found if remedy.verdict is not Help.CANNOT_SAY]
+    cannot = [remedy.sentence(report.value_name) for remedy in found if remedy.verdict is Help.CANNOT_SAY]
+    if not known:
+        return None
+
+    def effect(name: str, title: str, printed: bool) -> Column[Remedy]:
+        def cell(remedy: Remedy) -> Cell:
+            moved = remedy.effect(name)
+            if moved is None:
+                return Cell(NONE)
+            return Cell(moved.text, moved.estimate.value, f"{counted(moved.configurations, 'configuration')}")
+
+        return Column(Heading(title.replace("{value}", report.value_name), printed=printed), cell)
+
+    columns: list[Column[Remedy]] = [
+        Column(
+            Heading("remedy", numeric=False, wraps=True),
+            lambda remedy: Cell(remedy.change, hint=remedy.sentence(report.value_name)),
+        ),
+        Column(Heading("verdict", numeric=False), lambda remedy: Cell(str(remedy.verdict))),
+        *(effect(*entry) for entry in _EFFECTS),
+        Column(
+            Heading("rests on", numeric=False, printed=False),
+            lambda remedy: Cell(
+                counted(len(remedy.pairs), "pair") if "pairs" in remedy.basis else "regression", hint=str(remedy.basis)
+            ),
+        ),
+        Column(Heading("configurations"), lambda remedy: Cell(str(remedy.configurations), remedy.configurations)),
+    ]
+    notes = [
+        "Changes with 95 % intervals; lower is better throughout, but for the epochs. Pairs are configurations that "
+        "differ in the remedy alone; where there are too few, a regression over all configurations holds the other "
+        "settings equal. A verdict asks for more than an interval beside zero, since several remedies are looked at.",
+        *cannot,
+    ]
+    return table("remedies", "Which remedy works", columns, known, notes=notes)
+
+
+def _data(report: Report, size: DataSize) -> Table:
+    columns: list[Column[SizePoint]] = [
+        Column(Heading("training rows", "share of them"), lambda point: Cell(point.label, point.fraction)),
+        Column(
+            Heading("rows a fold"),
+            lambda point: number_cell(point.rows, whole),
+        ),
+        Column(Heading("configurations"), lambda point: Cell(str(point.configurations), point.configurations)),
+        Column(Heading(f"{report.value_name}, 95 % band"), lambda point: _estimate(point.value, number)),
+        Column(Heading("gap at best, 95 % band"), lambda point: _estimate(point.gap, signed)),
+    ]
+    rests = (
+        f"Means over {counted(size.sets, 'set')} of configurations that are equal but for the number of rows."
+        if size.sets
+        else "No configuration was trained on all sizes: each row is the best found at its size, which also depends on "
+        "how many were tried there."
+    )
+    return table("data_size", "Would more data help?", columns, size.points, lead=(size.sentence,), notes=(rests,))
+
+
+def _estimate(estimate: Estimate | None, show: Callable[[float | None], str]) -> Cell:
+    if estimate is None:
+        return Cell(NONE)
+    band = "" if estimate.low is None else f" [{show(estimate.low)}, {show(estimate.high)}]"
+    return Cell(f"{show(estimate.value)}{band}", estimate.value)
+
+
+def _percents(value: float | None) -> str:
+    return NONE if value is None else f"{number(value, 2)} %"

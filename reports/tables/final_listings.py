@@ -1,0 +1,158 @@
+"""Samples of a final model as tables: texts or the columns of a table, with what was predicted of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipelines.words import listed
+from reports.analysis.final_store import FinalModel
+from reports.analysis.predictions import Ints, Predictions, share
+from reports.formatting import number
+
+#: The worst of all mistakes, of which pictures and tables show some or all.
+WORST = 24
+#: Rows of the tables: of the first test rows, the worst mistakes, those the model was least sure of, training samples.
+LISTED_FIRST, LISTED_WORST, LISTED_UNSURE = 10, 12, 6
+LISTED_SAMPLES = 6
+#: Least probability of another class that is worth a mention.
+RUNNER_UP = 0.005
+#: Columns of a table that are shown beside its predictions.
+COLUMNS = 14
+
+
+@dataclass(frozen=True)
+class Line:
+    """A sample in a table; ``right`` is None where there is no right and wrong.
+
+    Attributes
+    ----------
+    said, truth, more
+        What was predicted (with its percentage), what is true (empty where they are the same), what else is worth
+        knowing.
+    cells
+        The sample: its text, or the values of its columns.
+    """
+
+    right: bool | None
+    said: str
+    truth: str
+    more: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Samples as a table.
+
+    Attributes
+    ----------
+    heading, note
+        Above it, and between the two.
+    said, columns
+        Headings of the prediction and of the sample's cells.
+    texts
+        Whether the cells are running text.
+    valued
+        Whether values were predicted: each line has a true value and a residual.
+    """
+
+    heading: str
+    note: str
+    said: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    texts: bool = False
+    valued: bool = False
+
+
+def listings(final: FinalModel, said: Predictions) -> Iterator[Listing]:
+    """Predictions beside texts, or beside the columns of a table."""
+    cells, columns = _cells(final)
+    first, worst, unsure = chosen(said, np.array(sorted(cells), np.int64), LISTED_FIRST, LISTED_WORST, LISTED_UNSURE)
+    texts = final.input_kind == "words"
+    classes = final.task.is_classification
+    note = ""
+    if texts:
+        note = "The beginning of each text, decoded. The network is told which words occur, not their order."
+    elif len(columns) < len(final.features):
+        note = f"The first {len(columns)} of {len(final.features)} columns."
+    worst_heading = "The worst mistakes first" if classes else "The largest residuals first"
+    for heading, positions in (
+        ("Predictions and how sure they are" if classes else "Predictions", first),
+        (worst_heading, worst),
+        ("Mistakes it was least sure of", unsure),
+    ):
+        lines = tuple(_line(final, said, int(at), cells[int(said.rows[at])]) for at in positions)
+        if lines:
+            yield Listing(heading, note, "predicted", columns, lines, texts, valued=not classes)
+            note = ""
+
+
+def labelled_texts(final: FinalModel) -> Listing | None:
+    """Some training texts and the class of each; None where there are none."""
+    if not final.train_texts:
+        return None
+    lines = tuple(
+        Line(None, final.classes[label], "", "", (text,)) for label, text in final.train_texts[:LISTED_SAMPLES]
+    )
+    return Listing("Samples of the data set", "The beginning of some texts.", "class", ("text",), lines, texts=True)
+
+
+def chosen(said: Predictions, rows: Sequence[int] | Ints, first: int, worst: int, unsure: int) -> tuple[Ints, ...]:
+    """Positions to show, of the rows that can be shown: the first ones, the worst mistakes, the least sure mistakes.
+
+    A mistake that is among the first is among the worst as well where it belongs there, but not among the unsure.
+    """
+    can_be_shown = np.isin(said.rows, np.asarray(rows, np.int64))
+    firsts = np.flatnonzero(can_be_shown)
+    firsts = firsts[np.argsort(said.rows[firsts], kind="stable")][:first]
+    ranking = said.worst()
+    # The worst of all mistakes, in so far as they can be shown: a sample of milder ones is not called the worst.
+    worsts = ranking[:WORST]
+    worsts = worsts[can_be_shown[worsts]][:worst]
+    rest = ranking[WORST:][::-1] if said.probabilities is not None else ranking[:0]
+    rest = rest[can_be_shown[rest] & ~np.isin(rest, firsts)][:unsure]
+    return firsts, worsts, rest
+
+
+def _cells(final: FinalModel) -> tuple[dict[int, tuple[str, ...]], tuple[str, ...]]:
+    """What is shown of each sample by its row, and the headings."""
+    if final.input_kind == "words":
+        return {row: (text,) for row, text in final.texts.items()}, ("text",)
+    test = final.test
+    if test is None or test.inputs.ndim != 2:
+        return {}, ()
+    columns = final.features or tuple(f"column {index + 1}" for index in range(test.inputs.shape[1]))
+    shown = test.inputs[:, :COLUMNS]
+    return (
+        {
+            int(row): tuple(_value(float(value)) for value in values)
+            for row, values in zip(test.rows, shown, strict=True)
+        },
+        columns[: shown.shape[1]],
+    )
+
+
+def _line(final: FinalModel, said: Predictions, at: int, cells: tuple[str, ...]) -> Line:
+    if said.probabilities is None:
+        residual = float(said.residuals[at])
+        off = f"{'+' if residual > 0 else ''}{number(residual, 3)}"
+        return Line(None, number(float(said.predictions[at])), number(float(said.targets[at])), off, cells)
+    label, true = int(said.predictions[at]), int(said.targets[at])
+    of_classes = said.probabilities[at]
+    others = [other for other in np.argsort(-of_classes, kind="stable")[:3] if other != label]
+    others = [other for other in others if of_classes[other] >= RUNNER_UP]
+    more = listed([f"{final.classes[other]} {share(float(of_classes[other]))}" for other in others[:2]])
+    return Line(
+        right=label == true,
+        said=f"{final.classes[label]} {share(float(of_classes[label]))}",
+        truth="" if label == true else final.classes[true],
+        more=f"then {more}" if len(final.classes) > 2 and more else "",
+        cells=cells,
+    )
+
+
+def _value(value: float) -> str:
+    """A value of a table; whole numbers without decimals."""
+    return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e9 else number(value)
