@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.speed import ROOT, header
-from tests.report_store import BASE, MadeTrial, Store
+from tests.support.report_store import BASE, MadeTrial, Store
 
 TRIALS, FOLDS, EPOCHS = 200, 4, 100
 _MAKE = """

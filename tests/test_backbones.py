@@ -21,7 +21,7 @@ from pipelines.networks.depthwise import ShiftedDepthwiseConv2D
 from pipelines.networks.layers import is_per_sample
 from pipelines.networks.models import build_network
 from pipelines.networks.seeding import build_seeded
-from tests.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
+from tests.support.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from tests.small_sweep import MadeExecutor, make_store, runs, statuses, use_store, write_exercise
+from tests.support.small_sweep import MadeExecutor, make_store, runs, statuses, use_store, write_exercise
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands import cli

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.exercises.configurations import Configuration
 from reports.analysis.data_size import MoreData, data_size
-from tests.made_reports import EPOCHS, FOLDS, REPEATS, made_point, made_report
+from tests.support.made_reports import EPOCHS, FOLDS, REPEATS, made_point, made_report
 
 BASE = Configuration(layers=(64,))
 FITS = FOLDS * REPEATS

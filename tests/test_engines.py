@@ -24,7 +24,7 @@ def run_contract(backend: str, part: str) -> Result:
         # Many programs for a few steps each, compared within a float tolerance: compile them fast, not to be fast.
         environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
     plugins = ("-p", "no:cacheprovider", "-p", "no:xdist")
-    command = [sys.executable, "-m", "pytest", str(TESTS / part), "--tb=short", *plugins]
+    command = [sys.executable, "-m", "pytest", str(TESTS / "contracts" / part), "--tb=short", *plugins]
     return subprocess.run(
         command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
     )
@@ -49,7 +49,7 @@ def contract(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], Re
 def test_engine_keeps_the_contract(contract: Callable[[str, str], Result], backend: str, part: str, least: int) -> None:
     result = contract(backend, part)
     if result.returncode:
-        rerun = f"OVERFIT_ATLAS_TEST_BACKEND={backend} python -m pytest tests/{part}"
+        rerun = f"OVERFIT_ATLAS_TEST_BACKEND={backend} python -m pytest tests/contracts/{part}"
         pytest.fail(f"{result.stdout[-12000:]}\n{result.stderr[-2000:]}\nTo run it alone: {rerun}", pytrace=False)
     # A contract of which nothing ran would be kept by any engine.
     assert int(re.search(r"(\d+) passed", result.stdout)[1]) >= least, result.stdout

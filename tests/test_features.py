@@ -15,8 +15,8 @@ from pipelines.networks import features
 from pipelines.networks.features import prepare_dataset
 from pipelines.training.jax.engine import JaxEngine
 from pipelines.training.planning import make_plan
-from tests.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
-from tests.small_sweep import MadeExecutor, make_store, small_exercise, sweep, use_store
+from tests.support.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
+from tests.support.small_sweep import MadeExecutor, make_store, small_exercise, sweep, use_store
 
 FROZEN = Configuration(layers=(), backbone=NAME, normalisation="minus_one_one", learning_rate=1e-4, batch_size=4)
 TUNED = Configuration(layers=(), backbone=NAME, fine_tune=True, normalisation="minus_one_one", batch_size=4)

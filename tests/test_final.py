@@ -33,7 +33,7 @@ from pipelines.networks.models import build_network
 from pipelines.tracking import latest_sweep, names
 from pipelines.tracking.final_runs import StoredSweep, read_sweep
 from pipelines.tracking.registry import CHALLENGER, CHAMPION, choose_alias
-from tests.small_sweep import MadeExecutor, make_store, small_exercise, sweep, use_store
+from tests.support.small_sweep import MadeExecutor, make_store, small_exercise, sweep, use_store
 
 DATA = Path(os.environ.get("OVERFIT_ATLAS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -13,7 +13,7 @@ from reports.tables.differences import find_differences
 from reports.tables.ranking import ranking
 from reports.tables.table import Cell, Column, Heading, frame, table
 from reports.tables.wording import rests_on
-from tests.made_reports import EPOCHS, FOLDS, REPEATS, SPLITS, made_point, made_report
+from tests.support.made_reports import EPOCHS, FOLDS, REPEATS, SPLITS, made_point, made_report
 
 BASE = Configuration(layers=(16,), optimizer="rmsprop", batch_size=32)
 DETAILS = {"splits": SPLITS}

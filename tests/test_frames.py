@@ -23,7 +23,7 @@ from reports.frames import (
 )
 from reports.store import read_trial_curves
 from reports.tables import frame_text
-from tests.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Store
+from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Store
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 40
 

@@ -9,7 +9,7 @@ import pytest
 from pipelines.exercises.configurations import Configuration
 from reports.analysis import importance
 from reports.analysis.importance import LEAST, parameter_importances
-from tests.made_reports import made_point, made_report
+from tests.support.made_reports import made_point, made_report
 
 BASE = Configuration(layers=(16,))
 

@@ -21,8 +21,8 @@ from reports.charts.embedding import figure_markup, json_text
 from reports.charts.palette import DARK, LIGHT, filled_in
 from reports.charts.sweep_charts import pareto_front
 from reports.charts.varied import varied
-from tests.chart_sweeps import EVIL, FLAT, LINK, MONITOR, OPEN, POINT, Made, made_report, searched
-from tests.report_store import Page
+from tests.support.chart_sweeps import EVIL, FLAT, LINK, MONITOR, OPEN, POINT, Made, made_report, searched
+from tests.support.report_store import Page
 
 BASE = Configuration(layers=(64, 64), optimizer="rmsprop")
 BUDGET = 2_500_000
@@ -310,7 +310,7 @@ def test_colours_are_filled_in_under_their_names_only() -> None:
 def test_colours_are_those_of_the_style_sheet() -> None:
     from importlib.resources import files
 
-    css = (files("reports") / "templates" / "style.css").read_text("utf-8")
+    css = (files("reports.pages") / "templates" / "style.css").read_text("utf-8")
     light, dark = (dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", part)) for part in css.split("@media")[:2])
     assert light.items() >= LIGHT.items()
     assert dark.items() >= DARK.items()

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from reports.charts import Chart, embed, make_charts
-from tests.chart_sweeps import EVIL, searched
+from tests.support.chart_sweeps import EVIL, searched
 
 pytestmark = pytest.mark.browser
-pytest_plugins = ("tests.browser_fixtures",)
+pytest_plugins = ("tests.support.browser_fixtures",)
 
 SHARES = {"learning_rate": 0.6, "units": 0.4}
 ACCENT = {"light": "rgb(0, 114, 178)", "dark": "rgb(86, 180, 233)"}
@@ -25,7 +25,7 @@ def charts() -> tuple[Chart, ...]:
 @pytest.fixture(scope="module")
 def address(charts, tmp_path_factory: pytest.TempPathFactory) -> str:
     parts = embed(charts)
-    style = (files("reports") / "templates" / "style.css").read_text("utf-8")
+    style = (files("reports.pages") / "templates" / "style.css").read_text("utf-8")
     path: Path = tmp_path_factory.mktemp("page") / "page.html"
     path.write_text(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '

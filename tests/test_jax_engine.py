@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engine_reference import BACKEND, Case, assert_close, make_case, make_engine
+from tests.support.engine_reference import BACKEND, Case, assert_close, make_case, make_engine
 
 if BACKEND != "jax":
     pytest.skip("of the JAX engine", allow_module_level=True)

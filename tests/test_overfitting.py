@@ -14,7 +14,7 @@ from pipelines.overfitting.statistics import (
     smooth,
     standard_error,
 )
-from tests.curves import Noise, make_curves, true_best_epoch
+from tests.support.curves import Noise, make_curves, true_best_epoch
 
 NAN, INF = float("nan"), float("inf")
 

@@ -11,7 +11,7 @@ from pipelines.overfitting.point import Verdict
 from reports.analysis.bins import MOST_BINS, number_levels
 from reports.analysis.parameters import Parameter, parameter_table, setting, varied_parameters
 from reports.analysis.trends import trend_sentence, trends
-from tests.made_reports import DIVERGED, made_point, made_report
+from tests.support.made_reports import DIVERGED, made_point, made_report
 
 BASE = Configuration(layers=(16,))
 

@@ -10,7 +10,7 @@ from reports.analysis.effects import Effect, Unit
 from reports.analysis.matching import Estimate, matched_sets, over_fits
 from reports.analysis.partial import Partial, partial_effect
 from reports.analysis.remedies import Basis, Help, remedies
-from tests.made_reports import EPOCHS, FOLDS, REPEATS, made_point, made_report
+from tests.support.made_reports import EPOCHS, FOLDS, REPEATS, made_point, made_report
 
 BASE = Configuration(layers=(64,))
 FITS = FOLDS * REPEATS

@@ -19,10 +19,10 @@ from reports.pages.sweep import render_markdown, render_summary
 from reports.report import make_report
 from reports.store import read_trial_curves
 from reports.tables.configurations import saved_epochs
-from tests.curves import make_curves
-from tests.report_store import BASE, EVIL, MONITOR, Store, rendered
+from tests.support.curves import make_curves
+from tests.support.report_store import BASE, EVIL, MONITOR, Store, rendered
 
-pytest_plugins = ("tests.report_fixtures",)
+pytest_plugins = ("tests.support.report_fixtures",)
 
 # Beside the textbook
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.small_reproduction import BASE, MadeMeasurements, documented_exercise, reproduce, variant_of
-from tests.small_sweep import curves_of, make_store, runs, statuses, use_store
+from tests.support.small_reproduction import BASE, MadeMeasurements, documented_exercise, reproduce, variant_of
+from tests.support.small_sweep import curves_of, make_store, runs, statuses, use_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import run as run_command

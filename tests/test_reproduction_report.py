@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.report_store import EVIL, Page
-from tests.small_reproduction import DOCUMENTED, MadeMeasurements, documented_exercise, reproduce
-from tests.small_sweep import make_store, use_store
+from tests.support.report_store import EVIL, Page
+from tests.support.small_reproduction import DOCUMENTED, MadeMeasurements, documented_exercise, reproduce
+from tests.support.small_sweep import make_store, use_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.errors import TrackingError, UserError
@@ -23,7 +23,7 @@ from reports.pages.reproduction import results_of, write_reproduction
 from reports.charts.reproduction_pictures import causal_average
 from reports.analysis.reproduction_store import Reproduced, read_reproductions
 from reports.tables.teaching import LESSONS, Question, about, answers, paired_difference
-from tests.small_reproduction import BASE
+from tests.support.small_reproduction import BASE
 
 NAMED = [{**entry, "name": f"{entry['name']} {EVIL}"} for entry in DOCUMENTED]
 

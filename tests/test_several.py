@@ -30,10 +30,10 @@ from reports.pages.several import (
 from reports.report import make_report
 from reports.store import read_sweep
 from reports.tables import several_wording as words
-from tests.made_reports import DIVERGED, SPLITS, made_point, made_report
-from tests.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Page, Store
+from tests.support.made_reports import DIVERGED, SPLITS, made_point, made_report
+from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Page, Store
 
-pytest_plugins = ("tests.report_fixtures",)
+pytest_plugins = ("tests.support.report_fixtures",)
 
 ROOT = Path(__file__).parent.parent
 DETAILS = {

@@ -22,7 +22,7 @@ from reports.analysis.stopping_criteria import (
 from reports.analysis.stopping_rules import TOLERANCE, recommend, replay_notes, replay_rules
 from reports.formatting import number
 from reports.store import Trial
-from tests.curves import Noise, make_curves
+from tests.support.curves import Noise, make_curves
 
 # Keras' own callback
 

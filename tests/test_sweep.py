@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.small_sweep import (
+from tests.support.small_sweep import (
     MadeExecutor,
     curves_file,
     curves_of,

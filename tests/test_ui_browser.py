@@ -14,9 +14,9 @@ import requests
 from mlflow import MlflowClient
 
 from reports import write_report
-from tests.report_store import BASE, WIDE, MadeTrial, Store
+from tests.support.report_store import BASE, WIDE, MadeTrial, Store
 
-pytest_plugins = ("tests.browser_fixtures", "tests.report_fixtures")
+pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
 
 START_SECONDS = 120
 

@@ -16,9 +16,9 @@ from pipelines.tracking.run_names import run_name, varying_settings
 from reports.analysis.several import read_comparison
 from reports.report import short_labels
 from reports.store import read_sweep
-from tests.report_store import BASE, LINEAR, WIDE, MadeTrial, Store
+from tests.support.report_store import BASE, LINEAR, WIDE, MadeTrial, Store
 
-pytest_plugins = ("tests.report_fixtures",)
+pytest_plugins = ("tests.support.report_fixtures",)
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -10,7 +10,7 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse
 from reports.report import Report, make_report
 from reports.store import Curves, Sweep, Trial
-from tests.curves import Noise, make_curves
+from tests.support.curves import Noise, make_curves
 
 MONITOR = "val_loss"
 LINK = '<a href="http://example.org">link</a>'

@@ -18,7 +18,7 @@ from pipelines.exercises.exercise import Figure, Variant
 from pipelines.overfitting.point import analyse
 from pipelines.tracking import FitLabel, SweepDescription, TrialRecord, open_sweep
 from reports import terminal_table
-from tests.curves import Noise, make_curves
+from tests.support.curves import Noise, make_curves
 
 MONITOR = "val_mae"
 EVIL = "<script>alert('x')</script> | **bold**"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from tests.small_sweep import MadeExecutor, write_exercise
+from tests.support.small_sweep import MadeExecutor, write_exercise
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.reproduction import running as reproduction_module

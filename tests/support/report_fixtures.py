@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.exercises.exercise import Figure
 from reports import read_report, write_report
-from tests.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Store, variant
+from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Store, variant
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import Task
 from pipelines.errors import UserError
 from pipelines.training.plan import OutOfMemoryError, Progress, Training
-from tests.engine_reference import BACKEND, Case, assert_close, make_case, make_engine, seeded_model
+from tests.support.engine_reference import BACKEND, Case, assert_close, make_case, make_engine, seeded_model
 
 ENGINE = make_engine()
 EPOCHS = 6

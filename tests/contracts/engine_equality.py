@@ -15,7 +15,7 @@ from pipelines.datasets.folds import make_splits
 from pipelines.exercises.configurations import ACTIVATIONS, LOSSES, OPTIMIZERS, Configuration
 from pipelines.training.plan import Training
 from pipelines.training.planning import make_plan
-from tests.engine_reference import CLASSES, Case, assert_close, fit_with_keras, make_case, make_engine
+from tests.support.engine_reference import CLASSES, Case, assert_close, fit_with_keras, make_case, make_engine
 
 ENGINE = make_engine()
 
