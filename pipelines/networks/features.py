@@ -25,7 +25,7 @@ from pipelines.datasets.base import Dataset
 from pipelines.datasets.cache import Description, cached, write_array
 from pipelines.datasets.preparation import FIXED
 from pipelines.errors import UserError
-from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.configurations import SETTINGS, Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights, build_backbone, check_images, find_weights
 from pipelines.networks.models import check_input_shape
@@ -38,8 +38,6 @@ DTYPE = np.float16
 #: Pixels that are in work together on one device: the widest layer holds some 100 bytes for each.
 _BATCH_PIXELS = 32 * 192 * 192
 _HASH_BYTES = 1 << 24
-#: Axes of a space that decide which samples a network takes.
-_DECISIVE = ("backbone", "fine_tune", "normalisation", "convolutions")
 
 
 def has_frozen_backbone(configuration: Configuration) -> bool:
@@ -148,7 +146,7 @@ def find_all_weights(
 def _networks(exercise: Exercise) -> Iterator[Configuration]:
     """Configurations with every combination of those axes of the space that decide what the samples must be."""
     space = exercise.space
-    axes = [axis for axis in space.parameters if axis.name in _DECISIVE]
+    axes = [axis for axis in space.parameters if SETTINGS[axis.name].decides_samples]
     for values in itertools.product(*(axis.choices for axis in axes)):
         point = dict(zip((axis.name for axis in axes), values, strict=True))
         yield space.configuration(point, exercise.baseline).canonical()

@@ -5,7 +5,8 @@ from typing import Any
 
 from pipelines.datasets.base import Task
 from pipelines.errors import UserError
-from pipelines.exercises.configurations import Configuration, parse_convolutions
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.settings import parse_convolutions
 
 #: Epsilon of Keras' optimizers, by default, in both versions.
 KERAS2_EPSILON = 1e-7

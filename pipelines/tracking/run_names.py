@@ -7,10 +7,7 @@ list of runs has no heading for, are spelt out.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from pipelines.exercises.configurations import Configuration
-
-#: Settings that share a word of the label with another.
-_SAME_WORD = {"fine_tune": "backbone", "decay_rate": "schedule"}
+from pipelines.exercises.configurations import SETTINGS, Configuration
 
 
 def varying_settings(details: Mapping[str, Any]) -> frozenset[str] | None:
@@ -36,7 +33,7 @@ def varying_settings(details: Mapping[str, Any]) -> frozenset[str] | None:
         configuration = variant.get("configuration") if isinstance(variant, Mapping) else None
         if isinstance(baseline, Mapping) and isinstance(configuration, Mapping):
             names |= {name for name, value in configuration.items() if value != baseline.get(name)}
-    return frozenset(_SAME_WORD.get(name, name) for name in names)
+    return frozenset((SETTINGS[name].shares_word if name in SETTINGS else "") or name for name in names)
 
 
 def run_name(configuration: Configuration, varying: Collection[str] | None, taken: Collection[str] = ()) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipelines.exercises.configurations import SETTINGS
 from pipelines.words import counted, listed
 from reports.analysis.bins import number_text
 from reports.analysis.effects import (
@@ -128,19 +129,6 @@ class Remedy:
         return f"{_capital(self.title)} ({self.change}): {self.verdict}. It moves {said} ({rests})."
 
 
-#: Setting, remedy in words, and whether it is a remedy to have less of it.
-_REMEDIES = (
-    ("dropout", "dropout", False),
-    ("l2", "an L2 penalty", False),
-    ("units", "fewer units", True),
-    ("depth", "fewer layers", True),
-    ("layer_normalisation", "normalisation of hidden layers", False),
-    ("schedule", "a falling learning rate", False),
-    ("train_fraction", "more data", False),
-)
-_WITHOUT = {"layer_normalisation": "none", "schedule": "constant"}
-
-
 def remedies(report: Report, curves: Mapping[str, Curves] | None = None) -> tuple[Remedy, ...]:
     """A row for each remedy; for layer normalisation and schedules one for each kind that was tried.
 
@@ -151,7 +139,9 @@ def remedies(report: Report, curves: Mapping[str, Curves] | None = None) -> tupl
     """
     parameters = varied_parameters(report)
     rows: list[Remedy] = []
-    for name, title, less in _REMEDIES:
+    known = {name: of.remedy for name, of in SETTINGS.items() if of.remedy}
+    for name, remedy in sorted(known.items(), key=lambda item: item[1].place):
+        title, less = remedy.words, remedy.less
         parameter = next((parameter for parameter in parameters if parameter.name == name), None)
         if parameter is None:
             rows.append(_unknown(name, title, "", "since all configurations have the same"))
@@ -197,7 +187,7 @@ def _words(
     report: Report, parameter: Parameter, title: str, parameters: tuple[Parameter, ...], curves: Mapping[str, Curves]
 ) -> list[Remedy]:
     """Compares each kind with having none."""
-    without = _WITHOUT[parameter.name]
+    without = str(SETTINGS[parameter.name].off)
     others = [other for other in parameters if other.name not in (parameter.name, "decay_rate")]
     rows = []
     for kind in sorted({str(value) for value in parameter.value_of.values()} - {without}):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from pipelines.exercises.configurations import Configuration
-from reports.analysis.parameters import is_logarithmic, varied_titles
+from pipelines.exercises.configurations import SETTINGS, Configuration
 from reports.analysis.parameters import setting as setting_of
+from reports.analysis.parameters import varied_titles
 from reports.charts.chart import Axis, around, around_log, log_ticks, short
 
 Scale = Literal["linear", "log", "category"]
@@ -63,7 +63,7 @@ def varied(configurations: Sequence[Configuration]) -> tuple[Varied, ...]:
     found = []
     for name, title in varied_titles(configurations).items():
         values = tuple(setting_of(configuration, name) for configuration in configurations)
-        scale: Scale = "log" if is_logarithmic(name) else "linear"
+        scale: Scale = "log" if SETTINGS[name].log else "linear"
         if any(isinstance(value, str) for value in values):
             scale = "category"
         found.append(_placed(Setting(name, title, scale), values))
