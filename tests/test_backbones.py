@@ -17,10 +17,10 @@ from pipelines.datasets.sources import downloads
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.backbones import BACKBONES, build_backbone, check_images, find_weights
-from pipelines.networks.depthwise import ShiftedDepthwiseConv2D
+from pipelines.networks.fast_layers import ShiftedDepthwiseConv2D
+from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import is_per_sample
 from pipelines.networks.models import build_network
-from pipelines.networks.seeding import build_seeded
 from tests.support.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
 
 

@@ -201,7 +201,7 @@ def _pretrained(name: str, input_shape: tuple[int, ...], found: Weights) -> Any:
     import keras
     import numpy as np
 
-    from pipelines.networks.initializers import HostZeros
+    from pipelines.networks.initial_weights import HostZeros
 
     # Keras would draw weights only for the file's to replace them, and JAX compile a program for each of their shapes.
     zeros = {"glorot_uniform": HostZeros, "GlorotUniform": HostZeros}
@@ -238,8 +238,7 @@ def _fast_layer(layer: Any) -> Any:
     """A layer that computes the same, and that XLA compiles well."""
     import keras
 
-    from pipelines.networks.convolution import PatchConv2D
-    from pipelines.networks.depthwise import ShiftedDepthwiseConv2D
+    from pipelines.networks.fast_layers import PatchConv2D, ShiftedDepthwiseConv2D
 
     kinds: dict[Any, Any] = {keras.layers.Conv2D: PatchConv2D, keras.layers.DepthwiseConv2D: ShiftedDepthwiseConv2D}
     return kinds.get(type(layer), type(layer)).from_config(_without_drawing(layer))
@@ -247,7 +246,7 @@ def _fast_layer(layer: Any) -> Any:
 
 def _without_drawing(layer: Any) -> dict[str, Any]:
     """The configuration of a layer whose weights are replaced at once."""
-    from pipelines.networks.initializers import HostZeros
+    from pipelines.networks.initial_weights import HostZeros
 
     config: dict[str, Any] = layer.get_config()
     return config | {key: HostZeros() for key in config if key in _INITIALIZERS}

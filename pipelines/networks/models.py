@@ -69,7 +69,7 @@ def build_sparse_network(configuration: Configuration, features: int, outputs: i
     """
     import keras
 
-    from pipelines.networks.sparse_layer import SparseInputDense
+    from pipelines.networks.fast_layers import SparseInputDense
 
     inputs = [keras.Input((frequent,)), keras.Input((features,), sparse=True)]
     first, *others = _layers(configuration, outputs, first=SparseInputDense)
@@ -80,7 +80,7 @@ def _convolutions(configuration: Configuration) -> list[Any]:
     """The hidden convolutions, each with what follows it."""
     import keras
 
-    from pipelines.networks.initializers import HostGlorotUniform, HostZeros
+    from pipelines.networks.initial_weights import HostGlorotUniform, HostZeros
 
     layers: list[Any] = []
     for convolution in parse_convolutions(configuration.convolutions):
@@ -106,7 +106,7 @@ def _convolution_class() -> Any:
 
     if keras.backend.backend() != "jax":
         return keras.layers.Conv2D
-    from pipelines.networks.convolution import PatchConv2D
+    from pipelines.networks.fast_layers import PatchConv2D
 
     return PatchConv2D
 
@@ -115,7 +115,7 @@ def _layers(configuration: Configuration, outputs: int, first: Any = None) -> li
     """Hidden dense layers and output layer; ``first`` is the class of the first one, where it is not ``Dense``."""
     import keras
 
-    from pipelines.networks.initializers import HostGlorotUniform, HostZeros
+    from pipelines.networks.initial_weights import HostGlorotUniform, HostZeros
 
     layers: list[Any] = []
 
