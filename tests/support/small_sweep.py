@@ -10,8 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +19,13 @@ from mlflow.entities import Run
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pipelines.executors import Job
+from pipelines.executors import Job, OneSlot
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.exercises.reader import load_exercise
 from pipelines.sweep import loop as sweep_module
-from pipelines.sweep.loop import SweepOutcome, SweepSettings, run_sweep
+from pipelines.sweep.description import SweepSettings
+from pipelines.sweep.loop import SweepOutcome, run_sweep
 from pipelines.tracking.records import read_curves
 from pipelines.training.plan import OnChunk, Progress, Training
 
@@ -65,7 +65,7 @@ def small_exercise(folder: Path, **changes: Any) -> Exercise:
 
 
 @dataclass
-class MadeExecutor:
+class MadeExecutor(OneSlot):
     """Gives curves of a known shape in place of a training.
 
     Every fit's validation curve is a parabola with its lowest value, ``floor(configuration)``, at epoch ``best``; the
@@ -115,20 +115,12 @@ class MadeExecutor:
     def hashes(self) -> list[str]:
         return [job.configuration.hash for job in self.jobs]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
-
 
 def sweep(executor: Any, exercise: Exercise, **settings: Any) -> tuple[SweepOutcome, str]:
     """Run a sweep on this executor; returns its outcome, and what it printed into a log file."""
     printed = io.StringIO()
     made = sweep_module.make_executor
-    sweep_module.make_executor = lambda backend, cache_dir=None: executor
+    sweep_module.make_executor = lambda backend, places=None: executor
     try:
         console = Console(file=printed, width=140, highlight=False)
         outcome = run_sweep(SweepSettings(exercise, **settings), console)
