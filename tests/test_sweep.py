@@ -3,8 +3,8 @@
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tests.support.small_sweep import (
     MadeExecutor,
+    ScriptedTuner,
     curves_file,
     curves_of,
     hashes_of,
@@ -37,8 +38,6 @@ from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.sweep.description import SweepSettings, sweep_identity
 from pipelines.sweep.stopping import Stop
 from pipelines.training.plan import OnChunk, OutOfMemoryError, Progress, Training
-from pipelines.tuners.base import Suggestion
-from pipelines.exercises.spaces import Value, Values
 
 
 @pytest.fixture(scope="module")
@@ -49,31 +48,6 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_store(uri, tmp_path, monkeypatch)
-
-
-@dataclass
-class ScriptedTuner:
-    """Names given learning rates, and keeps what it is told."""
-
-    rates: Sequence[float]
-    epochs: int | None = None
-    told: list[tuple[float, float | None]] = field(default_factory=list)
-    added: list[tuple[Value, float | None]] = field(default_factory=list)
-    name: str = "scripted"
-    asked: int = 0
-
-    def ask(self) -> Suggestion | None:
-        if self.asked == len(self.rates):
-            return None
-        self.asked += 1
-        rate = self.rates[self.asked - 1]
-        return Suggestion(self.asked, {"learning_rate": rate, "batch_size": 20}, self.epochs)
-
-    def tell(self, suggestion: Suggestion, value: float | None) -> None:
-        self.told.append((float(suggestion.values["learning_rate"]), value))
-
-    def add(self, values: Values, value: float | None) -> None:
-        self.added.append((values["learning_rate"], value))
 
 
 @pytest.fixture
