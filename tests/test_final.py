@@ -21,14 +21,13 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from pipelines.datasets import DatasetSpec, Task
+from pipelines.datasets import DatasetSpec, Places, Task
 from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
-from pipelines.final.evaluation import Evaluation, evaluate, intervals
-from pipelines.final.exporting import build_predictor
-from pipelines.final.files import LABELLED, WORST, rows_to_show
 from pipelines.final.making import FinalSettings, choose_trial, run_final
+from pipelines.final.model import Evaluation, build_predictor, evaluate, intervals
+from pipelines.final.outcome import LABELLED, WORST, rows_to_show
 from pipelines.networks.models import build_network
 from pipelines.tracking import latest_sweep, names
 from pipelines.tracking.final_runs import StoredSweep, read_sweep
@@ -187,7 +186,7 @@ def test_only_a_better_version_on_the_same_data_becomes_champion(champion, alias
 @pytest.mark.skipif(not (DATA / "keras" / "imdb.npz").exists(), reason=f"no real data in {DATA}")
 def test_reviews_are_readable_and_rare_words_are_marked():
     spec = DatasetSpec("keras", "imdb", {"words": 1000})
-    texts, remark = decoded_texts(spec, [0], "train", data_dir=DATA, words=10)
+    texts, remark = decoded_texts(spec, [0], "train", Places(DATA), words=10)
     assert not remark
     # The best-known review of the set, in which Keras' own decoding has question marks for rare words.
     assert texts == {0: "this film was just brilliant casting [location] [scenery] story direction …"}
@@ -196,7 +195,7 @@ def test_reviews_are_readable_and_rare_words_are_marked():
 def test_without_the_file_of_words_there_are_no_texts_and_a_remark(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr("pipelines.datasets.sources.downloads.explain_unreachable", lambda url: "no network")
-    texts, remark = decoded_texts(DatasetSpec("keras", "reuters"), [0], "test", data_dir=tmp_path)
+    texts, remark = decoded_texts(DatasetSpec("keras", "reuters"), [0], "test", Places(tmp_path))
     assert texts == {}
     assert "reuters_word_index.json" in remark
     assert not has_texts(DatasetSpec("keras", "boston_housing"))

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from mlflow.projects._project_spec import EntryPoint, load_project
 from mlflow.utils.environment import _PythonEnv
 
-from pipelines.commands.cli import SWEEP_PARAMETERS
 from pipelines.commands.parameters import split_arguments
+from pipelines.commands.sweep import PARAMETERS as SWEEP_PARAMETERS
 
 ROOT = Path(__file__).parent.parent
 PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+( ; .+)?")

@@ -6,7 +6,7 @@ been decided. What is saved takes raw inputs and loads with plain Keras; it is l
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,21 +14,26 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from pipelines.datasets import SOURCES, Dataset, DatasetSpec, Task, load_dataset
+from pipelines.datasets import SOURCES, Dataset, DatasetSpec, Places, Task, load_dataset
 from pipelines.datasets.folds import Split
 from pipelines.datasets.preparation import fit_normalisation
 from pipelines.errors import DataError, TrackingError, UserError
-from pipelines.executors import Job, make_executor
-from pipelines.final.display import EpochBar, FinalWords, print_start
-from pipelines.final.evaluation import Evaluation, Figure, evaluate, predict
-from pipelines.final.exporting import build_predictor
-from pipelines.final.files import input_kind, rows_to_show, write_predictions, write_samples
+from pipelines.executors import Job, make_executor, run_job
+from pipelines.executors.progress import Bars
+from pipelines.final.model import Evaluation, Figure, build_predictor, evaluate, predict
+from pipelines.final.outcome import (
+    FinalWords,
+    input_kind,
+    print_start,
+    rows_to_show,
+    write_predictions,
+    write_samples,
+)
 from pipelines.tracking import names
 from pipelines.tracking.final_runs import FinalDescription, FinalRun, StoredSweep, open_final
 from pipelines.tracking.records import StoredTrial
 from pipelines.tracking.registry import Registered
 from pipelines.training.plan import Training
-from pipelines.training.planning import make_plan
 
 #: Raw inputs that are kept with the model as an example.
 _EXAMPLES = 5
@@ -47,15 +52,13 @@ class FinalSettings:
         The sweep whose winner is wanted.
     configuration
         First digits of the hash of another configuration of it; empty for the best.
-    data_dir, cache_dir, weights
+    places
         As of a sweep.
     """
 
     sweep: StoredSweep
     configuration: str = ""
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    weights: Path | None = None
+    places: Places = field(default_factory=Places)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def _weights_of(trial: StoredTrial, settings: FinalSettings) -> Path | None:
         return None
     from pipelines.networks.backbones import find_weights
 
-    found = find_weights(name, settings.weights, settings.data_dir)
+    found = find_weights(name, settings.places)
     recorded = settings.sweep.section("weights").get(name, {}).get("sha256", found.sha256)
     if found.sha256 != recorded:
         raise UserError(
@@ -151,14 +154,14 @@ class _Final:
         with TemporaryDirectory() as name:
             folder = Path(name)
             shown = rows_to_show(self.dataset, evaluation)
-            remark = write_samples(folder, self.spec, self.dataset, shown, data_dir=self.settings.data_dir)
+            remark = write_samples(folder, self.spec, self.dataset, shown, places=self.settings.places)
             if evaluation is not None:
                 write_predictions(evaluation, folder / names.PREDICTIONS_FILE)
             registered = self._save(run, model, evaluation)
             content = self._content(figures, registered)
             (folder / names.FINAL_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
             run.log_files(folder)
-        words = FinalWords(self.description, self.title, figures, self._validation(), registered)
+        words = FinalWords(self.description, self.title, figures, validation=self._validation(), registered=registered)
         run.describe(words.markdown())
         words.print(console, run.link, remark)
         return FinalOutcome(run.run_id, run.link, figures, registered)
@@ -174,20 +177,21 @@ class _Final:
             configuration,
             dataset,
             splits,
-            description.seed,
-            description.epochs,
+            seed=description.seed,
+            epochs=description.epochs,
             weights=self.weights,
             keep_weights=True,
         )
-        with make_executor(description.backend) as executor, EpochBar(console, job.epochs) as bar:
-            training = executor.train(job, on_chunk=bar.advance)
+        with make_executor(description.backend) as executor, Bars(console) as bars:
+            bar = bars.add_bar("training", configuration.label, fits=1, epochs=job.epochs)
+            training = run_job(executor, job, on_chunk=bar.watch)
         weights = (training.weights or ((),))[0]
         if not np.isfinite(training.curves["loss"][0, -1]) or not all(np.isfinite(array).all() for array in weights):
             raise UserError(
                 f"The training of {configuration.label} on all {dataset.samples:,} rows diverged, though it did not on "
                 "the sweep's folds; choose another of its configurations with the parameter configuration."
             )
-        plan = make_plan(configuration, dataset, splits, seed=job.seed, epochs=job.epochs, weights=self.weights)
+        plan = job.plan()
         offset, scale = plan.fits[0].offset, plan.fits[0].scale
         if backbone is not None:
             offset, scale = fit_normalisation(raw.inputs, rows, configuration.normalisation)
@@ -211,9 +215,8 @@ class _Final:
             return self.dataset, None
         from pipelines.networks.backbones import build_backbone
 
-        features = prepare_dataset(
-            self.dataset, configuration, weights=self.weights, cache_dir=settings.cache_dir, test=False
-        )
+        places = replace(settings.places, weights=self.weights)
+        features = prepare_dataset(self.dataset, configuration, places, test=False)
         shape = self.dataset.input_shape
         return features, build_backbone(configuration.backbone, shape, self.weights, plain=True)
 
@@ -315,7 +318,7 @@ def _load_data(sweep: StoredSweep, settings: FinalSettings) -> tuple[DatasetSpec
         raise TrackingError(f"The file {names.SWEEP_FILE} of the sweep cannot be used: {error!r}.") from error
     if spec.source not in SOURCES:
         raise TrackingError(f"The sweep {sweep.run_id} has data of the source {spec.source!r}, which is not known.")
-    dataset = load_dataset(spec, task, data_dir=settings.data_dir, cache_dir=settings.cache_dir)
+    dataset = load_dataset(spec, task, settings.places)
     if dataset.sha256 != wanted:
         raise DataError(
             f"The data set {spec.name!r} from {dataset.source} is not the one of sweep {sweep.run_id}: its sha256 is "

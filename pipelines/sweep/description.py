@@ -3,10 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, Places
 from pipelines.datasets.folds import Split
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights
@@ -35,10 +34,8 @@ class SweepSettings:
         Whether the documented variants are trained, before the tuner is asked.
     resume
         Whether to go on with the finished trials of an earlier start of the same sweep.
-    data_dir, cache_dir
-        Where files put there by hand, and prepared data, lie; None for the download and the platform's cache.
-    weights
-        File or folder of a backbone's weights; None: see ``pipelines.networks.backbones.find_weights``.
+    places
+        Where data and weights are read from, and where what is made of them is kept.
     """
 
     exercise: Exercise
@@ -49,9 +46,7 @@ class SweepSettings:
     seed: int = 1
     documented: bool = True
     resume: bool = True
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    weights: Path | None = None
+    places: Places = field(default_factory=Places)
 
 
 def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[str, Weights] | None = None) -> str:
