@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
             entry.run(parameters, console)
     except UserError as error:
         _print_error(str(error))
-        from pipelines.tracking import record_refusal
+        from pipelines.tracking.runs import record_refusal
 
         record_refusal(str(error))
         return EXIT_MISTAKE
@@ -101,7 +101,8 @@ def _sweep(parameters: Parameters, console: Console) -> None:
 
 
 def _report_only(parameters: Parameters, console: Console) -> None:
-    from pipelines.tracking import latest_sweep, tracking_uri
+    from pipelines.tracking.reading import latest_sweep
+    from pipelines.tracking.store import tracking_uri
     from reports import read_report
     from reports.analysis.several import read_comparison
 
@@ -130,8 +131,8 @@ def _reproduce(parameters: Parameters, console: Console) -> None:
 
 
 def _final(parameters: Parameters, console: Console) -> None:
-    from pipelines.tracking import latest_sweep, tracking_uri
-    from pipelines.tracking.final_runs import read_sweep
+    from pipelines.tracking.reading import latest_sweep, read_finished_sweep
+    from pipelines.tracking.store import tracking_uri
 
     data_dir = parameters.folder("data_dir", must_exist=True)
     cache_dir = parameters.folder("cache_dir", must_exist=False)
@@ -139,9 +140,9 @@ def _final(parameters: Parameters, console: Console) -> None:
     output = parameters.folder("output", must_exist=False)
     parameters.check()
     uri = tracking_uri(None)
-    sweep = read_sweep(parameters.text("sweep") or latest_sweep(uri), uri=uri)
+    sweep = read_finished_sweep(parameters.text("sweep") or latest_sweep(uri), uri=uri)
     # The backend that trained the sweep; Keras is not loaded yet.
-    prepare_backend(str(sweep.section("parameters").get("backend")))
+    prepare_backend(str(sweep.record.settings.backend))
     from pipelines.final.making import FinalSettings, run_final
 
     run_final(FinalSettings(sweep, parameters.text("configuration"), data_dir, cache_dir, weights), console)
@@ -209,7 +210,7 @@ def prepare_backend(backend: str) -> None:
 
 
 def _report(report: "Report", output: Path | None, console: Console, outcome: "SweepOutcome | None") -> None:
-    from pipelines.tracking import describe_if_empty
+    from pipelines.tracking.runs import describe_if_empty
     from reports import publish, terminal_table
 
     # The answer first: figures and files take some seconds more.
@@ -225,7 +226,7 @@ def _report(report: "Report", output: Path | None, console: Console, outcome: "S
 
 
 def _compare(comparison: "Comparison", uri: str, output: Path | None, console: Console) -> None:
-    from pipelines.tracking.reproductions import tag_project_run
+    from pipelines.tracking.runs import tag_project_run
     from reports.pages.several import terminal_table, write_comparison
 
     paths = write_comparison(comparison, output=output)
@@ -241,7 +242,7 @@ def _compare(comparison: "Comparison", uri: str, output: Path | None, console: C
 
 def _print_where(outcome: "SweepOutcome | None", html: Path | None, console: Console) -> None:
     """Where to look next."""
-    from pipelines.tracking import ui_command
+    from pipelines.tracking.store import ui_command
 
     lines = [""]
     if outcome is not None and outcome.failed:

@@ -75,7 +75,7 @@ def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "R
 def reproduce(settings: "ReproductionSettings", output: Path | None, console: Console) -> None:
     """Train, compare, and write the report of these exercises."""
     from pipelines.reproduction.running import run_reproduction
-    from pipelines.tracking import ui_command
+    from pipelines.tracking.store import ui_command
     from reports.pages.reproduction import terminal_table, write_reproduction
 
     outcomes = run_reproduction(settings, console)

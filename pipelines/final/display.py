@@ -10,9 +10,8 @@ from rich.text import Text
 
 from pipelines.datasets import Task
 from pipelines.final.evaluation import Figure
-from pipelines.tracking import names, ui_command
-from pipelines.tracking.final_runs import FinalDescription
-from pipelines.tracking.registry import Registered
+from pipelines.tracking.final_runs import FinalDescription, Registered
+from pipelines.tracking.store import ui_command
 from pipelines.training.plan import Progress as TrainingProgress
 from pipelines.words import counted
 
@@ -21,13 +20,13 @@ _NO_TEST = "This data set has no test split, so the model is not tested; the swe
 
 def print_start(console: Console, description: FinalDescription, title: str) -> None:
     """What is about to be trained."""
-    trial, trials = description.trial, description.sweep.trials
+    trial, trials = description.trial, description.sweep.finished
     place = 1 + trials.index(trial)
-    low, high = (trial.metrics.get(name) for name in (names.BEST_EPOCH_LOW, names.BEST_EPOCH_HIGH))
-    interval = "" if low is None or high is None else f" [{low:.0f}, {high:.0f}]"
+    low, high = (trial.point.best_epoch_low, trial.point.best_epoch_high) if trial.point else (None, None)
+    interval = "" if low is None or high is None else f" [{low}, {high}]"
     line = Text(title, style="bold")
     line.append(
-        f": {trial.configuration.label}, {'the best' if place == 1 else f'number {place}'} of "
+        f": {description.configuration.label}, {'the best' if place == 1 else f'number {place}'} of "
         f"{counted(len(trials), 'finished trial')}, is trained on {_rows(description)} for "
         f"{counted(description.epochs, 'epoch')}, its best epoch{interval}",
         style="not bold",
@@ -50,21 +49,18 @@ class FinalWords:
         What was made.
     figures
         Of the test set, by name; empty where there is none.
-    validation
-        What the sweep measured on validation rows at the best epoch, by the same names.
     """
 
     description: FinalDescription
     title: str
     figures: Mapping[str, Figure]
-    validation: Mapping[str, float]
     registered: Registered
 
     def markdown(self) -> str:
         """The description of the run, which the UI shows first."""
         description, registered = self.description, self.registered
         lines = [
-            f"**{self.title}**: {description.trial.configuration.label}, trained on {_rows(description)} for "
+            f"**{self.title}**: {description.configuration.label}, trained on {_rows(description)} for "
             f"{counted(description.epochs, 'epoch')}.",
             "",
             f"Registered as `{registered.uri}`, version {registered.version} ({registered.reason}).",
@@ -106,10 +102,11 @@ class FinalWords:
         return f"takes inputs as they are, {data.inputs.dtype}, {shape}; gives {answers[data.task]}"
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
+        validation = self.description.trial.validation
         return [
             (
                 name,
-                f"{self.validation[name]:.4g}" if name in self.validation else "",
+                f"{validation[name]:.4g}" if name in validation else "",
                 f"{figure.value:.4g}",
                 f"{figure.low:.4g} to {figure.high:.4g}",
             )
@@ -156,6 +153,6 @@ class EpochBar:
 
 def _rows(description: FinalDescription) -> str:
     """What it is trained on; a share of the training rows is part of the configuration, and stays one."""
-    share = description.trial.configuration.train_fraction
+    share = description.configuration.train_fraction
     samples = counted(description.data.samples, "training sample")
     return f"all {samples}" if share == 1 else f"{share:.3g} of the {samples}, as the configuration has it,"

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,9 @@ from pipelines.reproduction.plan import (
 )
 from pipelines.reproduction.results import Result, content, counts, metrics_of, rows_of
 from pipelines.reproduction.rows import Row
-from pipelines.tracking import FitLabel, TrialRecord, environment
 from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, StoredTraining, open_reproduction
+from pipelines.tracking.sweeps import current_environment
+from pipelines.tracking.trials import FAILED, FINISHED, FitLabel, Trial
 from pipelines.training.plan import Progress, Training
 from pipelines.training.planning import fit_seed
 
@@ -150,7 +151,8 @@ def _reproduce(
             run.log_rows(run_id, metrics)
         run.log_rows(run.run_id, counts(rows))
         seconds = time.perf_counter() - started
-        run.save(content(exercise, dataset, results, rows, description.parameters, seconds) | environment())
+        found = content(exercise, dataset, results, rows, settings=description.parameters, seconds=seconds)
+        run.save(found | asdict(current_environment()))
     return ReproductionOutcome(
         exercise.name, run.run_id, run.uri, run.link, rows, work.trained, work.resumed, work.failed
     )
@@ -238,7 +240,7 @@ class _Work:
             except Exception as error:
                 failure = f"{type(error).__name__}: {error}"
             seconds = time.perf_counter() - started
-            record = TrialRecord(
+            record = Trial(
                 configuration=configuration,
                 origin=f"documented: {variants}",
                 epochs=measurement.epochs,
@@ -250,8 +252,9 @@ class _Work:
                 seconds=seconds,
                 training_seconds=training.seconds if training else 0.0,
                 compile_seconds=training.compile_seconds if training else 0.0,
-                model_parameters=training.parameters if training else 0,
-                failure=failure,
+                parameters=training.parameters if training else None,
+                status=FAILED if failure else FINISHED,
+                reason=failure,
             )
             run.finish(record, measured)
         display.end(measurement.name, fits, measurement.epochs, seconds, failure)

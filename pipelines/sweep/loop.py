@@ -26,7 +26,8 @@ from pipelines.overfitting.point import Verdict
 from pipelines.sweep.description import SweepSettings, describe_sweep, sweep_identity
 from pipelines.sweep.display import SweepDisplay
 from pipelines.sweep.stopping import Stop, Watch, epochs_between_looks, make_rule
-from pipelines.tracking import FitLabel, SweepRun, TrialRecord, names, open_sweep
+from pipelines.tracking.recording import SweepRun, open_sweep
+from pipelines.tracking.trials import FAILED, FINISHED, FitLabel, Trial
 from pipelines.training.plan import Training
 from pipelines.training.planning import fit_seed
 from pipelines.tuners import make_tuner
@@ -143,8 +144,9 @@ class _Sweep:
                 curve = None if stored.value is None else self.judge.mean(self.run.curves(stored))
             except TrackingError as error:
                 raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
-            self._learn(stored.configuration, curve)
-            self.tally.add(stored.verdict, stored.value, stored.metrics.get(names.BEST_EPOCH))
+            if stored.configuration is not None:
+                self._learn(stored.configuration, curve)
+            self.tally.add_point(stored.point)
         self.resumed = len(self.results.known)
         if self.resumed:
             trained = "1 trial was" if self.resumed == 1 else f"{self.resumed:,} trials were"
@@ -155,7 +157,7 @@ class _Sweep:
         trials, known = self.settings.trials, self.results.known
         with SweepDisplay(self.console, trials, min(self.resumed, trials), self.exercise.monitor) as display:
             for stored in self.run.finished_trials():
-                if stored.value is not None:
+                if stored.value is not None and stored.configuration is not None:
                     display.seen(stored.configuration, stored.value)
             if len(known) >= trials:
                 return
@@ -237,7 +239,7 @@ class _Sweep:
             point = None if training is None else self.judge.point(training.curves, watch.stopped_at or job.epochs)
             if point is not None and point.verdict is Verdict.DIVERGED:
                 failure = point.reason or "diverged"
-            record = TrialRecord(
+            record = Trial(
                 configuration=configuration,
                 origin=candidate.origin,
                 epochs=job.epochs,
@@ -249,14 +251,14 @@ class _Sweep:
                 seconds=time.perf_counter() - started,
                 training_seconds=training.seconds if training else 0.0,
                 compile_seconds=training.compile_seconds if training else 0.0,
-                model_parameters=training.parameters if training else 0,
-                failure=failure,
-                remark=watch.remark,
+                parameters=training.parameters if training else None,
+                status=FAILED if failure else FINISHED,
+                reason=failure or watch.remark,
             )
             trial.finish(record)
         self.results.failed += bool(failure)
         self.tally.add_point(point)
-        display.end(configuration, point, record.seconds, failure)
+        display.end(configuration, point, record.seconds or 0.0, failure)
         return None if failure or training is None else self.judge.mean(training.curves)
 
     def _weights(self, configuration: Configuration) -> Path | None:

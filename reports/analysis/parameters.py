@@ -13,10 +13,10 @@ from statistics import median, median_low
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Trial
 from reports.analysis.bins import Level, number_levels
 from reports.formatting import best_epoch
 from reports.report import Report, point_of
-from reports.store import Trial
 
 Value = str | float
 
