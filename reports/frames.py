@@ -13,9 +13,9 @@ import numpy as np
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint
+from pipelines.tracking.reading import read_trial_curves
 from reports.analysis.parameters import parameter_table, varied_parameters
 from reports.report import Report, read_report
-from reports.store import read_trial_curves
 from reports.tables.configurations import saved_epochs
 from reports.tables.frame_text import csv, latex, markdown
 

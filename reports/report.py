@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from statistics import median_low
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.reading import read_sweep
+from pipelines.tracking.sweeps import Sweep
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.formatting import best_epoch, interval, number
-from reports.store import Sweep, Trial, read_sweep
 
 BASELINE = "baseline"
 
@@ -45,9 +47,8 @@ class Report:
     @property
     def title(self) -> str:
         """Title of the exercise."""
-        exercise = self.sweep.details.get("exercise")
-        title = exercise.get("title") if isinstance(exercise, Mapping) else None
-        return str(title or self.sweep.exercise or "Sweep")
+        exercise = self.sweep.record.exercise
+        return (exercise and exercise.title) or self.sweep.exercise or "Sweep"
 
     @property
     def value_name(self) -> str:

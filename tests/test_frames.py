@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.tracking.reading import read_trial_curves
 from reports import read_report
 from reports.analysis import bins
 from reports.frames import (
@@ -21,7 +22,6 @@ from reports.frames import (
     parameter_points,
     points_frame,
 )
-from reports.store import read_trial_curves
 from reports.tables import frame_text
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Store
 

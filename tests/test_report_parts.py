@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from pipelines.overfitting.point import Verdict, analyse
+from pipelines.tracking.reading import read_trial_curves
 from pipelines.words import listed
 from reports import frames, terminal_table
 from reports.analysis.documented import compare
@@ -17,7 +18,6 @@ from reports.charts.inline_svg import EpochAxis, curve_panel, epoch_ticks, fores
 from reports.formatting import best_epoch, interval, number, percent, seconds, signed
 from reports.pages.sweep import render_markdown, render_summary
 from reports.report import make_report
-from reports.store import read_trial_curves
 from reports.tables.configurations import saved_epochs
 from tests.support.curves import make_curves
 from tests.support.report_store import BASE, EVIL, MONITOR, Store, rendered

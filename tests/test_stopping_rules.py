@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipelines.overfitting.point import analyse
+from pipelines.tracking.trials import Trial
 from reports.analysis.stopping_criteria import (
     KERAS,
     generalisation_loss,
@@ -21,7 +22,6 @@ from reports.analysis.stopping_criteria import (
 )
 from reports.analysis.stopping_rules import TOLERANCE, recommend, replay_notes, replay_rules
 from reports.formatting import number
-from reports.store import Trial
 from tests.support.curves import Noise, make_curves
 
 # Keras' own callback
@@ -323,7 +323,7 @@ def _trial(validation, *, run_id: str = "run", monitor: str = "val_loss") -> tup
     """A trial of one repeat with these curves, and its curves by run id; the training curve is the validation curve."""
     curve = np.asarray(validation, np.float32)
     point = analyse(curve, folds=len(curve), repeats=1, validation_ratio=0.25, draws=50)
-    trial = Trial(run_id, "FINISHED", None, run_id, "tuner", point, 1.0, 100, "", "")
+    trial = Trial(configuration=None, run_id=run_id, name=run_id, point=point, seconds=1.0, parameters=100)
     return trial, {run_id: {monitor: curve, monitor.removeprefix("val_"): curve}}
 
 

@@ -48,7 +48,7 @@ def print_lines(console: Console, *lines: str) -> None:
 
 def ui_lines(uri: str, link: str) -> list[str]:
     """How to see a run in the MLflow UI."""
-    from pipelines.tracking import ui_command
+    from pipelines.tracking.store import ui_command
 
     command = ui_command(uri)
     return [f"MLflow UI   {command}", f"then open   {link}"] if command else [f"MLflow UI   {link}"]

@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
             entry.run(parameters, console)
     except UserError as error:
         _print_error(str(error))
-        from pipelines.tracking import record_refusal
+        from pipelines.tracking.runs import record_refusal
 
         record_refusal(str(error))
         return EXIT_MISTAKE

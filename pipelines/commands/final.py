@@ -11,16 +11,16 @@ PARAMETERS = ("sweep", "configuration", *PLACES, "output")
 def final(parameters: Parameters, console: Console) -> None:
     """Make the final model of a sweep, and the report of the sweep again, which shows it."""
     from pipelines.datasets import Places
-    from pipelines.tracking import latest_sweep, tracking_uri
-    from pipelines.tracking.final_runs import read_sweep
+    from pipelines.tracking.reading import latest_sweep, read_finished_sweep
+    from pipelines.tracking.store import tracking_uri
 
     places = read_places(parameters)
     output = parameters.folder("output", must_exist=False)
     parameters.check()
     uri = tracking_uri(None)
-    sweep = read_sweep(parameters.text("sweep") or latest_sweep(uri), uri=uri)
+    sweep = read_finished_sweep(parameters.text("sweep") or latest_sweep(uri), uri=uri)
     # The backend that trained the sweep; Keras is not loaded yet.
-    prepare_backend(str(sweep.section("parameters").get("backend")))
+    prepare_backend(str(sweep.record.settings.backend))
     from pipelines.final.making import FinalSettings, run_final
 
     run_final(FinalSettings(sweep, parameters.text("configuration"), Places(*places)), console)

@@ -19,7 +19,9 @@ PARAMETERS = ("sweeps", "output")
 
 def report(parameters: Parameters, console: Console) -> None:
     """Make the report of each sweep, and of several a page that compares them."""
-    from pipelines.tracking import describe_if_empty, latest_sweep, tracking_uri
+    from pipelines.tracking.reading import latest_sweep
+    from pipelines.tracking.runs import describe_if_empty
+    from pipelines.tracking.store import tracking_uri
     from reports import read_report
     from reports.analysis.several import read_comparison
 
@@ -52,7 +54,7 @@ def print_report(report: "Report", output: Path | None, console: Console) -> "Re
 
 
 def _compare(comparison: "Comparison", uri: str, output: Path | None, console: Console) -> None:
-    from pipelines.tracking.reproductions import tag_project_run
+    from pipelines.tracking.runs import tag_project_run
     from reports.pages.several import terminal_table, write_comparison
 
     paths = write_comparison(comparison, output=output)

@@ -10,7 +10,7 @@ from pipelines.datasets.base import Dataset
 from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
-from pipelines.tracking import FitLabel
+from pipelines.tracking.trials import FitLabel
 from pipelines.training.plan import FitPlan, OnChunk, Training
 from pipelines.training.planning import fit_seed, make_plan
 

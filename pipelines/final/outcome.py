@@ -15,9 +15,9 @@ from rich.text import Text
 from pipelines.datasets import Dataset, DatasetSpec, Places, Task
 from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.final.model import Evaluation, Figure
-from pipelines.tracking import names, ui_command
-from pipelines.tracking.final_runs import FinalDescription
-from pipelines.tracking.registry import Registered
+from pipelines.tracking import names
+from pipelines.tracking.final_runs import FinalDescription, Registered
+from pipelines.tracking.store import ui_command
 from pipelines.words import counted
 
 _NO_TEST = "This data set has no test split, so the model is not tested; the sweep's validation is all there is."
@@ -26,13 +26,13 @@ FIRST, WORST, CLOSE, LABELLED = 15, 24, 10, 25
 
 def print_start(console: Console, description: FinalDescription, title: str) -> None:
     """What is about to be trained."""
-    trial, trials = description.trial, description.sweep.trials
+    trial, trials = description.trial, description.sweep.finished
     place = 1 + trials.index(trial)
-    low, high = (trial.metrics.get(name) for name in (names.BEST_EPOCH_LOW, names.BEST_EPOCH_HIGH))
-    interval = "" if low is None or high is None else f" [{low:.0f}, {high:.0f}]"
+    low, high = (trial.point.best_epoch_low, trial.point.best_epoch_high) if trial.point else (None, None)
+    interval = "" if low is None or high is None else f" [{low}, {high}]"
     line = Text(title, style="bold")
     line.append(
-        f": {trial.configuration.label}, {'the best' if place == 1 else f'number {place}'} of "
+        f": {description.configuration.label}, {'the best' if place == 1 else f'number {place}'} of "
         f"{counted(len(trials), 'finished trial')}, is trained on {_trained_on(description)} for "
         f"{counted(description.epochs, 'epoch')}, its best epoch{interval}",
         style="not bold",
@@ -55,21 +55,18 @@ class FinalWords:
         What was made.
     figures
         Of the test set, by name; empty where there is none.
-    validation
-        What the sweep measured on validation rows at the best epoch, by the same names.
     """
 
     description: FinalDescription
     title: str
     figures: Mapping[str, Figure]
-    validation: Mapping[str, float]
     registered: Registered
 
     def markdown(self) -> str:
         """The description of the run, which the UI shows first."""
         description, registered = self.description, self.registered
         lines = [
-            f"**{self.title}**: {description.trial.configuration.label}, trained on {_trained_on(description)} for "
+            f"**{self.title}**: {description.configuration.label}, trained on {_trained_on(description)} for "
             f"{counted(description.epochs, 'epoch')}.",
             "",
             f"Registered as `{registered.uri}`, version {registered.version} ({registered.reason}).",
@@ -111,10 +108,11 @@ class FinalWords:
         return f"takes inputs as they are, {data.inputs.dtype}, {shape}; gives {answers[data.task]}"
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
+        validation = self.description.trial.validation
         return [
             (
                 name,
-                f"{self.validation[name]:.4g}" if name in self.validation else "",
+                f"{validation[name]:.4g}" if name in validation else "",
                 f"{figure.value:.4g}",
                 f"{figure.low:.4g} to {figure.high:.4g}",
             )
@@ -134,7 +132,7 @@ class FinalWords:
 
 def _trained_on(description: FinalDescription) -> str:
     """What it is trained on; a share of the training rows is part of the configuration, and stays one."""
-    share = description.trial.configuration.train_fraction
+    share = description.configuration.train_fraction
     samples = counted(description.data.samples, "training sample")
     return f"all {samples}" if share == 1 else f"{share:.3g} of the {samples}, as the configuration has it,"
 

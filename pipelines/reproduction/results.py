@@ -1,7 +1,8 @@
-"""Finished trainings of an exercise -> the figures that were asked for, and the rows of its comparison."""
+"""Finished trainings of an exercise -> figures asked for -> rows -> ``reproduction.json``, and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from pipelines.overfitting.point import OverfittingPoint, analyse
 from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
 from pipelines.reproduction.rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
 from pipelines.tracking import names
-from pipelines.tracking.reproductions import StoredTraining
+from pipelines.tracking.reproductions import StoredReproduction, StoredTraining, read_stored_reproductions
+from pipelines.tracking.sweeps import Environment, from_plain
 
 #: Arrays of ``model.get_weights()``.
 Weights = Sequence[NDArray[Any]]
@@ -31,6 +33,133 @@ class Result:
     measurement: Measurement
     stored: StoredTraining | None
     failure: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredJob:
+    """One training of a reproduction, as ``reproduction.json`` describes it.
+
+    Attributes
+    ----------
+    run_id
+        Its MLflow run; None where it failed.
+    variants, part, label, as_then
+        Names of the variants that it serves, the rows it was measured on, its configuration, and whether the optimizer
+        is the one of the textbook's Keras.
+    epochs, folds, repeats
+        Its size.
+    seconds
+        Wall time; None where it failed.
+    point
+        The over-fitting point, of a job on k folds.
+    failure
+        Why it has no result; empty otherwise.
+    """
+
+    run_id: str | None
+    variants: tuple[str, ...]
+    part: str
+    label: str
+    as_then: bool
+    epochs: int
+    folds: int
+    repeats: int
+    seconds: float | None
+    point: OverfittingPoint | None
+    failure: str
+
+
+@dataclass(frozen=True)
+class ReproducedSettings:
+    """What a reproduction was asked to do; None where not recorded."""
+
+    repeats: int | None = None
+    folds: int | None = None
+    seed: int | None = None
+    backend: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Reproduced:
+    """The reproduction of one exercise, as ``reproduction.json`` describes it.
+
+    Attributes
+    ----------
+    run_id, uri, started, commit
+        Of its MLflow run.
+    exercise, title, monitor
+        Name and title of the exercise, and the curve that over-fitting is judged on.
+    settings, environment
+        What was asked for, and where it ran.
+    rows
+        The comparison, in the order of the exercise.
+    jobs
+        Its trainings.
+    """
+
+    run_id: str
+    uri: str
+    started: datetime
+    commit: str
+    exercise: str
+    title: str = ""
+    monitor: str = "val_loss"
+    settings: ReproducedSettings = ReproducedSettings()
+    environment: Environment = field(default_factory=Environment)
+    rows: tuple[Row, ...] = ()
+    jobs: tuple[StoredJob, ...] = ()
+
+    @property
+    def documented(self) -> tuple[Row, ...]:
+        """Rows with a documented figure of their own."""
+        return tuple(row for row in self.rows if row.documented is not None and not row.explains)
+
+    @property
+    def agreeing(self) -> tuple[Row, ...]:
+        """Of these, the ones that agree."""
+        return tuple(row for row in self.documented if row.agreement is Agreement.AGREES)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all trainings."""
+        return sum(job.seconds or 0.0 for job in self.jobs)
+
+    def job(self, variant: str, parts: Sequence[str], *, as_then: bool = True) -> StoredJob | None:
+        """A finished training of a variant, of the first of these parts that it has."""
+        for part in parts:
+            for job in self.jobs:
+                if job.run_id and variant in job.variants and job.part == part and job.as_then is as_then:
+                    return job
+        return None
+
+
+def read_reproductions(*, tracking_uri: str, run_ids: Sequence[str] = ()) -> tuple[Reproduced, ...]:
+    """The named reproductions, or the latest of each exercise, from the store alone.
+
+    Raises
+    ------
+    TrackingError
+        When the store does not answer, or holds no such reproduction.
+    """
+    return tuple(_reproduced(stored) for stored in read_stored_reproductions(tracking_uri, run_ids))
+
+
+def _reproduced(stored: StoredReproduction) -> Reproduced:
+    content = stored.content
+    name = str(content.get("exercise", ""))
+    return Reproduced(
+        run_id=stored.run_id,
+        uri=stored.uri,
+        started=stored.started,
+        commit=stored.commit,
+        exercise=name,
+        title=str(content.get("title") or name),
+        monitor=str(content.get("monitor", "val_loss")),
+        settings=from_plain(ReproducedSettings, content.get("settings", {}), lenient=True),
+        environment=from_plain(Environment, content, lenient=True),
+        rows=tuple(Row.from_json(row) for row in content.get("rows", ())),
+        jobs=from_plain(tuple[StoredJob, ...], content.get("trainings", ())),
+    )
 
 
 def rows_of(exercise: Exercise, dataset: Dataset, results: Sequence[Result], *, seed: int) -> tuple[Row, ...]:

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -47,8 +47,9 @@ from pipelines.reproduction.plan import (
 )
 from pipelines.reproduction.results import Result, content, counts, figures_of_weights, metrics_of, rows_of
 from pipelines.reproduction.rows import Row
-from pipelines.tracking import FitLabel, TrialRecord, environment
 from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, StoredTraining, open_reproduction
+from pipelines.tracking.sweeps import current_environment
+from pipelines.tracking.trials import FAILED, FINISHED, FitLabel, Trial
 from pipelines.training.plan import Training
 
 #: Words of a text, and values of another sample, that a first layer has to look at: for the estimate of work.
@@ -148,7 +149,10 @@ def _reproduce(
         run.log_rows(run.run_id, counts(rows))
         seconds = time.perf_counter() - started
         parameters = description.parameters
-        run.save(content(exercise, dataset, results, rows, settings=parameters, seconds=seconds) | environment())
+        run.save(
+            content(exercise, dataset, results, rows, settings=parameters, seconds=seconds)
+            | asdict(current_environment())
+        )
     return ReproductionOutcome(
         exercise=exercise.name,
         run_id=run.run_id,
@@ -236,7 +240,7 @@ class _Work:
             except Exception as error:
                 failure = failure_words(error)
             seconds = time.perf_counter() - started
-            record = TrialRecord(
+            record = Trial(
                 configuration=configuration,
                 origin=f"documented: {variants}",
                 epochs=measurement.epochs,
@@ -248,8 +252,9 @@ class _Work:
                 seconds=seconds,
                 training_seconds=training.seconds if training else 0.0,
                 compile_seconds=training.compile_seconds if training else 0.0,
-                model_parameters=training.parameters if training else 0,
-                failure=failure,
+                parameters=training.parameters if training else None,
+                status=FAILED if failure else FINISHED,
+                reason=failure,
             )
             run.finish(record, measured)
         display.end(bar, measurement, seconds, failure)

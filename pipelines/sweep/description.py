@@ -3,14 +3,22 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from pipelines.datasets import Dataset, Places
 from pipelines.datasets.folds import Split
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights
 from pipelines.sweep.stopping import Stop
-from pipelines.tracking import SweepDescription, environment
+from pipelines.tracking.sweeps import (
+    DataFacts,
+    RecordedSettings,
+    SplitSizes,
+    SweepDescription,
+    SweepRecord,
+    WeightsFile,
+    current_environment,
+)
 
 
 @dataclass(frozen=True)
@@ -75,47 +83,24 @@ def describe_sweep(
 ) -> SweepDescription:
     """What the store is told of a sweep before its first trial: settings as resolved, data, splits, environment."""
     exercise = settings.exercise
-    parameters: dict[str, str | int | float] = {
-        "exercise": exercise.name,
-        "trials": settings.trials,
-        "tuner": settings.tuner,
-        "backend": settings.backend,
-        "stop": str(settings.stop),
-        "seed": settings.seed,
-        "validation": exercise.validation,
-        "folds": exercise.folds,
-        "repeats": exercise.repeats,
-        "epochs": exercise.epochs,
-        "monitor": exercise.monitor,
-    }
-    details = {
-        "exercise": asdict(exercise),
-        "parameters": parameters,
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "sha256": dataset.sha256,
-            "task": str(dataset.task),
-            "samples": dataset.samples,
-            "test_samples": len(dataset.test_inputs),
-            "input_shape": dataset.input_shape,
-            "classes": dataset.classes,
-            "features": dataset.features,
-            "details": dataset.details,
-        },
-        "splits": [
-            {"repeat": s.repeat, "fold": s.fold, "training": len(s.train), "validation": len(s.validation)}
-            for s in splits
-        ],
-        "weights": {name: {"file": found.path.name, "sha256": found.sha256} for name, found in (weights or {}).items()},
-        **environment(),
-    }
-    return SweepDescription(
-        exercise=exercise.name,
-        tuner=settings.tuner,
-        backend=settings.backend,
-        identity=sweep_identity(settings, dataset, weights),
-        data=dataset,
-        parameters=parameters,
-        details=details,
+    record = SweepRecord(
+        exercise=exercise,
+        settings=RecordedSettings(
+            exercise=exercise.name,
+            trials=settings.trials,
+            tuner=settings.tuner,
+            backend=settings.backend,
+            stop=str(settings.stop),
+            seed=settings.seed,
+            validation=exercise.validation,
+            folds=exercise.folds,
+            repeats=exercise.repeats,
+            epochs=exercise.epochs,
+            monitor=exercise.monitor,
+        ),
+        data=DataFacts.of(dataset),
+        splits=tuple(SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),
+        weights={name: WeightsFile(found.path.name, found.sha256) for name, found in (weights or {}).items()},
+        environment=current_environment(),
     )
+    return SweepDescription(sweep_identity(settings, dataset, weights), dataset, record)

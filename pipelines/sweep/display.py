@@ -7,6 +7,7 @@ from rich.text import Text
 from pipelines.executors.progress import Bars, TrainingBar, failure_line, time_left
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import FAILED, Trial
 from pipelines.words import shortened
 
 #: Characters of a trial's line that are not its configuration.
@@ -51,18 +52,19 @@ class SweepDisplay(Bars):
         """A trial starts; several may be in work."""
         return self.add_bar("trial", configuration.label, fits=fits, epochs=epochs)
 
-    def end(self, bar: TrainingBar, point: OverfittingPoint | None, seconds: float, failure: str) -> None:
+    def end(self, bar: TrainingBar, trial: Trial) -> None:
         """A trial is done, or has failed."""
+        failure = trial.reason if trial.status == FAILED else ""
         self.remove_bar(bar)
         self._finished += 1
-        if not failure and point is not None and point.best_value is not None:
-            self.seen(bar.label, point.best_value)
+        if not failure and trial.value is not None:
+            self.seen(bar.label, trial.value)
         self._show_sweep()
         width = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
         line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
         line.append(f"{shortened(bar.label, width):<{width}}  ")
-        line.append(_outcome(point, self.monitor, failure), style="red" if failure else "")
-        line.append(f"  {seconds:.1f} s", style="dim")
+        line.append(_outcome(trial.point, self.monitor, failure), style="red" if failure else "")
+        line.append(f"  {trial.seconds or 0.0:.1f} s", style="dim")
         if not self.console.is_terminal and (left := self._time_left()):
             line.append(f"  {left}", style="dim")
         self.console.print(line, soft_wrap=True)

@@ -32,7 +32,8 @@ from pipelines.sweep.candidates import Candidate, Candidates, Results
 from pipelines.sweep.description import SweepSettings, describe_sweep
 from pipelines.sweep.display import SweepDisplay
 from pipelines.sweep.stopping import Watch, epochs_between_looks, make_rule
-from pipelines.tracking import SweepRun, TrialRecord, TrialRun, names, open_sweep
+from pipelines.tracking.recording import SweepRun, TrialRun, open_sweep
+from pipelines.tracking.trials import FAILED, FINISHED, Trial
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Tuner
 from pipelines.words import counted
@@ -130,14 +131,14 @@ class _Trials:
             )
         return self._prepared[key]
 
-    def record(self, flight: "_Flight", ended: Ended) -> TrialRecord:
+    def record(self, flight: "_Flight", ended: Ended) -> Trial:
         """What became of a trial; a diverged one has failed."""
         training, failure = ended.training, ended.failure
         job = flight.handle.job
         point = None if training is None else self.judge.point(training.curves, flight.watch.stopped_at or job.epochs)
         if point is not None and point.verdict is Verdict.DIVERGED:
             failure = point.reason or "diverged"
-        return TrialRecord(
+        return Trial(
             configuration=job.configuration,
             origin=flight.candidate.origin,
             epochs=job.epochs,
@@ -149,9 +150,9 @@ class _Trials:
             seconds=time.perf_counter() - flight.started,
             training_seconds=training.seconds if training else 0.0,
             compile_seconds=training.compile_seconds if training else 0.0,
-            model_parameters=training.parameters if training else 0,
-            failure=failure,
-            remark=flight.watch.remark,
+            parameters=training.parameters if training else None,
+            status=FAILED if failure else FINISHED,
+            reason=failure or flight.watch.remark,
         )
 
 
@@ -176,7 +177,7 @@ class _Flight:
     bar: TrainingBar
     started: float
     ended: Ended | None = None
-    record: TrialRecord | None = None
+    record: Trial | None = None
 
 
 class _Sweep:
@@ -197,8 +198,9 @@ class _Sweep:
                 curve = None if stored.value is None else self.judge.mean(self.run.curves(stored))
             except TrackingError as error:
                 raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
-            self.results.learn(Candidate(stored.configuration, "an earlier start"), curve)
-            self.tally.add(stored.verdict, stored.value, stored.metrics.get(names.BEST_EPOCH))
+            if stored.configuration is not None:
+                self.results.learn(Candidate(stored.configuration, "an earlier start"), curve)
+            self.tally.add_point(stored.point)
         self.resumed = len(self.results.known)
         if self.resumed:
             trained = "1 trial was" if self.resumed == 1 else f"{self.resumed:,} trials were"
@@ -213,7 +215,7 @@ class _Sweep:
             ExitStack() as runs,
         ):
             for stored in self.run.finished_trials():
-                if stored.value is not None:
+                if stored.value is not None and stored.configuration is not None:
                     display.seen(stored.configuration.label, stored.value)
             in_flight: deque[_Flight] = deque()
             while len(known) < trials:
@@ -269,7 +271,7 @@ class _Sweep:
         assert flight.ended is not None
         flight.record = record = self.trials.record(flight, flight.ended)
         flight.run.finish(record)
-        display.end(flight.bar, record.point, record.seconds, record.failure)
+        display.end(flight.bar, record)
 
     def _tell(self, flight: _Flight, display: SweepDisplay) -> None:
         """It is the turn of this trial: count it, and tell the tuner."""
@@ -286,9 +288,9 @@ class _Sweep:
             self._record(flight, display)
         record = flight.record
         assert record is not None
-        self.failed += bool(record.failure)
+        self.failed += record.status == FAILED
         self.tally.add_point(record.point)
-        self.results.learn(flight.candidate, None if record.failure else self.judge.mean(record.curves))
+        self.results.learn(flight.candidate, None if record.status == FAILED else self.judge.mean(record.curves))
 
 
 def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, splits: Sequence[Split]) -> None:

@@ -25,8 +25,8 @@ from scipy.special import stdtr
 from pipelines.datasets.folds import parse_holdout
 from pipelines.errors import UserError
 from pipelines.overfitting.statistics import standard_error
+from pipelines.tracking.trials import Curves, Trial
 from reports.report import Report, point_of
-from reports.store import Curves, Trial, section
 
 Array = NDArray[np.float64]
 
@@ -224,24 +224,20 @@ def validation_ratio(report: Report) -> float | None:
     gone too. A configuration with a ``train_fraction`` below 1 trains on fewer rows; the ratio is that of the splits,
     as for its over-fitting point.
     """
-    details = report.sweep.details
-    splits = details.get("splits")
-    if isinstance(splits, Sequence) and splits:
-        try:
-            return float(np.mean([split["validation"] / split["training"] for split in splits]))
-        except (TypeError, KeyError, ZeroDivisionError):
-            pass
+    record = report.sweep.record
+    if record.splits and all(split.training for split in record.splits):
+        return float(np.mean([split.validation / split.training for split in record.splits]))
     folds = max((point_of(trial).folds for trial in report.ranked), default=0)
     if folds > 1:
         return 1 / (folds - 1)
     try:
-        held_out = parse_holdout(section(details, "exercise").get("holdout"))
+        held_out = parse_holdout(record.exercise.holdout if record.exercise else "")
     except UserError:
         return None
-    samples = section(details, "data").get("samples")
+    samples = record.data.samples or 0
     if held_out < 1:
         return held_out / (1 - held_out)
-    return held_out / (samples - held_out) if isinstance(samples, int) and samples > held_out else None
+    return held_out / (samples - held_out) if samples > held_out else None
 
 
 def values_at_best(trial: Trial, curves: Mapping[str, Curves], monitor: str) -> Array | None:

@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 
+from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted
 from reports.analysis import matching
 from reports.analysis.bins import Level
@@ -21,7 +22,6 @@ from reports.analysis.matching import Estimate, matched_sets
 from reports.analysis.parameters import Parameter, varied_parameters
 from reports.analysis.remedies import ENOUGH_PAIRS
 from reports.report import Report, point_of
-from reports.store import Curves, Trial
 
 NAME = "train_fraction"
 
@@ -221,8 +221,5 @@ def _unknown(reason: str) -> str:
 
 def _training_rows(report: Report) -> float | None:
     """Training rows of a fold in the middle; None where the splits are not recorded."""
-    splits = report.sweep.details.get("splits")
-    try:
-        return float(median(split["training"] for split in splits)) if splits else None
-    except (TypeError, KeyError):
-        return None
+    splits = report.sweep.record.splits
+    return float(median(split.training for split in splits)) if splits else None

@@ -8,9 +8,9 @@ import numpy as np
 from pipelines.exercises.exercise import Figure, Variant
 from pipelines.overfitting.point import documented_best_epoch
 from pipelines.reproduction.rows import SMOOTHED_FROM
+from pipelines.tracking.trials import Curves, Trial
 from reports.formatting import NONE, best_epoch_with_interval, number
 from reports.report import Report
-from reports.store import Curves, Trial
 
 #: Figures of no curve: the weights of a linear network, and the accuracy of a guess.
 _NO_CURVE = ("weight", "bias", "chance_accuracy")

@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from pipelines.overfitting.point import OverfittingPoint
+from pipelines.tracking.trials import Curves, Trial
 from reports.analysis import matching
 from reports.analysis.comparing import validation_ratio
 from reports.analysis.matching import Array, Estimate
@@ -14,7 +15,6 @@ from reports.analysis.parameters import Parameter, last_seen
 from reports.analysis.partial import LEAST, Partial, covariates, partial_effect
 from reports.formatting import signed
 from reports.report import Report, point_of
-from reports.store import Curves, Trial
 
 #: Of a setting's two ends, a regression needs at least so many configurations at or near each.
 LEAST_A_VALUE = 3

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.tracking.trials import Trial
 from reports.analysis.parameters import Parameter, varied_parameters
 from reports.report import Report, point_of
-from reports.store import Trial
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

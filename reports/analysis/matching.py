@@ -13,9 +13,9 @@ from scipy.special import stdtrit
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.statistics import INTERVAL_LEVEL, smooth, standard_error
+from pipelines.tracking.trials import Curves, Trial
 from reports.analysis.parameters import Value, setting
 from reports.report import Report, point_of
-from reports.store import Curves, Trial
 
 Array = NDArray[np.float64]
 

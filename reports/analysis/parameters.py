@@ -14,10 +14,10 @@ from statistics import median, median_low
 from pipelines.exercises.configurations import SETTINGS, Configuration
 from pipelines.exercises.settings import OWN_UNITS
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Trial
 from reports.analysis.bins import Level, number_levels
 from reports.formatting import best_epoch
 from reports.report import Report, point_of
-from reports.store import Trial
 
 Value = str | float
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.tracking.trials import Trial
 from reports.analysis.parameters import Parameter
-from reports.store import Trial
 
 Array = NDArray[np.float64]
 

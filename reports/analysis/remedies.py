@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipelines.exercises.configurations import SETTINGS
+from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted, listed
 from reports.analysis.bins import number_text
 from reports.analysis.effects import (
@@ -25,7 +26,6 @@ from reports.analysis.effects import (
 from reports.analysis.matching import matched_sets
 from reports.analysis.parameters import Parameter, Value, varied_parameters
 from reports.report import Report
-from reports.store import Curves, Trial
 
 #: A verdict asks for an interval as wide as one of 99 %: with a dozen of them in a table, one or two of 95 % would be
 #: beside zero by chance. In a simulation without any effect (30 sweeps of 40 configurations, 180 remedies) 14 % of the

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from statistics import median, median_low
 
 from pipelines.overfitting.point import Verdict
+from pipelines.tracking.reading import read_sweep, read_trial_curves
+from pipelines.tracking.trials import Curves, Trial
 from reports.analysis.changes import Basis, Change, Match, by_hash, changes, deviation_margin, match, same_fits
 from reports.report import Report, make_report, point_of, short_labels
-from reports.store import Curves, Trial, read_sweep, read_trial_curves, section
 from reports.tables.configurations import saved_epochs
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -294,7 +295,7 @@ def _names(reports: Sequence[Report]) -> list[str]:
 
 
 def _data_name(report: Report) -> str:
-    return str(section(report.sweep.details, "data").get("name") or "")
+    return report.sweep.record.data.name
 
 
 def _shared_curves(reports: Sequence[Report]) -> dict[str, Curves]:

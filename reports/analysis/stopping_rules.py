@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.overfitting.statistics import negligible
+from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted
 from reports.analysis.stopping_criteria import COMMON_BEST, KERAS, Array, Epochs, FitGroup, Rule, standard_rules
 from reports.formatting import number
 from reports.report import point_of
-from reports.store import Curves, Trial
 
 #: A rule may give away so many percentage points more than the one that gives away least, and still be recommended.
 TOLERANCE = 1.0

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from pipelines.overfitting.point import OverfittingPoint
+from pipelines.tracking.trials import Trial
 from pipelines.words import listed
 from reports.analysis.bins import number_text
 from reports.analysis.parameters import Parameter, ValueRow, last_seen, parameter_table
 from reports.formatting import NONE, number
 from reports.report import Report, point_of
-from reports.store import Trial
 
 #: A dozen parameters with three quantities each: at the usual 5 % two of the sentences would be chance.
 LEVEL = 0.01

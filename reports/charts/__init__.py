@@ -6,6 +6,7 @@
 
 from collections.abc import Mapping
 
+from pipelines.tracking.trials import Curves
 from reports.analysis.data_size import DataSize
 from reports.charts.as_files import picture, save
 from reports.charts.as_plotly import plotly_figure
@@ -17,7 +18,6 @@ from reports.charts.parallel_chart import parallel
 from reports.charts.setting_charts import over_settings, units_by_depth
 from reports.charts.sweep_charts import capacity, history, importance, time_against_quality
 from reports.report import Report
-from reports.store import Curves
 
 __all__ = [
     "Chart",

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipelines.tracking.trials import Curves
 from pipelines.words import counted, listed
 from reports.analysis.comparing import Comparison
 from reports.analysis.importance import Importances, parameter_importances
 from reports.analysis.remedies import Help
 from reports.charts import Chart, make_charts
 from reports.report import Report
-from reports.store import Curves
 from reports.tables.advice import Advice, find_advice
 from reports.tables.by_setting import find_settings
 from reports.tables.comparison_wording import basis, choice_sentences, seed_note

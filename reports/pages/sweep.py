@@ -10,7 +10,9 @@ from markupsafe import Markup
 
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict
-from pipelines.tracking import save_report
+from pipelines.tracking.reading import read_trial_curves
+from pipelines.tracking.runs import save_report
+from pipelines.tracking.trials import Curves, Trial
 from reports import formatting
 from reports.analysis.documented import Comparison, compare, documented_trials
 from reports.charts import embed
@@ -21,7 +23,6 @@ from reports.pages.final import FinalSection, read_final_section
 from reports.pages.findings import Findings, find
 from reports.pages.rendering import picture_file, templates
 from reports.report import BASELINE, Report, point_of, read_report
-from reports.store import Curves, Trial, read_trial_curves
 from reports.tables import configurations as tables
 from reports.tables.ranking import ranking
 from reports.tables.wording import definitions, facts, reason, rests_on

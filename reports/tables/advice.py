@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from pipelines.tracking.trials import Curves
 from pipelines.words import counted
 from reports.analysis.data_size import DataSize, SizePoint, data_size
 from reports.analysis.matching import Estimate
@@ -11,7 +12,6 @@ from reports.analysis.remedies import Help, Remedy, remedies
 from reports.analysis.stopping_rules import Recommendation, Replay, RuleResult, recommend, replay_rules
 from reports.formatting import NONE, number, share, signed, whole
 from reports.report import Report
-from reports.store import Curves
 from reports.tables.table import Cell, Column, Heading, Table, number_cell, table
 
 _EFFECTS = (

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Trial
 from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
 from reports.report import BASELINE, Report, point_of
-from reports.store import Trial
 
 #: A shape before the word, for those who do not see the colour.
 GLYPHS: Mapping[Verdict, str] = {

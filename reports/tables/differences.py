@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from pipelines.tracking.trials import Curves
 from reports.analysis.comparing import Comparison, Pair, compare_pairs, compare_with_best, validation_ratio
 from reports.formatting import NONE, number, signed
 from reports.report import Report
-from reports.store import Curves
 from reports.tables.comparison_wording import basis, choice_sentences, pair_notes, pair_sentence, probability
 from reports.tables.table import Cell, Column, Heading, Table, number_cell, table
 

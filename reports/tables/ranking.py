@@ -1,7 +1,7 @@
 """The table of configurations in the form that all tables of a report have, for its files."""
 
+from pipelines.tracking.trials import Trial
 from reports.report import Report, point_of
-from reports.store import Trial
 from reports.tables.configurations import COLUMNS, GLYPHS, origin_words
 from reports.tables.configurations import Column as ShownColumn
 from reports.tables.table import Cell, Column, Heading, Table, table

@@ -27,7 +27,7 @@ from pipelines.exercises.spaces import Value, Values
 from pipelines.sweep import loop as sweep_module
 from pipelines.sweep.description import SweepSettings
 from pipelines.sweep.loop import SweepOutcome, run_sweep
-from pipelines.tracking.records import read_curves
+from pipelines.tracking.trials import read_curves
 from pipelines.training.plan import OnChunk, Progress, Training
 from pipelines.tuners.base import Suggestion
 
