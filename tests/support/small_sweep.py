@@ -18,7 +18,6 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from numpy.typing import NDArray
-from pipelines.tracking.records import read_curves
 from rich.console import Console
 
 from pipelines.executors import Job
@@ -27,6 +26,7 @@ from pipelines.exercises.exercise import Exercise
 from pipelines.exercises.reader import load_exercise
 from pipelines.sweep import loop as sweep_module
 from pipelines.sweep.loop import SweepOutcome, SweepSettings, run_sweep
+from pipelines.tracking.trials import read_curves
 from pipelines.training.plan import OnChunk, Progress, Training
 
 ROWS = 60
