@@ -562,7 +562,10 @@ def shown(console: Console, *, trials: int = 12, finished: int = 0) -> None:
         ):
             bar = display.begin(configuration, 3, 60)
             bar.advance(Progress(30, 0, 3, {}), 3)
-            display.end(bar, point, 1.25, failure)
+            status = FAILED if failure else FINISHED
+            display.end(
+                bar, Trial(configuration=configuration, point=point, seconds=1.25, status=status, reason=failure)
+            )
 
 
 @pytest.mark.parametrize("width", [100, 120, 140])
@@ -588,7 +591,7 @@ def test_a_terminal_shows_bars_however_long_the_names(capsys: Any) -> None:
         display._progress.refresh()  # as its clock does ten times a second
         bar.advance(Progress(9, 0, 3, {}), 3)
         display._progress.refresh()
-        display.end(bar, POINT, 1.25, "")
+        display.end(bar, Trial(configuration=SHORT, point=POINT, seconds=1.25))
     lines = re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", capsys.readouterr().out)
     bars = [line for line in lines if line.startswith(("sweep ", "trial "))]
     assert {len(line) for line in bars} == {80}
