@@ -37,6 +37,7 @@ from pipelines.commands.cli import Interrupted
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.sweep.description import SweepSettings, sweep_identity
 from pipelines.sweep.stopping import Stop
+from pipelines.tracking.trials import FAILED, FINISHED, Trial
 from pipelines.training.plan import OnChunk, OutOfMemoryError, Progress, Training
 
 
