@@ -25,7 +25,7 @@ from pipelines.errors import ExerciseError, UserError
 if TYPE_CHECKING:
     from pipelines.sweep.loop import SweepOutcome, SweepSettings
     from reports import Report
-    from reports.analysis.several import Comparison
+    from reports.analysis.several import SweepComparison
 
 BACKENDS = ("auto", "jax", "tensorflow")
 STOPS = ("never", "overfit", "prune")
@@ -224,7 +224,7 @@ def _report(report: "Report", output: Path | None, console: Console, outcome: "S
     _print_where(outcome, paths.html, console)
 
 
-def _compare(comparison: "Comparison", uri: str, output: Path | None, console: Console) -> None:
+def _compare(comparison: "SweepComparison", uri: str, output: Path | None, console: Console) -> None:
     from pipelines.tracking.reproductions import tag_project_run
     from reports.pages.several import terminal_table, write_comparison
 

@@ -11,20 +11,21 @@ percent between the kinds is not worth an argument.
 Curves have the shape (fits, epochs); epochs are 1-based.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.overfitting.point import Verdict
 from pipelines.overfitting.statistics import negligible
 from pipelines.words import counted
-from reports.analysis.stopping_criteria import COMMON_BEST, KERAS, Array, Epochs, FitGroup, Rule, standard_rules
+from reports.analysis.fits import Array, FitCurves, fit_curves
+from reports.analysis.stopping_criteria import COMMON_BEST, KERAS, Epochs, FitGroup, Rule, standard_rules
 from reports.formatting import number
-from reports.report import point_of
-from reports.store import Curves, Trial
+from reports.report import Report, point_of
+from reports.store import Trial
 
 #: A rule may give away so many percentage points more than the one that gives away least, and still be recommended.
 TOLERANCE = 1.0
@@ -114,36 +115,21 @@ class Recommendation:
     notes: tuple[str, ...]
 
 
-def replay_rules(
-    trials: Sequence[Trial], curves: Mapping[str, Curves], monitor: str, rules: Sequence[Rule] | None = None
-) -> Replay:
-    """Replay rules on every fit of every trial.
-
-    Parameters
-    ----------
-    trials
-        Trials with an over-fitting point: ``report.ranked``.
-    curves
-        By run id; trials without are counted as left out.
-    monitor
-        The validation curve that the rules watch, ``val_loss``; its training twin lacks the ``val_``.
-    rules
-        None for ``standard_rules()``.
-    """
-    recorded = [found for trial in trials if (found := _recorded(trial, curves, monitor)) is not None]
+def replay_rules(report: Report, rules: Sequence[Rule] | None = None) -> Replay:
+    """Replay rules (None for ``standard_rules()``) on every fit of every trial; trials without curves are left out."""
+    recorded = [_Recorded(trial, found) for trial in report.ranked if (found := fit_curves(report, trial)) is not None]
     # Fits of one length go through a rule together: a rule's work is a loop over epochs, not over fits.
     recorded.sort(key=_shape)
     groups = [_Trials.of(list(members)) for _, members in groupby(recorded, key=_shape)]
     results = [_result(rule, groups) for rule in (standard_rules() if rules is None else rules)]
-    verdicts = [point_of(found.trial).verdict for found in recorded]
     return Replay(
-        monitor=monitor,
+        monitor=report.sweep.monitor,
         results=tuple(result for result in results if result is not None),
         configurations=len(recorded),
-        fits=sum(len(found.validation) for found in recorded),
-        still_improving=sum(verdict is Verdict.STILL_IMPROVING for verdict in verdicts),
+        fits=sum(len(found.curves.validation) for found in recorded),
+        still_improving=sum(point_of(found.trial).verdict is Verdict.STILL_IMPROVING for found in recorded),
         negligible=sum(found.is_negligible for found in recorded),
-        left_out=len(trials) - len(recorded),
+        left_out=len(report.ranked) - len(recorded),
     )
 
 
@@ -201,16 +187,16 @@ def replay_notes(replay: Replay) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Recorded:
-    """The curves of a trial, to its last epoch; finite."""
+    """A trial and the curves of its fits."""
 
     trial: Trial
-    validation: Array
-    training: Array | None
+    curves: FitCurves
 
     @property
     def is_negligible(self) -> bool:
         """Whether the lowest value of some fit is too small to be a denominator."""
-        return bool(self.validation.min() <= negligible(self.validation.mean(axis=0)))
+        validation = self.curves.validation
+        return bool(validation.min() <= negligible(validation.mean(axis=0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,11 +209,11 @@ class _Trials:
 
     @classmethod
     def of(cls, members: Sequence[_Recorded]) -> "_Trials":
-        counts = [len(member.validation) for member in members]
+        counts = [len(member.curves.validation) for member in members]
         points = [point_of(member.trial) for member in members]
-        training = [member.training for member in members if member.training is not None]
+        training = [member.curves.training for member in members if member.curves.training is not None]
         group = FitGroup(
-            validation=np.concatenate([member.validation for member in members]),
+            validation=np.concatenate([member.curves.validation for member in members]),
             training=np.concatenate(training) if training else None,
             best_epoch=np.repeat([point.best_epoch or point.epochs for point in points], counts),
             one_se_epoch=np.repeat([point.one_se_epoch or point.epochs for point in points], counts),
@@ -241,23 +227,8 @@ class _Trials:
         return np.asarray(np.add.reduceat(values, self.starts) / counts)
 
 
-def _recorded(trial: Trial, curves: Mapping[str, Curves], monitor: str) -> _Recorded | None:
-    point, found = point_of(trial), curves.get(trial.run_id, {})
-    validation = _checked(found.get(monitor), point)
-    if validation is None:
-        return None
-    return _Recorded(trial, validation, _checked(found.get(monitor.removeprefix("val_")), point))
-
-
-def _checked(curve: NDArray[np.float32] | None, point: OverfittingPoint) -> Array | None:
-    if curve is None or curve.ndim != 2 or curve.shape[0] != point.fits or not 0 < point.epochs <= curve.shape[1]:
-        return None
-    values = np.asarray(curve[:, : point.epochs], np.float64)
-    return values if np.isfinite(values).all() else None
-
-
 def _shape(found: _Recorded) -> tuple[int, bool]:
-    return found.validation.shape[1], found.training is None
+    return found.curves.validation.shape[1], found.curves.training is None
 
 
 def _result(rule: Rule, groups: Sequence[_Trials]) -> RuleResult | None:

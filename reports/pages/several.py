@@ -15,14 +15,14 @@ from rich.text import Text
 from pipelines.errors import UserError
 from pipelines.words import listed
 from reports import formatting
-from reports.analysis.several import Comparison, Entry
+from reports.analysis.several import Entry, SweepComparison
 from reports.charts.inline_svg import verdict_class
 from reports.charts.search_figure import STYLES, search_figure
 from reports.pages.rendering import templates
 from reports.pages.sweep import FOLDER
-from reports.report import point_of
+from reports.report import point_of, saved_epochs
 from reports.tables import several_wording as wording
-from reports.tables.configurations import GLYPHS, saved_epochs
+from reports.tables.configurations import GLYPHS
 
 HTML, MARKDOWN, CSV = "comparison.html", "comparison.md", "comparison.csv"
 #: Run ids that the folder's name has.
@@ -52,7 +52,7 @@ def comparison_folder(run_ids: Sequence[str]) -> Path:
     return FOLDER / "-".join(["comparison", *named, *([f"and-{more}-more"] if more else [])])
 
 
-def write_comparison(comparison: Comparison, *, output: Path | None = None) -> ComparisonPaths:
+def write_comparison(comparison: SweepComparison, *, output: Path | None = None) -> ComparisonPaths:
     """Write the page, Markdown and CSV of a comparison.
 
     Parameters
@@ -77,7 +77,7 @@ def write_comparison(comparison: Comparison, *, output: Path | None = None) -> C
     return paths
 
 
-def render_html(comparison: Comparison) -> str:
+def render_html(comparison: SweepComparison) -> str:
     """The page, with its style and figures inside."""
     figures = {
         group: search_figure(group.progress, group.monitors[0]) for group in comparison.compared if group.progress
@@ -86,12 +86,12 @@ def render_html(comparison: Comparison) -> str:
     return template.render(**_context(comparison), figures=figures, styles=STYLES)
 
 
-def render_markdown(comparison: Comparison) -> str:
+def render_markdown(comparison: SweepComparison) -> str:
     """The same for places that show Markdown, without figures."""
     return templates(html=False).get_template("several.md.j2").render(**_context(comparison))
 
 
-def csv_text(comparison: Comparison) -> str:
+def csv_text(comparison: SweepComparison) -> str:
     """A row a sweep and configuration, numbers in full; a configuration has one hash in all sweeps.
 
     The last four columns compare it with the same configuration of the oldest sweep of its exercise.
@@ -104,7 +104,7 @@ def csv_text(comparison: Comparison) -> str:
     return stream.getvalue()
 
 
-def terminal_table(comparison: Comparison) -> RenderableType:
+def terminal_table(comparison: SweepComparison) -> RenderableType:
     """The answer, a row a sweep, and for each exercise with several sweeps what was found, for 100 columns."""
     table = Table(
         title=Text(wording.headline(comparison), style="bold"),
@@ -148,7 +148,7 @@ _POINT_COLUMNS = (
 _MATCH_COLUMNS = ("difference", "margin", "basis", "intervals_overlap")
 
 
-def _csv_rows(comparison: Comparison) -> Iterator[list[object]]:
+def _csv_rows(comparison: SweepComparison) -> Iterator[list[object]]:
     matched = {
         found.second.run_id: found for group in comparison.groups for pair in group.pairs for found in pair.matches
     }
@@ -176,7 +176,7 @@ def _csv_rows(comparison: Comparison) -> Iterator[list[object]]:
             ]
 
 
-def _context(comparison: Comparison) -> dict[str, Any]:
+def _context(comparison: SweepComparison) -> dict[str, Any]:
     return {
         "comparison": comparison,
         "headline": wording.headline(comparison),

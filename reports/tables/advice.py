@@ -1,18 +1,16 @@
 """What to do about over-fitting, from the recorded curves alone: when to stop, which remedy works, more data or not."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from pipelines.words import counted
 from reports.analysis.data_size import DataSize, SizePoint, data_size
-from reports.analysis.matching import Estimate
+from reports.analysis.fits import Estimate
 from reports.analysis.remedies import Help, Remedy, remedies
 from reports.analysis.stopping_rules import Recommendation, Replay, RuleResult, recommend, replay_rules
 from reports.formatting import NONE, number, share, signed, whole
 from reports.report import Report
-from reports.store import Curves
-from reports.tables.table import Cell, Column, Heading, Table, number_cell, table
+from reports.tables.table import Cell, Column, Heading, Show, Table, number_column, table
 
 _EFFECTS = (
     ("best value", "{value} at its best", True),
@@ -48,12 +46,12 @@ class Advice:
     size: DataSize | None
 
 
-def find_advice(report: Report, curves: Mapping[str, Curves]) -> Advice:
+def find_advice(report: Report) -> Advice:
     """All advice that the recorded trials give."""
-    replay = replay_rules(report.ranked, curves, report.sweep.monitor)
-    size = data_size(report, curves)
+    replay = replay_rules(report)
+    size = data_size(report)
     rule = recommend(replay)
-    found = remedies(report, curves)
+    found = remedies(report)
     return Advice(
         rule=rule,
         verdicts=tuple((remedy.title, remedy.verdict) for remedy in found if remedy.verdict is not Help.CANNOT_SAY),
@@ -72,22 +70,22 @@ def _rules(replay: Replay, rule: Recommendation | None) -> Table:
     columns: list[Column[RuleResult]] = [
         Column(Heading("rule", numeric=False, wraps=True), name),
         Column(Heading("kind", numeric=False, printed=False), lambda result: Cell(result.rule.family)),
-        Column(
+        number_column(
             Heading("loss given away", "value at the kept epoch over the fit's own lowest"),
-            lambda result: number_cell(result.loss_percent, _percents),
+            lambda result: result.loss_percent,
+            _percents,
         ),
-        Column(
+        number_column(
             Heading("± between configurations", "percentage points"),
-            lambda result: number_cell(result.loss_percent_sd, partial(number, digits=2)),
+            lambda result: result.loss_percent_sd,
+            partial(number, digits=2),
         ),
-        Column(
+        number_column(
             Heading("epochs saved", "of those trained, mean over configurations"),
-            lambda result: number_cell(result.saved_share, share),
+            lambda result: result.saved_share,
+            share,
         ),
-        Column(
-            Heading("fits stopped", "before the last epoch"),
-            lambda result: number_cell(result.stopped_share, share),
-        ),
+        number_column(Heading("fits stopped", "before the last epoch"), lambda result: result.stopped_share, share),
     ]
     notes = (
         *(rule.notes if rule else ()),
@@ -140,10 +138,7 @@ def _remedies(report: Report, found: tuple[Remedy, ...]) -> Table | None:
 def _data(report: Report, size: DataSize) -> Table:
     columns: list[Column[SizePoint]] = [
         Column(Heading("training rows", "share of them"), lambda point: Cell(point.label, point.fraction)),
-        Column(
-            Heading("rows a fold"),
-            lambda point: number_cell(point.rows, whole),
-        ),
+        number_column(Heading("rows a fold"), lambda point: point.rows, whole),
         Column(Heading("configurations"), lambda point: Cell(str(point.configurations), point.configurations)),
         Column(Heading(f"{report.value_name}, 95 % band"), lambda point: _estimate(point.value, number)),
         Column(Heading("gap at best, 95 % band"), lambda point: _estimate(point.gap, signed)),
@@ -157,7 +152,7 @@ def _data(report: Report, size: DataSize) -> Table:
     return table("data_size", "Would more data help?", columns, size.points, lead=(size.sentence,), notes=(rests,))
 
 
-def _estimate(estimate: Estimate | None, show: Callable[[float | None], str]) -> Cell:
+def _estimate(estimate: Estimate | None, show: Show) -> Cell:
     if estimate is None:
         return Cell(NONE)
     band = "" if estimate.low is None else f" [{show(estimate.low)}, {show(estimate.high)}]"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipelines.overfitting.point import Verdict
 from pipelines.words import counted, listed
 from reports.analysis.changes import Basis, Match, shape_text
-from reports.analysis.several import Comparison, Entry, Group, Pair, Progress, typical_onset
+from reports.analysis.several import Entry, Group, Progress, SweepComparison, SweepPair, typical_onset
 from reports.formatting import NONE, best_epoch_with_interval, number, percent, seconds, signed
 from reports.report import Report, point_of
 from reports.store import Trial, section
@@ -17,7 +17,7 @@ _BASES = {
 }
 
 
-def headline(comparison: Comparison) -> str:
+def headline(comparison: SweepComparison) -> str:
     """The answer in one sentence."""
     if len(comparison.groups) > 1:
         return earliest_sentence([group.entries[-1] for group in comparison.groups])
@@ -29,7 +29,7 @@ def headline(comparison: Comparison) -> str:
     return f"{group.name}: {counted(len(group.entries), 'sweep')} compared. {best_sentence(group)}".strip()
 
 
-def remarks(comparison: Comparison) -> list[str]:
+def remarks(comparison: SweepComparison) -> list[str]:
     """What belongs to the answer."""
     said = []
     if len(comparison.groups) > 1:
@@ -57,7 +57,7 @@ def earliest_sentence(entries: Sequence[Entry]) -> str:
     return f"{earliest.name} over-fits earliest: {_share_words(earliest)}; then {others}."
 
 
-def shared_sentence(pair: Pair) -> str:
+def shared_sentence(pair: SweepPair) -> str:
     """How many configurations that both sweeps have stayed as they were."""
     matches = pair.matches
     if not matches:
@@ -104,7 +104,7 @@ def best_sentence(group: Group) -> str:
     return f"{found}; {behind}. {lead_sentence(pair) if pair else ''}".strip()
 
 
-def lead_sentence(pair: Pair) -> str:
+def lead_sentence(pair: SweepPair) -> str:
     """Whether the lead of the better sweep is more than chance."""
     if pair.lead is None or not pair.better:
         return ""
@@ -168,7 +168,7 @@ def only_sentence(entry: Entry, trials: Sequence[Trial], group: Group) -> str:
     )
 
 
-def basis_note(pair: Pair) -> str:
+def basis_note(pair: SweepPair) -> str:
     """How the values of a pair of sweeps are compared."""
     if not pair.same_curve:
         return "Best epochs and onsets are of different curves and stand beside each other for information only."

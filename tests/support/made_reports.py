@@ -8,7 +8,7 @@ from typing import Any
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from reports.report import Report, make_report
-from reports.store import Sweep, Trial
+from reports.store import Curves, Sweep, Trial
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 100
 SPLITS = [{"repeat": r, "fold": f, "training": 300, "validation": 100} for r in range(REPEATS) for f in range(FOLDS)]
@@ -63,6 +63,7 @@ def made_report(
     *,
     monitor: str = "val_loss",
     details: Mapping[str, Any] | None = None,
+    curves: Mapping[str, Curves] | None = None,
 ) -> Report:
     """A report of configurations with their points, in the order of a sweep; their run ids are run0, run1, ..."""
     trials = tuple(made_trial(configuration, point, number) for number, (configuration, point) in enumerate(pairs))
@@ -83,7 +84,7 @@ def made_report(
         documented=(),
         trials=trials,
     )
-    return make_report(sweep)
+    return make_report(sweep, curves)
 
 
 DIVERGED = made_point(
