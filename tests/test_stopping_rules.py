@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 
 from pipelines.overfitting.point import analyse
-from reports.analysis.stopping_criteria import (
+from reports.analysis.stopping import (
     KERAS,
+    TOLERANCE,
     generalisation_loss,
     keras_early_stopping,
     progress_quotient,
+    replay_rules,
     standard_rules,
     successive_rises,
 )
-from reports.analysis.stopping_rules import TOLERANCE, recommend, replay_notes, replay_rules
 from reports.formatting import number
 from reports.report import make_report
 from reports.store import Trial
+from reports.tables.advice import recommend, replay_notes
 from tests.support.curves import Noise, make_curves
 from tests.support.made_reports import made_report
 
@@ -345,7 +347,7 @@ def _replay(trials, curves, monitor: str = "val_loss"):
 
 
 def _group(validation, training=None):
-    from reports.analysis.stopping_criteria import FitGroup
+    from reports.analysis.stopping import FitGroup
 
     ends = np.full(len(validation), validation.shape[1])
     training = validation if training is None else training

@@ -20,6 +20,7 @@ from reports.analysis.effects import (
     effects_of_pairs,
     effects_of_regression,
 )
+from reports.formatting import capitalised
 from reports.report import Report
 from reports.settings import Value, VariedSetting, matched_sets, number_text
 from reports.store import Trial
@@ -55,26 +56,6 @@ class Help(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class PairDifference:
-    """Two configurations that differ in a remedy alone.
-
-    Attributes
-    ----------
-    first, second
-        Without (or with less of) the remedy, and with it.
-    change
-        ``0 → 0.5``.
-    effects
-        What it does; with intervals where curves are there.
-    """
-
-    first: Trial
-    second: Trial
-    change: str
-    effects: tuple[Effect, ...]
-
-
-@dataclass(frozen=True, eq=False)
 class Remedy:
     """A row of the table of remedies.
 
@@ -89,7 +70,7 @@ class Remedy:
     effects
         The best value first; empty where the sweep cannot say.
     pairs
-        All matched pairs, whatever the basis.
+        All that differ in the remedy alone, without (or with less of) it and with it, whatever the basis.
     verdict
         In words.
     reason
@@ -99,12 +80,12 @@ class Remedy:
     name: str
     title: str
     change: str
-    basis: Basis
-    configurations: int
-    effects: tuple[Effect, ...]
-    pairs: tuple[PairDifference, ...]
     verdict: Help
     reason: str = ""
+    basis: Basis = Basis.NONE
+    configurations: int = 0
+    effects: tuple[Effect, ...] = ()
+    pairs: tuple[tuple[Trial, Trial], ...] = ()
 
     def effect(self, name: str) -> Effect | None:
         """The effect on a quantity, by its name; None where it is not known."""
@@ -113,7 +94,7 @@ class Remedy:
     def sentence(self, value_name: str) -> str:
         """The row in words; ``value_name`` is what the monitored metric is called."""
         if self.verdict is Help.CANNOT_SAY:
-            return f"{_capital(self.title)}: this sweep cannot say, {self.reason}."
+            return f"{capitalised(self.title)}: this sweep cannot say, {self.reason}."
         names = (BEST_VALUE.name, SEVERITY.name, GAP_FINAL.name)
         shown = [effect for name in names if (effect := self.effect(name))]
         moved = listed([f"{effect.name.replace(BEST_VALUE.name, value_name)} {effect.text}" for effect in shown])
@@ -123,7 +104,7 @@ class Remedy:
             rests += f", in {counted(count, 'pair')} that {'differs' if count == 1 else 'differ'} in it alone"
         else:
             rests += ", other settings held equal by a regression"
-        return f"{_capital(self.title)} ({self.change}): {self.verdict}. It moves {moved} ({rests})."
+        return f"{capitalised(self.title)} ({self.change}): {self.verdict}. It moves {moved} ({rests})."
 
 
 #: Setting, remedy in words, and whether it is a remedy to have less of it.
@@ -148,7 +129,7 @@ def remedies(report: Report) -> tuple[Remedy, ...]:
     for name, title, less in _REMEDIES:
         varied = next((varied for varied in report.varied if varied.name == name), None)
         if varied is None:
-            rows.append(_unknown(name, title, "", "since all configurations have the same"))
+            rows.append(Remedy(name, title, "", Help.CANNOT_SAY, reason="since all configurations have the same"))
         elif varied.numeric:
             rows.append(_numeric(report, varied, title, less))
         else:
@@ -178,7 +159,7 @@ def _numeric(report: Report, varied: VariedSetting, title: str, less: bool) -> R
     places = {trial: place for trial in report.ranked if (place := varied.place_of(trial)) is not None}
     low, high = min(places.values(), default=0.0), max(places.values(), default=0.0)
     if low == high:
-        return _unknown(varied.name, title, "", "since only one value of it has a result")
+        return Remedy(varied.name, title, "", Help.CANNOT_SAY, reason="since only one value of it has a result")
     values = [float(varied.value_of[trial.run_id]) for trial in places]
     shares = [(place - low) / (high - low) for place in places.values()]
     pairs = []
@@ -223,10 +204,7 @@ def _words(report: Report, varied: VariedSetting, title: str) -> list[Remedy]:
 
 
 def _remedy(report: Report, asked: _Asked, others: Sequence[VariedSetting]) -> Remedy:
-    pairs = tuple(
-        PairDifference(first, second, _step(a, b), effects_of_pairs(report, [(first, second)]))
-        for first, second, a, b in asked.pairs
-    )
+    pairs = tuple((first, second) for first, second, *_ in asked.pairs)
     change, reason, basis = asked.prefix + asked.change, "", Basis.PAIRS
     effects: tuple[Effect, ...] = ()
     if len(pairs) < ENOUGH_PAIRS:
@@ -236,10 +214,10 @@ def _remedy(report: Report, asked: _Asked, others: Sequence[VariedSetting]) -> R
         else:
             effects, basis = found, Basis.REGRESSION
     if not effects and not pairs:
-        return _unknown(asked.name, asked.title, change, reason)
+        return Remedy(asked.name, asked.title, change, Help.CANNOT_SAY, reason=reason)
     if basis is Basis.PAIRS:
-        effects = effects_of_pairs(report, [(pair.first, pair.second) for pair in pairs])
-        steps = [step for step, _ in Counter(pair.change for pair in pairs).most_common()]
+        effects = effects_of_pairs(report, pairs)
+        steps = [step for step, _ in Counter(_step(before, after) for *_, before, after in asked.pairs).most_common()]
         change = asked.prefix + ", ".join(steps[:2]) + (", ..." if len(steps) > 2 else "")
         reason = "since the configurations that differ in it alone have no curves of several fits to judge by"
     verdict = _verdict(effects)
@@ -247,12 +225,12 @@ def _remedy(report: Report, asked: _Asked, others: Sequence[VariedSetting]) -> R
         name=asked.name,
         title=asked.title,
         change=change,
+        verdict=verdict,
+        reason=reason if verdict is Help.CANNOT_SAY else "",
         basis=basis,
         configurations=max((effect.configurations for effect in effects), default=0),
         effects=effects,
         pairs=pairs,
-        verdict=verdict,
-        reason=reason if verdict is Help.CANNOT_SAY else "",
     )
 
 
@@ -265,24 +243,6 @@ def _verdict(effects: tuple[Effect, ...]) -> Help:
     return {-1: Help.HELPS, 0: Help.NO_SURE_EFFECT, 1: Help.HURTS}[sign]
 
 
-def _unknown(name: str, title: str, change: str, reason: str) -> Remedy:
-    return Remedy(
-        name=name,
-        title=title,
-        change=change,
-        basis=Basis.NONE,
-        configurations=0,
-        effects=(),
-        pairs=(),
-        verdict=Help.CANNOT_SAY,
-        reason=reason,
-    )
-
-
 def _step(first: Value, second: Value) -> str:
     texts = [value if isinstance(value, str) else number_text(value, 3) for value in (first, second)]
     return " → ".join(texts)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

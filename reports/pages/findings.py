@@ -7,6 +7,7 @@ from reports.analysis.comparing import ConfigurationComparison
 from reports.analysis.importance import Importances, setting_importances
 from reports.analysis.remedies import Help
 from reports.charts import Chart, make_charts
+from reports.formatting import capitalised
 from reports.report import Report
 from reports.tables.advice import Advice, find_advice
 from reports.tables.by_setting import find_settings
@@ -127,7 +128,7 @@ def _driving(importances: tuple[Importances, ...], settings: tuple[Table, ...]) 
         return None
     told.sort(key=lambda entry: entry[0] != "severity")
     text = "; ".join(sentence for _, sentence in told)
-    return Answer("What drives it?", f"{text[:1].upper()}{text[1:]}.", "settings")
+    return Answer("What drives it?", f"{capitalised(text)}.", "settings")
 
 
 def _is_told(found: Importances) -> bool:
@@ -183,4 +184,4 @@ def _helping(advice: Advice) -> Answer | None:
         if titles:
             verdicts.append(f"{verdict}: {listed(list(titles))}")
     text = "; ".join(verdicts)
-    return Answer("What helps against it?", f"{text[:1].upper()}{text[1:]}.", "advice") if verdicts else None
+    return Answer("What helps against it?", f"{capitalised(text)}.", "advice") if verdicts else None

@@ -7,11 +7,13 @@ from pipelines.words import counted
 from reports.analysis.data_size import DataSize, SizePoint, data_size
 from reports.analysis.fits import Estimate
 from reports.analysis.remedies import Help, Remedy, remedies
-from reports.analysis.stopping_rules import Recommendation, Replay, RuleResult, recommend, replay_rules
+from reports.analysis.stopping import COMMON_BEST, TOLERANCE, Replay, RuleResult, chosen_rule, replay_rules
 from reports.formatting import NONE, number, share, signed, whole
 from reports.report import Report
 from reports.tables.table import Cell, Column, Heading, Show, Table, number_column, table
 
+#: Losses and metrics that Keras' ``compile`` knows by these names; ``val_loss`` is always there.
+KERAS_METRICS = ("mae", "mse")
 _EFFECTS = (
     ("best value", "{value} at its best", True),
     ("best epoch", "best epoch", True),
@@ -20,6 +22,28 @@ _EFFECTS = (
     ("gap at best", "gap at best", False),
     ("gap at the end", "gap at the end", True),
 )
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The rule to use.
+
+    Attributes
+    ----------
+    result
+        The rule and what it costs and saves.
+    code
+        The line of Keras code.
+    sentence
+        Why this one.
+    notes
+        What to know about it, a sentence each.
+    """
+
+    result: RuleResult
+    code: str
+    sentence: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +84,43 @@ def find_advice(report: Report) -> Advice:
         data=_data(report, size) if size else None,
         size=size,
     )
+
+
+def recommend(replay: Replay) -> Recommendation | None:
+    """The rule to use, as ``chosen_rule`` has it, in words; None where there is none."""
+    if (found := chosen_rule(replay)) is None:
+        return None
+    chosen, loss, least = found
+    keras_monitor, monitor_note = _keras_monitor(replay.monitor)
+    notes = (_common_best_note(replay, loss), monitor_note, *replay_notes(replay))
+    return Recommendation(
+        result=chosen,
+        code=f'keras.callbacks.EarlyStopping(monitor="{keras_monitor}", {chosen.rule.arguments})',
+        sentence=_why(chosen, loss, least),
+        notes=tuple(filter(None, notes)),
+    )
+
+
+def replay_notes(replay: Replay) -> tuple[str, ...]:
+    """What the table of rules rests on, and what its numbers cannot tell; a sentence each."""
+    total = replay.configurations
+    notes = [f"Replayed on {counted(replay.fits, 'recorded curve')} of {counted(total, 'configuration')}."]
+    if improving := replay.still_improving:
+        who = (
+            "The only configuration" if improving == total == 1 else f"{improving} of {counted(total, 'configuration')}"
+        )
+        notes.append(
+            f"{who} {'was' if improving == 1 else 'were'} still improving at the last epoch: their true best is not "
+            "known, so what rules give away there is at least what is counted."
+        )
+    if few := replay.negligible:
+        notes.append(
+            f"{counted(few, 'configuration')} with a best value of nearly 0 {'is' if few == 1 else 'are'} left out of "
+            "the loss given away: no percentage of that means anything."
+        )
+    if missing := replay.left_out:
+        notes.append(f"The curves of {counted(missing, 'configuration')} are not there.")
+    return tuple(notes)
 
 
 def _rules(replay: Replay, rule: Recommendation | None) -> Table:
@@ -161,3 +222,43 @@ def _estimate(estimate: Estimate | None, show: Show) -> Cell:
 
 def _percents(value: float | None) -> str:
     return NONE if value is None else f"{number(value, 2)} %"
+
+
+def _keras_monitor(monitor: str) -> tuple[str, str]:
+    """What Keras calls the monitored curve, and what to say where that needs saying."""
+    name = monitor.removeprefix("val_")
+    if name == "loss":
+        return monitor, ""
+    if name in KERAS_METRICS:
+        return monitor, f'The line needs metrics=["{name}"] in compile.'
+    return "val_loss", (
+        f"Keras has no curve called {monitor}; val_loss, which the line watches, is the same where {name} is the loss."
+    )
+
+
+def _common_best_note(replay: Replay, loss: float) -> str:
+    """Says where the epoch that this project recommends does better by more than the tolerance; else empty."""
+    common = next((result for result in replay.results if result.rule.name == COMMON_BEST), None)
+    if common is None or common.loss_percent is None or common.loss_percent >= loss - TOLERANCE:
+        return ""
+    return (
+        "Training every fit for the best epoch of the mean curve, as this report recommends, gives away less: "
+        f"{number(common.loss_percent, 2)} %, with {number(100 * common.saved_share, 2)} % of the epochs saved."
+    )
+
+
+def _why(chosen: RuleResult, loss: float, least: float) -> str:
+    if not chosen.saved_share:
+        return "None of Keras' rules that give away little would have stopped a single fit: train to the end."
+    costs = (
+        f"It saves {number(100 * chosen.saved_share, 2)} % of the epochs and gives away {number(loss, 2)} % of the "
+        "loss against each fit's own best epoch"
+    )
+    if loss == least:
+        return (
+            f"{costs}: none of Keras' rules gives away less, and none within {TOLERANCE:g} percentage point saves more."
+        )
+    return (
+        f"{costs}: the most epochs saved of Keras' rules within {TOLERANCE:g} percentage point of the "
+        f"{number(least, 2)} % that the most careful one gives away."
+    )

@@ -4,7 +4,7 @@ from functools import partial
 
 from pipelines.words import listed
 from reports.analysis.by_setting import LEVEL, ValueRow, trends, value_rows
-from reports.formatting import NONE, best_epoch_with_interval, number, percent, share, signed, whole
+from reports.formatting import NONE, best_epoch_with_interval, capitalised, number, percent, share, signed, whole
 from reports.report import Report
 from reports.settings import VariedSetting, number_text
 from reports.tables.configurations import verdict_words
@@ -77,7 +77,7 @@ def _table(report: Report, varied: VariedSetting) -> Table:
         ),
     ]
     sentence = trend_sentence(report, varied)
-    title = varied.title[:1].upper() + varied.title[1:]
+    title = capitalised(varied.title)
     lead = (sentence,) if sentence else ()
     return table(f"by_{varied.name}", title, columns, value_rows(report, varied), lead=lead)
 

@@ -6,7 +6,7 @@ from pipelines.overfitting.point import Verdict
 from pipelines.words import counted, listed
 from reports.analysis.changes import Basis, Match, shape_text
 from reports.analysis.several import Entry, Group, Progress, SweepComparison, SweepPair, typical_onset
-from reports.formatting import NONE, best_epoch_with_interval, number, percent, seconds, signed
+from reports.formatting import NONE, best_epoch_with_interval, number, percent, seconds
 from reports.report import Report, point_of
 from reports.store import Trial, section
 
@@ -31,12 +31,11 @@ def headline(comparison: SweepComparison) -> str:
 
 def remarks(comparison: SweepComparison) -> list[str]:
     """What belongs to the answer."""
-    said = []
     if len(comparison.groups) > 1:
-        said.append("Values are not compared between exercises: their data, metrics and lengths of an epoch differ.")
-    elif len(comparison.groups[0].pairs) == 1:
-        said.append(best_sentence(comparison.groups[0]))
-    return [sentence for sentence in said if sentence]
+        return ["Values are not compared between exercises: their data, metrics and lengths of an epoch differ."]
+    group = comparison.groups[0]
+    sentence = best_sentence(group) if len(group.pairs) == 1 else ""
+    return [sentence] if sentence else []
 
 
 def earliest_sentence(entries: Sequence[Entry]) -> str:
@@ -75,10 +74,10 @@ def shared_sentence(pair: SweepPair) -> str:
         return f"of the {total} in common it is not known whether they stayed within their deviation."
     if kept == len(matches):
         return f"{_all_words(kept)} in common stayed within {'its' if kept == 1 else 'their'} deviation."
-    said = "" if not unknown else f"; of {unknown} it is not known"
+    open_words = "" if not unknown else f"; of {unknown} it is not known"
     if moved == len(matches):
         return f"{_all_words(moved)} in common moved beyond the deviation."
-    return f"{kept} of {total} in common stayed within their deviation, {moved} moved beyond it{said}."
+    return f"{kept} of {total} in common stayed within their deviation, {moved} moved beyond it{open_words}."
 
 
 def best_sentence(group: Group) -> str:
@@ -117,11 +116,6 @@ def lead_sentence(pair: SweepPair) -> str:
     )
 
 
-def capitalised(sentence: str) -> str:
-    """A sentence with a capital letter in front, the rest as it is."""
-    return sentence[:1].upper() + sentence[1:]
-
-
 def within_words(found: Match) -> str:
     """Whether a difference of values is within its deviation: ``within ±0.02 (paired fits)``."""
     if found.within is None or found.margin is None:
@@ -142,11 +136,6 @@ def value_words(trial: Trial) -> str:
     point = point_of(trial)
     deviation = point.sd_seeds if point.sd_seeds is not None else point.sd_folds
     return number(point.best_value) + ("" if deviation is None else f" ± {number(deviation, 2)}")
-
-
-def difference_words(found: Match) -> str:
-    """Second value minus first, signed."""
-    return signed(found.difference)
 
 
 def verdict_words(found: Match) -> tuple[Verdict, ...]:

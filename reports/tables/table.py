@@ -237,7 +237,8 @@ def csv(frame: "pd.DataFrame") -> str:
     for name, numeric in zip(frame.columns, _numeric(frame), strict=True):
         if not numeric:
             present = [None if _missing(value) else value for value in frame[name]]
-            safe[name] = [no_formula(value) if isinstance(value, str) else value for value in present]
+            # As they are: a column of whole numbers with one missing would become decimals.
+            safe[name] = np.array([no_formula(v) if isinstance(v, str) else v for v in present], object)
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
