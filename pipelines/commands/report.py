@@ -12,7 +12,7 @@ from pipelines.commands.parameters import Parameters
 
 if TYPE_CHECKING:
     from reports import Report, ReportPaths
-    from reports.analysis.several import Comparison
+    from reports.analysis.several import SweepComparison
 
 PARAMETERS = ("sweeps", "output")
 
@@ -53,7 +53,7 @@ def print_report(report: "Report", output: Path | None, console: Console) -> "Re
         return publish(report, output=output)
 
 
-def _compare(comparison: "Comparison", uri: str, output: Path | None, console: Console) -> None:
+def _compare(comparison: "SweepComparison", uri: str, output: Path | None, console: Console) -> None:
     from pipelines.tracking.runs import tag_project_run
     from reports.pages.several import terminal_table, write_comparison
 

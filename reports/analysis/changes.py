@@ -8,9 +8,8 @@ from enum import StrEnum
 from pipelines.exercises.spaces import Parameter
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.sweeps import DataFacts, Sweep
-from pipelines.tracking.trials import Curves, Trial
-from reports.analysis.comparing import validation_ratio, values_at_best
-from reports.analysis.matching import over_fits
+from pipelines.tracking.trials import Trial
+from reports.analysis.fits import best_values, over_fits
 from reports.report import Report, point_of
 
 #: A difference of two values counts as within their deviation up to this many deviations of such a difference.
@@ -84,33 +83,36 @@ def changes(sweeps: Sequence[Sweep]) -> tuple[Change, ...]:
     return tuple(change for change in found if len(set(change.values)) > 1)
 
 
-def match(
-    first: Report,
-    second: Report,
-    curves: Mapping[str, Curves],
-    labels: Mapping[str, str],
-) -> tuple[Match, ...]:
+def match(first: Report, second: Report, labels: Mapping[str, str]) -> tuple[Match, ...]:
     """Configurations that both sweeps have a result of, in the order of the first's ranking.
+
+    Where curves are missing, the deviation over seeds stands in.
 
     Parameters
     ----------
-    curves
-        Of all trials by run id; where some are missing, the deviation over seeds stands in.
     labels
         Name of each trial of the first by run id.
     """
     theirs = by_hash(second)
-    paired = same_fits(first.sweep, second.sweep)
-    ratio = validation_ratio(first) if paired else None
+    ratio = first.validation_ratio if same_fits(first.sweep, second.sweep) else None
     found = []
     for hashed, trial in by_hash(first).items():
         if (other := theirs.get(hashed)) is None:
             continue
-        difference, margin, basis = _difference(first, trial, other, curves, ratio)
-        if first.sweep.monitor != second.sweep.monitor:
-            difference, margin, basis = None, None, Basis.NONE
-        overlap = intervals_overlap(point_of(trial), point_of(other))
-        found.append(Match(labels[trial.run_id], trial, other, overlap, difference, margin, basis))
+        difference, margin, basis = None, None, Basis.NONE
+        if first.sweep.monitor == second.sweep.monitor:
+            difference, margin, basis = _difference((first, second), (trial, other), ratio)
+        found.append(
+            Match(
+                label=labels[trial.run_id],
+                first=trial,
+                second=other,
+                intervals_overlap=intervals_overlap(point_of(trial), point_of(other)),
+                difference=difference,
+                margin=margin,
+                basis=basis,
+            )
+        )
     return tuple(found)
 
 
@@ -162,13 +164,13 @@ def deviation_margin(first: OverfittingPoint, second: OverfittingPoint) -> tuple
 
 
 def _difference(
-    report: Report, first: Trial, second: Trial, curves: Mapping[str, Curves], ratio: float | None
+    reports: tuple[Report, Report], trials: tuple[Trial, Trial], ratio: float | None
 ) -> tuple[float | None, float | None, Basis]:
-    points = point_of(first), point_of(second)
+    points = point_of(trials[0]), point_of(trials[1])
     if points[0].best_value is None or points[1].best_value is None:
         return None, None, Basis.NONE
     if ratio is not None and (points[0].folds, points[0].repeats) == (points[1].folds, points[1].repeats):
-        values = [values_at_best(trial, curves, report.sweep.monitor) for trial in (first, second)]
+        values = [best_values(report, trial) for report, trial in zip(reports, trials, strict=True)]
         if values[0] is not None and values[1] is not None and len(values[0]) > 1:
             found = over_fits(values[1] - values[0], ratio)
             return found.value, (found.high or 0.0) - found.value, Basis.PAIRED

@@ -6,7 +6,6 @@
 
 from collections.abc import Mapping
 
-from pipelines.tracking.trials import Curves
 from reports.analysis.data_size import DataSize
 from reports.charts.as_files import picture, save
 from reports.charts.as_plotly import plotly_figure
@@ -42,7 +41,6 @@ __all__ = [
 
 def make_charts(
     report: Report,
-    curves: Mapping[str, Curves],
     for_value: Mapping[str, float] | None = None,
     for_severity: Mapping[str, float] | None = None,
     size: DataSize | None = None,
@@ -51,16 +49,14 @@ def make_charts(
 
     Parameters
     ----------
-    curves
-        By run id, then by name, each (fits, epochs), repeat-major; trials may be missing.
     for_value, for_severity
         Importance of each setting, see ``importance``.
     size
         What the number of training rows does; None where it does not vary.
     """
     charts = (
-        learning_curves(report, curves),
-        all_curves(report, curves),
+        learning_curves(report),
+        all_curves(report),
         over_settings(report),
         units_by_depth(report),
         parallel(report),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from pipelines.words import counted
 from reports.analysis.data_size import DataSize
-from reports.analysis.matching import Estimate
+from reports.analysis.fits import Estimate
 from reports.charts.chart import Axis, Band, Chart, Line, Mark, Panel, Points, View, around, around_log, rounded
 from reports.formatting import number, signed, whole
 from reports.report import Report

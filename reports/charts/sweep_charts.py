@@ -6,7 +6,6 @@ import numpy as np
 
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
-from reports.analysis.parameters import varied_titles
 from reports.charts.chart import (
     Axis,
     Bars,
@@ -28,6 +27,7 @@ from reports.charts.palette import SYMBOLS
 from reports.charts.words import configured, trend, trial_hover
 from reports.formatting import number, seconds, signed
 from reports.report import BASELINE, Report, point_of, value_of
+from reports.settings import varied_titles
 
 #: Values further apart than this factor are shown on a logarithmic axis.
 _WIDE = 8.0

@@ -9,9 +9,8 @@ from itertools import pairwise
 from typing import Literal
 
 from pipelines.exercises.configurations import SETTINGS, Configuration
-from reports.analysis.parameters import setting as setting_of
-from reports.analysis.parameters import varied_titles
 from reports.charts.chart import Axis, around, around_log, log_ticks, short
+from reports.settings import setting_of, varied_titles
 
 Scale = Literal["linear", "log", "category"]
 Value = float | str | None

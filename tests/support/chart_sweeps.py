@@ -107,8 +107,8 @@ def made_report(trials: Sequence[Made], *, title: str = "Made") -> Report:
 
 def searched(
     count: int, *, folds: int = 4, repeats: int = 3, epochs: int = 20, draws: int = 40, name: str = ""
-) -> tuple[Report, dict[str, Curves]]:
-    """A report and curves that resemble a real search: wide networks over-fit early, slow ones do not within the time.
+) -> Report:
+    """A report whose curves resemble a real search: wide networks over-fit early, slow ones do not within the time.
 
     Parameters
     ----------
@@ -116,7 +116,8 @@ def searched(
         Put before each configuration's label but the last: what all labels have in common is left out of a report.
     """
     rng = np.random.default_rng(7)
-    trials, curves = [], {}
+    trials: list[Made] = []
+    curves: dict[str, Curves] = {}
     for index in range(count):
         documented = index < 3
         depth = [2, 2, 0][index] if documented else int(rng.integers(0, 4))
@@ -163,4 +164,4 @@ def searched(
             )
         )
         curves[f"run{index + 1}"] = arrays
-    return made_report(trials, title=name or "Made"), curves
+    return replace(made_report(trials, title=name or "Made"), curves=curves)

@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.sweeps import Sweep, SweepRecord, plain_text
-from pipelines.tracking.trials import Trial
+from pipelines.tracking.trials import Curves, Trial
 from reports.report import Report, make_report
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 100
@@ -96,6 +96,7 @@ def made_report(
     *,
     monitor: str = "val_loss",
     details: Mapping[str, Any] | None = None,
+    curves: Mapping[str, Curves] | None = None,
 ) -> Report:
     """A report of configurations with their points, in the order of a sweep; their run ids are run0, run1, ..."""
     trials = tuple(made_trial(configuration, point, number) for number, (configuration, point) in enumerate(pairs))
@@ -115,7 +116,7 @@ def made_report(
         record=made_record({"splits": SPLITS} if details is None else details),
         trials=trials,
     )
-    return make_report(sweep)
+    return make_report(sweep, curves)
 
 
 DIVERGED = made_point(

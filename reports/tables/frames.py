@@ -1,11 +1,11 @@
-"""The tables of a sweep as pandas DataFrames, for notebooks; and those as Markdown, LaTeX and CSV.
+"""The tables of a sweep as pandas DataFrames, for notebooks.
 
 >>> points = overfitting_points(run_id, "sqlite:///mlflow.db")              # doctest: +SKIP
 >>> points[["configuration", "best_epoch", "onset", "best_value", "verdict"]].head(3)           # doctest: +SKIP
 >>> print(latex(points[["configuration", "best_epoch", "best_value"]]))     # doctest: +SKIP
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -13,29 +13,27 @@ import numpy as np
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint
-from pipelines.tracking.reading import read_trial_curves
-from reports.analysis.parameters import parameter_table, varied_parameters
-from reports.report import Report, read_report
-from reports.tables.configurations import saved_epochs
-from reports.tables.frame_text import csv, latex, markdown
+from pipelines.tracking.trials import Trial
+from reports.analysis.by_setting import value_rows
+from reports.report import Report, read_report, saved_epochs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "csv",
-    "curves_frame",
-    "latex",
-    "learning_curves",
-    "markdown",
-    "overfitting_points",
-    "parameter_frame",
-    "parameter_points",
-    "points_frame",
-]
-
-_WHOLE = ("best_epoch", "best_epoch_low", "best_epoch_high", "onset", "one_se_epoch", "epochs", "folds", "repeats")
-_REAL = ("best_value", "sd_folds", "sd_seeds", "final_value", "gap_best", "gap_final", "severity")
+#: Fields of an over-fitting point in the order of the columns, with their types.
+_POINT = {
+    **dict.fromkeys(("best_epoch", "best_epoch_low", "best_epoch_high"), "Int64"),
+    "censored": "boolean",
+    **dict.fromkeys(("onset", "one_se_epoch"), "Int64"),
+    **dict.fromkeys(
+        ("best_value", "sd_folds", "sd_seeds", "final_value", "gap_best", "gap_final", "severity"), "float64"
+    ),
+    **dict.fromkeys(("epochs", "folds", "repeats"), "Int64"),
+}
+_VALUE_ROW = {
+    **dict.fromkeys(("configurations", "diverged", "median_onset", "median_best_epoch"), "Int64"),
+    **dict.fromkeys(("median_severity", "median_gap_best", "median_gap_final"), "float64"),
+}
 
 
 def overfitting_points(sweep_run_id: str, tracking_uri: str) -> "pd.DataFrame":
@@ -133,62 +131,44 @@ def learning_curves(
 
 def points_frame(report: Report) -> "pd.DataFrame":
     """``overfitting_points`` of a report that has been read."""
-    import pandas as pd
-
     trials = (*report.ranked, *report.others)
-    ranks = {trial.run_id: rank for rank, trial in enumerate(report.ranked, start=1)}
     points = [trial.point for trial in trials]
-    columns: dict[str, Any] = {
-        "rank": _typed([ranks.get(trial.run_id) for trial in trials], "Int64"),
+    columns = {
+        "rank": _typed([report.ranks.get(trial.run_id) for trial in trials], "Int64"),
         "configuration": _typed([trial.name for trial in trials], "string"),
         "origin": _typed([trial.origin for trial in trials], "string"),
         "status": _typed([trial.status.lower() for trial in trials], "string"),
-        "verdict": _typed([str(point.verdict) if point else None for point in points], "string"),
-        **_point_columns(points),
+        "verdict": _verdicts(points),
+        **_fields(points, _POINT),
         "epochs_saved": _typed([saved_epochs(point) if point else None for point in points], "Int64"),
         "parameters": _typed([trial.parameters for trial in trials], "Int64"),
         "seconds": _typed([trial.seconds for trial in trials], "float64"),
+        **{field.name: _settings(trials, field.name, field.default) for field in fields(Configuration)},
+        "reason": _typed([trial.reason for trial in trials], "string"),
+        "run_id": _typed([trial.run_id for trial in trials], "string"),
     }
-    for field in fields(Configuration):
-        values = [
-            None if c is None else c.layers_text if field.name == "layers" else getattr(c, field.name)
-            for c in (trial.configuration for trial in trials)
-        ]
-        columns[field.name] = _typed(values, _setting_type(field.default))
-    columns["reason"] = _typed([trial.reason for trial in trials], "string")
-    columns["run_id"] = _typed([trial.run_id for trial in trials], "string")
-    return _captioned(pd.DataFrame(columns), report, "Over-fitting points")
+    return _captioned(columns, report, "Over-fitting points")
 
 
 def parameter_frame(report: Report) -> "pd.DataFrame":
     """``parameter_points`` of a report that has been read."""
-    import pandas as pd
-
-    rows = [(parameter, row) for parameter in varied_parameters(report) for row in parameter_table(report, parameter)]
-    columns: dict[str, Any] = {
-        "parameter": _typed([parameter.name for parameter, _ in rows], "string"),
-        "value": _typed([row.level.label for _, row in rows], "string"),
-        "low": _typed([row.level.low for _, row in rows], "float64"),
-        "high": _typed([row.level.high for _, row in rows], "float64"),
+    named = [(varied.name, row) for varied in report.varied for row in value_rows(report, varied)]
+    rows = [row for _, row in named]
+    points = [row.point for row in rows]
+    columns = {
+        "parameter": _typed([name for name, _ in named], "string"),
+        "value": _typed([row.level.label for row in rows], "string"),
+        "low": _typed([row.level.low for row in rows], "float64"),
+        "high": _typed([row.level.high for row in rows], "float64"),
+        **_fields(rows, _VALUE_ROW),
+        "overfitting": _typed([row.share for row in rows], "float64"),
+        "at_least": _typed([row.beyond for row in rows], "boolean"),
+        "best_configuration": _typed([row.best.name if row.best else None for row in rows], "string"),
+        **_fields(points, _POINT),
+        "verdict": _verdicts(points),
+        "run_id": _typed([row.best.run_id if row.best else None for row in rows], "string"),
     }
-    kinds = {
-        "configurations": "Int64",
-        "diverged": "Int64",
-        "median_onset": "Int64",
-        "median_best_epoch": "Int64",
-        "median_severity": "float64",
-        "median_gap_best": "float64",
-        "median_gap_final": "float64",
-    }
-    columns |= {name: _typed([getattr(row, name) for _, row in rows], kind) for name, kind in kinds.items()}
-    columns["overfitting"] = _typed([row.share for _, row in rows], "float64")
-    columns["at_least"] = _typed([row.beyond for _, row in rows], "boolean")
-    best = [row.best for _, row in rows]
-    columns["best_configuration"] = _typed([trial.name if trial else None for trial in best], "string")
-    columns |= _point_columns([trial.point if trial else None for trial in best])
-    columns["verdict"] = _typed([str(t.point.verdict) if t and t.point else None for t in best], "string")
-    columns["run_id"] = _typed([trial.run_id if trial else None for trial in best], "string")
-    return _captioned(pd.DataFrame(columns), report, "Over-fitting at each value of each setting")
+    return _captioned(columns, report, "Over-fitting at each value of each setting")
 
 
 def curves_frame(
@@ -198,18 +178,18 @@ def curves_frame(
     import pandas as pd
 
     known = {trial.run_id: trial for trial in report.sweep.trials}
+    usual = next((trial.point.folds for trial in report.sweep.trials if trial.point), None)
     if unknown := [run_id for run_id in run_ids or () if run_id not in known]:
         raise ValueError(f"The sweep has no trial {unknown[0]!r}.")
     parts = []
     available: set[str] = set()
     for run_id in known if run_ids is None else run_ids:
-        trial = known[run_id]
-        curves = read_trial_curves(trial, uri=report.sweep.uri)
+        trial, curves = known[run_id], report.curves.get(run_id)
         if not curves:
             continue
         available |= set(curves)
         fits, epochs = next(iter(curves.values())).shape
-        folds = _folds(report, fits) if trial.point is None else trial.point.folds
+        folds = trial.point.folds if trial.point else usual or fits
         fit = np.repeat(np.arange(fits), epochs)
         part = pd.DataFrame(
             {
@@ -230,19 +210,22 @@ def curves_frame(
     return _captioned(frame, report, "Learning curves")
 
 
-def _point_columns(points: Sequence[OverfittingPoint | None]) -> dict[str, Any]:
-    def column(name: str, kind: str) -> Any:
-        return _typed([None if point is None else getattr(point, name) for point in points], kind)
+def _fields(rows: Sequence[object], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Attributes of rows as columns; missing where a row is None."""
+    return {
+        name: _typed([None if row is None else getattr(row, name) for row in rows], kind)
+        for name, kind in kinds.items()
+    }
 
-    first = {name: column(name, "Int64") for name in _WHOLE[:3]}
-    second = {"censored": column("censored", "boolean"), **{name: column(name, "Int64") for name in _WHOLE[3:5]}}
-    return first | second | {n: column(n, "float64") for n in _REAL} | {n: column(n, "Int64") for n in _WHOLE[5:]}
+
+def _verdicts(points: Sequence[OverfittingPoint | None]) -> Any:
+    return _typed([str(point.verdict) if point else None for point in points], "string")
 
 
-def _setting_type(default: object) -> str:
-    if isinstance(default, bool):
-        return "boolean"
-    return {int: "Int64", float: "float64"}.get(type(default), "string")
+def _settings(trials: Sequence[Trial], name: str, default: object) -> Any:
+    attribute = "layers_text" if name == "layers" else name
+    kind = "boolean" if isinstance(default, bool) else {int: "Int64", float: "float64"}.get(type(default), "string")
+    return _typed([getattr(t.configuration, attribute) if t.configuration else None for t in trials], kind)
 
 
 def _typed(values: Sequence[object], kind: Any) -> Any:
@@ -252,13 +235,10 @@ def _typed(values: Sequence[object], kind: Any) -> Any:
     return pd.Series([missing if value is None else value for value in values], dtype=kind)
 
 
-def _folds(report: Report, fits: int) -> int:
-    """Folds of a trial without a point, as the other trials have them."""
-    return next((trial.point.folds for trial in report.sweep.trials if trial.point), fits)
+def _captioned(content: "dict[str, Any] | pd.DataFrame", report: Report, title: str) -> "pd.DataFrame":
+    import pandas as pd
 
-
-def _captioned(frame: "pd.DataFrame", report: Report, title: str) -> "pd.DataFrame":
-    monitor = report.sweep.monitor
+    frame, monitor = pd.DataFrame(content), report.sweep.monitor
     frame.attrs["monitor"] = monitor
     frame.attrs["caption"] = f"{title}: {report.title}" + (f", judged on {monitor}" if monitor else "")
     return frame
