@@ -1,13 +1,16 @@
-"""What a sweep found: its history, what quality costs in time, in capacity, and which settings matter."""
+"""What a sweep found: its history, what quality costs in time, capacity and data, and which settings matter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from pipelines.words import counted, listed
+from reports.analysis.data_size import DataSize
+from reports.analysis.matching import Estimate
 from reports.analysis.parameters import varied_titles
 from reports.charts.chart import (
     Axis,
+    Band,
     Bars,
     Chart,
     Hover,
@@ -15,17 +18,16 @@ from reports.charts.chart import (
     Mark,
     Panel,
     Points,
-    View,
     around,
     around_log,
     log_ticks,
+    one_view,
     percent_ticks,
     rounded,
 )
-from reports.charts.inline_svg import verdict_class
-from reports.charts.palette import SYMBOLS
-from reports.charts.words import configured, trend, trial_hover
-from reports.formatting import number, seconds, signed
+from reports.charts.palette import SYMBOLS, verdict_class
+from reports.charts.trials import configured, trend, trial_hover
+from reports.formatting import number, seconds, signed, whole
 from reports.report import BASELINE, Report, point_of, value_of
 from reports.store import Trial
 
@@ -57,7 +59,7 @@ def history(report: Report) -> Chart | None:
             rounded([*best, best[-1]]),
             step=True,
         ),
-        *_by_verdict(report, trials, [numbers[trial.run_id] for trial in trials], values, "trial"),
+        *_by_verdict(report, trials, [numbers[trial.run_id] for trial in trials], values, counted_as="trial"),
         Points(
             "baseline or documented",
             "ink",
@@ -76,7 +78,7 @@ def history(report: Report) -> Chart | None:
         "Search history",
         f"{report.value_name} at the best epoch of {counted(len(trials), 'trial')} in the order of the search: the "
         f"best, {number(values[found])}, was found by {first}; the first trial had {number(values[0])}.",
-        (View("", (Panel(_trial_axis(last), _value_axis(report, values), tuple(marks)),)),),
+        one_view(Panel(_trial_axis(last), _value_axis(report, values), tuple(marks))),
         note=f"{counted(missing, 'trial')} without a result {'is' if missing == 1 else 'are'} left out."
         if missing
         else "",
@@ -98,7 +100,6 @@ def time_against_quality(report: Report) -> Chart | None:
     front = pareto_front(times, values)
     letters = [_letter(index) for index in range(len(front))] if len(front) <= _MOST_LETTERS else [""] * len(front)
     of_front = [trials[index] for index in front]
-    axis = _value_axis(report, values)
     marks: list[Mark] = [
         Line(
             "nothing is both faster and better",
@@ -109,7 +110,7 @@ def time_against_quality(report: Report) -> Chart | None:
             width=1.6,
             dash=True,
         ),
-        *_by_verdict(report, trials, times, values, ""),
+        *_by_verdict(report, trials, times, values),
         Points(
             "",
             "ink",
@@ -122,6 +123,7 @@ def time_against_quality(report: Report) -> Chart | None:
         ),
     ]
     low, high = around_log(times)
+    across = Axis("seconds of the trial, all fits", low, high, log=True, ticks=log_ticks(low, high))
     named = [
         f"{letter}{': ' if letter else ''}{_front_words(report, trial)}"
         for letter, trial in zip(letters, of_front, strict=True)
@@ -137,18 +139,7 @@ def time_against_quality(report: Report) -> Chart | None:
         "time",
         "Time against quality",
         f"Seconds against {report.value_name} of {counted(len(trials), 'configuration')}: {said}.",
-        (
-            View(
-                "",
-                (
-                    Panel(
-                        Axis("seconds of the trial, all fits", low, high, log=True, ticks=log_ticks(low, high)),
-                        axis,
-                        tuple(marks),
-                    ),
-                ),
-            ),
-        ),
+        one_view(Panel(across, _value_axis(report, values), tuple(marks))),
         note="; ".join(named[:_MOST_LETTERS]) + ".",
     )
 
@@ -187,6 +178,7 @@ def capacity(report: Report) -> Chart | None:
         ),
         Points("at the best epoch", "accent", tuple(sizes), rounded(at_best), symbol="circle", hover=said, size=8),
     )
+    across = Axis("trainable parameters", low, high, log=True, ticks=log_ticks(low, high))
     bottom, top = around([*at_best, *at_end, 0.0])
     alt = (
         f"Gap between validation and training of {counted(len(trials), 'configuration')} against trainable parameters: "
@@ -196,18 +188,7 @@ def capacity(report: Report) -> Chart | None:
         "capacity",
         "Generalisation gap against the size of the network",
         alt,
-        (
-            View(
-                "",
-                (
-                    Panel(
-                        Axis("trainable parameters", low, high, log=True, ticks=log_ticks(low, high)),
-                        Axis("gap: validation − training", bottom, top),
-                        marks,
-                    ),
-                ),
-            ),
-        ),
+        one_view(Panel(across, Axis("gap: validation − training", bottom, top), marks)),
         note="A line joins the two gaps of one configuration: its length is what training on costs.",
     )
 
@@ -243,7 +224,7 @@ def importance(
             role,
             tuple(place + (len(series) - 1 - 2 * order) * thickness / 2 for place in range(len(names))),
             rounded([shares.get(of, 0.0) for of in names]),
-            tuple(_bar_hover(words_, shares.get(of, 0.0), name) for of, words_ in zip(names, spoken, strict=True)),
+            hover=tuple(_bar_hover(title, shares.get(of, 0.0), name) for of, title in zip(names, spoken, strict=True)),
             thickness=thickness * 0.92,
             hatched=order == 1,
         )
@@ -259,8 +240,55 @@ def importance(
         "Which settings matter",
         f"Importance of {counted(len(names), 'setting')}: most of the differences in "
         f"{report.value_name if for_value else 'severity'} are explained by {listed(shown)}.",
-        (View("", (Panel(across, up, marks),)),),
+        one_view(Panel(across, up, marks)),
         height=110 + 44 * len(names),
+    )
+
+
+def data_sizes(report: Report, size: DataSize | None) -> Chart | None:
+    """What more training rows did to the best value and to the gap.
+
+    Parameters
+    ----------
+    size
+        See ``reports.analysis.data_size``; None where the number of rows does not vary.
+
+    Returns
+    -------
+    None without it.
+    """
+    if size is None:
+        return None
+    points = size.points
+    known = [float(point.rows) for point in points if point.rows is not None]
+    rows_known = len(known) == len(points)
+    places = known if rows_known else [point.fraction for point in points]
+    title = "training rows of a fit" if rows_known else "share of the training rows"
+    ticks = tuple(
+        (place, f"{whole(place)} ({point.label})" if rows_known else point.label)
+        for place, point in zip(places, points, strict=True)
+    )
+    low, high = around_log(places, margin=0.12)
+    x = Axis(title, low, high, log=True, ticks=ticks)
+    values = [point.value for point in points]
+    panels = [_estimates(x, places, values, title=f"{report.value_name} at best", role="accent", show=number)]
+    gaps = [point.gap for point in points if point.gap is not None]
+    if len(gaps) == len(points):
+        panels.append(_estimates(x, places, gaps, title="gap at best", role="overfits", show=signed))
+    first, last = points[0], points[-1]
+    return Chart(
+        "data-size",
+        "More data",
+        f"{report.value_name} at the best epoch against the number of training rows: {number(first.value.value)} with "
+        f"{first.label}, {number(last.value.value)} with {last.label}. {size.sentence}",
+        one_view(*panels),
+        note="The bands are 95 % intervals over the fits. "
+        + (
+            f"Means over {counted(size.sets, 'set')} of configurations that are equal but for the number of rows."
+            if size.sets
+            else "Each point is the best configuration found at its size."
+        ),
+        height=300 * len(panels),
     )
 
 
@@ -278,7 +306,7 @@ def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 
 
 def _by_verdict(
-    report: Report, trials: Sequence[Trial], x: Sequence[float], y: Sequence[float], counted_as: str
+    report: Report, trials: Sequence[Trial], x: Sequence[float], y: Sequence[float], *, counted_as: str = ""
 ) -> list[Mark]:
     marks: list[Mark] = []
     for verdict, symbol in SYMBOLS.items():
@@ -338,3 +366,32 @@ def _bar_hover(setting: str, share: float, of: str) -> Hover:
 
 def _share(share: float) -> str:
     return f"{100 * share:.0f} %"
+
+
+def _estimates(
+    x: Axis,
+    places: Sequence[float],
+    estimates: Sequence[Estimate],
+    *,
+    title: str,
+    role: str,
+    show: Callable[[float | None], str],
+) -> Panel:
+    values = rounded([estimate.value for estimate in estimates])
+    lows = rounded([estimate.value if estimate.low is None else estimate.low for estimate in estimates])
+    highs = rounded([estimate.value if estimate.high is None else estimate.high for estimate in estimates])
+    at = rounded(places)
+    hover = tuple((f"{title} {show(estimate.value)}", _interval_words(estimate, show)) for estimate in estimates)
+    marks: tuple[Mark, ...] = (
+        Band("", role, at, lows, high=highs),
+        Line("", role, at, values),
+        Points("", role, at, values, hover=hover, low=lows, high=highs),
+    )
+    low, high = around([*lows, *highs])
+    return Panel(x, Axis(title, low, high), marks)
+
+
+def _interval_words(estimate: Estimate, show: Callable[[float | None], str]) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "no interval"
+    return f"95 %: {show(estimate.low)} to {show(estimate.high)}"

@@ -38,7 +38,7 @@ def write_figures(findings: Findings, folder: Path) -> None:
     OSError
         When the folder cannot be written.
     """
-    from reports.charts import save  # matplotlib
+    from reports.charts.as_files import save  # matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)
     for chart in findings.charts:

@@ -300,7 +300,7 @@ def _images(final: FinalModel, said: Predictions) -> Iterator[Picture]:
 
 
 def _are_photographs(samples: Samples) -> bool:
-    from reports.charts.canvas import SMALL_IMAGE
+    from reports.charts.drawing import SMALL_IMAGE
 
     return max(samples.inputs.shape[1:3]) > SMALL_IMAGE
 

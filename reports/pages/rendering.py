@@ -4,6 +4,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.words import counted
+from reports.charts.palette import css_variables
 
 
 def templates(*, html: bool) -> Environment:
@@ -15,7 +16,7 @@ def templates(*, html: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["counted"] = counted
+    environment.globals |= {"counted": counted, "colours": Markup(css_variables())}
     if not html:
         environment.filters["cell"] = lambda text: Markup.escape(" ".join(str(text).split())).replace("|", "&#124;")
         # Between backticks Markdown shows everything as it is.

@@ -6,7 +6,7 @@ PosixPath('report/reproduction/reproduction.md')
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ from pipelines.tracking import save_report
 from pipelines.tracking.reproductions import tag_project_run
 from reports import formatting
 from reports.analysis.reproduction_store import Reproduced, StoredJob, read_job_curves, read_reproductions
-from reports.charts.reproduction_pictures import agreement_picture, curves_picture, scores_picture, smoothing_picture
+from reports.charts.as_files import picture
+from reports.charts.chart import Chart
+from reports.charts.drawing import DPI, png
+from reports.charts.reproduction_charts import agreement_chart, curves_chart, scores_chart, smoothing_chart
 from reports.pages.rendering import templates
 from reports.tables import reproduction_wording as words
 from reports.tables.teaching import about, answers
@@ -166,20 +169,23 @@ def write_reproduction(
 
 def draw(report: ReproductionReport) -> dict[str, bytes]:
     """All pictures as PNG, by name: ``agreement``, ``imdb-scores``, ``imdb-curves-1``, ``boston_housing-smoothing``."""
-    pictures: dict[str, bytes | None] = {}
+    return {name: png(picture(chart), dpi=2 * DPI) for name, chart in _charts(report) if chart is not None}
+
+
+def _charts(report: ReproductionReport) -> Iterator[tuple[str, Chart | None]]:
+    """Figures by the names of their files."""
     if any(row.ours and row.ours.low is not None for of in report.reproductions for row in of.documented):
-        pictures["agreement"] = agreement_picture(report.reproductions)
+        yield "agreement", agreement_chart(report.reproductions)
     for of in report.reproductions:
-        pictures[f"{of.exercise}-scores"] = scores_picture(of)
+        yield f"{of.exercise}-scores", scores_chart(of)
         for number, (variant, job) in enumerate(_drawn(of), start=1):
             curves = read_job_curves(job, uri=of.uri)
             if curves is None:
                 continue
-            pictures[f"{of.exercise}-curves-{number}"] = curves_picture(of, variant, job, curves)
+            yield f"{of.exercise}-curves-{number}", curves_chart(of, variant, job, curves)
             for row in of.documented:
                 if row.metric == "overfitting_epoch" and row.variant == variant and job.folds > 1:
-                    pictures[f"{of.exercise}-smoothing"] = smoothing_picture(of, row, job, curves)
-    return {name: content for name, content in pictures.items() if content is not None}
+                    yield f"{of.exercise}-smoothing", smoothing_chart(of, row, job, curves)
 
 
 def _drawn(of: Reproduced) -> list[tuple[str, StoredJob]]:

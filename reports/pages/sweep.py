@@ -14,7 +14,8 @@ from pipelines.tracking import save_report
 from reports import formatting
 from reports.analysis.documented import Comparison, compare, documented_trials
 from reports.charts import embed
-from reports.charts.inline_svg import EpochAxis, curve_panel, forest_row, verdict_class
+from reports.charts.inline_svg import EpochAxis, curve_panel, forest_row
+from reports.charts.palette import verdict_class
 from reports.frames import csv, points_frame
 from reports.pages.files import FIGURES, TABLES, write_figures, write_tables
 from reports.pages.final import FinalSection, read_final_section
