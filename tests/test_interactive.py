@@ -24,7 +24,7 @@ from reports.charts.embedding import figure_markup, json_text
 from reports.charts.palette import DARK, LIGHT, filled_in
 from reports.charts.sweep_charts import pareto_front
 from reports.charts.trials import varied
-from reports.pages.rendering import templates
+from reports.pages import templates
 from tests.support.chart_sweeps import EVIL, FLAT, LINK, MONITOR, OPEN, POINT, Made, made_report, searched
 from tests.support.report_store import Page
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reports.charts import Chart, embed, make_charts
-from reports.pages.rendering import templates
+from reports.pages import templates
 from tests.support.chart_sweeps import EVIL, searched
 
 pytestmark = pytest.mark.browser

@@ -55,8 +55,8 @@ class Predictions:
     def worst(self) -> Ints:
         """Positions of the mistakes, the worst first: the most confident, or furthest off; equal ones in test order.
 
-        >>> said = np.array([[0.2, 0.8], [0.4, 0.6], [0.1, 0.9]])
-        >>> Predictions(np.arange(3), np.array([0, 0, 1]), np.array([1, 1, 1]), said).worst()
+        >>> shares = np.array([[0.2, 0.8], [0.4, 0.6], [0.1, 0.9]])
+        >>> Predictions(np.arange(3), np.array([0, 0, 1]), np.array([1, 1, 1]), shares).worst()
         array([0, 1])
         """
         size = np.abs(self.residuals) if self.probabilities is None else self.confidence
@@ -96,7 +96,7 @@ def confusions(counts: Ints, most: int) -> list[tuple[int, int, int]]:
     np.fill_diagonal(off, 0)
     order = np.argsort(-off, axis=None, kind="stable")[:most]
     pairs = [divmod(int(cell), len(counts)) for cell in order]
-    return [(true, said, int(off[true, said])) for true, said in pairs if off[true, said] > 0]
+    return [(true, taken, int(off[true, taken])) for true, taken in pairs if off[true, taken] > 0]
 
 
 def share(probability: float) -> str:

@@ -25,7 +25,7 @@ from reports.charts.chart import (
     rounded,
 )
 from reports.charts.palette import SYMBOLS, verdict_class
-from reports.charts.trials import trial_hover
+from reports.charts.trials import interval_ends, settled, shown_range, trial_hover
 from reports.formatting import best_epoch, interval, number
 from reports.report import Report, point_of
 from reports.store import Curves, Trial
@@ -118,8 +118,8 @@ def all_curves(report: Report, curves: Mapping[str, Curves]) -> Chart | None:
                 )
             )
     last = max(point_of(trial).epochs for trial in drawn)
-    settled = [means[trial.run_id][_settled(point_of(trial)) :] for trial in drawn]
-    low, high = _range(settled, 0.9)
+    later = [means[trial.run_id][settled(point_of(trial)) :] for trial in drawn]
+    low, high = _range(later, 0.9)
     panel = Panel(epoch_axis(last), Axis(report.value_name, low, high), tuple(marks))
     onsets = sorted(point.onset for trial in drawn if (point := point_of(trial)).onset is not None)
     turning = (
@@ -145,7 +145,8 @@ def _panel(report: Report, trial: Trial, curves: Curves) -> Panel:
     training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs]
     columns = _columns(point)
     epochs = _epochs(columns)
-    low, high = _panel_range(validation, training, point)
+    low, high = shown_range(validation, None if training is None else training.mean(axis=0), point)
+    high += 0.14 * (high - low)  # room for the words
     marks: list[Mark] = [_interval_band(point, low, high)]
     for name, role, of_fits, dash in (
         ("training", "training", training, True),
@@ -224,10 +225,6 @@ def _mean(curves: Curves, monitor: str, point: OverfittingPoint) -> Array:
     return np.asarray(curves[monitor], np.float64)[:, : point.epochs].mean(axis=0)
 
 
-def _at_best(mean: Array, point: OverfittingPoint) -> float:
-    return float(mean[(point.best_epoch or 1) - 1])
-
-
 def _deviation(of_fits: Array) -> Array:
     return of_fits.std(axis=0, ddof=1) if len(of_fits) > 1 else np.zeros(of_fits.shape[1])
 
@@ -247,9 +244,8 @@ def _epochs(columns: NDArray[np.int_]) -> Numbers:
 
 def _interval_band(point: OverfittingPoint, low: float, high: float) -> Band:
     name = "95 % interval of the best epoch"
-    if point.best_epoch_low is None or point.best_epoch_high is None:
+    if (ends := interval_ends(point)) is None:
         return Band(name, "accent", (), low=(), high=(), opacity=0.1)
-    ends = (point.best_epoch_low, point.epochs if point.censored else point.best_epoch_high)
     return Band(name, "accent", ends, low=rounded([low, low]), high=rounded([high, high]), opacity=0.1)
 
 
@@ -268,20 +264,6 @@ def _marked(line: Line, epoch: int | None, words: str, *, y: tuple[float, float,
     low, at, high = rounded(y)
     side = "left" if epoch > 0.75 * last else "right"
     return [replace(line, x=(epoch, epoch), y=(low, high)), Texts(line.role, (epoch,), (at,), (words,), align=side)]
-
-
-def _settled(point: OverfittingPoint) -> int:
-    """Columns at the beginning that are so much worse than the rest that they would flatten everything."""
-    return min(max(1, (point.best_epoch or 1) // 4), max(1, point.epochs // 10), point.epochs - 1)
-
-
-def _panel_range(validation: Array, training: Array | None, point: OverfittingPoint) -> tuple[float, float]:
-    start = _settled(point)
-    lines = [validation.mean(axis=0)] + ([] if training is None else [training.mean(axis=0)])
-    deviation = _deviation(validation)
-    bands = [lines[0] - deviation, lines[0] + deviation]
-    low, high = _range([*(line[start:] for line in lines), *(np.sort(band[start:])[1:-1] for band in bands)], 1.0)
-    return low, high + 0.14 * (high - low)  # room for the words
 
 
 def _range(lines: Sequence[Array], share: float) -> tuple[float, float]:

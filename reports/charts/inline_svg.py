@@ -17,6 +17,7 @@ from pipelines.overfitting.point import OverfittingPoint, Verdict
 from reports.analysis.several import Progress
 from reports.charts.chart import epoch_ticks, ticks
 from reports.charts.palette import verdict_class
+from reports.charts.trials import interval_ends, shown_range
 from reports.formatting import best_epoch, interval, number
 from reports.store import Curves
 
@@ -54,7 +55,7 @@ def forest_row(point: OverfittingPoint, axis: EpochAxis) -> Markup:
     parts = [f'<line class="grid" x1="{x}" x2="{x}" y1="0" y2="100%"/>' for x, _ in axis.labels()]
     end = axis.at(point.epochs)
     parts.append(f'<line class="track" x1="{axis.at(1)}" x2="{end}" y1="50%" y2="50%"/>')
-    if (ends := _interval(point)) is not None:
+    if (ends := interval_ends(point)) is not None:
         low, high = map(axis.at, ends)
         parts.append(f'<line class="interval" x1="{low}" x2="{high}" y1="50%" y2="50%"/>')
     if point.censored:
@@ -89,10 +90,10 @@ def curve_panel(curves: Curves, monitor: str, point: OverfittingPoint) -> Markup
     validation = np.asarray(curves[monitor], np.float64)[:, : point.epochs]
     twin = curves.get(monitor.removeprefix("val_"))
     training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs].mean(axis=0)
-    canvas = _Canvas(400, 230, (46, 12, 22, 26), (1, point.epochs), _shown_range(validation, training, point))
+    canvas = _Canvas(400, 230, (46, 12, 22, 26), across=(1, point.epochs), up=shown_range(validation, training, point))
     mean = validation.mean(axis=0)
     drawn = [canvas.axes([(epoch, str(epoch)) for epoch in epoch_ticks(point.epochs)], 4)]
-    if (ends := _interval(point)) is not None:
+    if (ends := interval_ends(point)) is not None:
         drawn.append(canvas.span("interval", *ends))
     clipped = []
     if len(validation) > 1:
@@ -122,7 +123,7 @@ def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
     longest = max(len(line.best_so_far) for line in lines)
     low, high = min(values), max(values)
     room = 0.05 * (high - low) or 0.01 * (abs(low) or 1.0)
-    canvas = _Canvas(480, 260, (58, 30, 14, 34), (1, longest), (low - room, high + room))
+    canvas = _Canvas(480, 260, (58, 30, 14, 34), across=(1, longest), up=(low - room, high + room))
     whole = [tick for tick in ticks(1, longest) if tick == int(tick)] or [1.0]
     drawn = [
         canvas.axes([(tick, f"{tick:.0f}") for tick in whole], 5),
@@ -242,30 +243,6 @@ class _Canvas:
         # Far outside the axis a coordinate only needs to be outside.
         heights = np.clip(self.y(np.asarray(values)), -10.0 * self.height, 10.0 * self.height)
         return " ".join(f"{self.x(column + 1):.1f},{heights[column]:.1f}" for column in columns)
-
-
-def _shown_range(validation: Array, training: Array | None, point: OverfittingPoint) -> tuple[float, float]:
-    """Ends of an axis that shows what matters: the mean curves but for their first epochs, and most of the band.
-
-    The first epochs are so much worse than the rest that they would flatten everything, and so are single spikes
-    of single fits.
-    """
-    mean = validation.mean(axis=0)
-    spread = validation.std(axis=0, ddof=1) if len(validation) > 1 else np.zeros_like(mean)
-    first = min(max(1, (point.best_epoch or 1) // 4), max(1, point.epochs // 10), point.epochs - 1)
-    lines = [mean] + ([] if training is None else [training])
-    low = min(*(float(line.min()) for line in lines), float(np.quantile(mean - spread, 0.05)))
-    high = max(*(float(line[first:].max()) for line in lines), float(np.quantile((mean + spread)[first:], 0.95)))
-    margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
-    floor = 0.0 if validation.min() >= 0 else -np.inf  # a loss has none below
-    return max(low - margin, floor), high + margin
-
-
-def _interval(point: OverfittingPoint) -> tuple[int, int] | None:
-    """Ends of the best epoch's interval, which goes on to the end where the training did not last for it."""
-    if point.best_epoch_low is None or point.best_epoch_high is None:
-        return None
-    return point.best_epoch_low, point.epochs if point.censored else point.best_epoch_high
 
 
 def _mark(x: str, drawing: str) -> str:

@@ -28,7 +28,7 @@ from reports.charts.chart import (
 from reports.charts.palette import SYMBOLS, verdict_class
 from reports.charts.trials import configured, trend, trial_hover
 from reports.formatting import number, seconds, signed, whole
-from reports.report import BASELINE, Report, point_of, value_of
+from reports.report import Report, point_of, value_of
 from reports.store import Trial
 
 #: Values further apart than this factor are shown on a logarithmic axis.
@@ -66,7 +66,7 @@ def history(report: Report) -> Chart | None:
             tuple(numbers[trial.run_id] for trial in asked),
             rounded([value_of(trial) for trial in asked]),
             symbol="ring",
-            hover=tuple(trial_hover(report, trial, _origin_words(trial)) for trial in asked),
+            hover=tuple(trial_hover(report, trial, trial.origin) for trial in asked),
             size=15,
         ),
     ]
@@ -78,7 +78,9 @@ def history(report: Report) -> Chart | None:
         "Search history",
         f"{report.value_name} at the best epoch of {counted(len(trials), 'trial')} in the order of the search: the "
         f"best, {number(values[found])}, was found by {first}; the first trial had {number(values[0])}.",
-        one_view(Panel(_trial_axis(last), _value_axis(report, values), tuple(marks))),
+        one_view(
+            Panel(Axis("trial", 1 - min(0.7, 0.03 * last), last * 1.03), _value_axis(report, values), tuple(marks))
+        ),
         note=f"{counted(missing, 'trial')} without a result {'is' if missing == 1 else 'are'} left out."
         if missing
         else "",
@@ -98,7 +100,7 @@ def time_against_quality(report: Report) -> Chart | None:
     times = [trial.seconds or 0.0 for trial in trials]
     values = [value_of(trial) for trial in trials]
     front = pareto_front(times, values)
-    letters = [_letter(index) for index in range(len(front))] if len(front) <= _MOST_LETTERS else [""] * len(front)
+    letters = list("ABCDEFGHIJKL"[: len(front)]) if len(front) <= _MOST_LETTERS else [""] * len(front)
     of_front = [trials[index] for index in front]
     marks: list[Mark] = [
         Line(
@@ -129,7 +131,7 @@ def time_against_quality(report: Report) -> Chart | None:
         for letter, trial in zip(letters, of_front, strict=True)
     ]
     fastest, best = of_front[0], of_front[-1]
-    said = (
+    front_words = (
         f"one configuration, {report.labels[best.run_id]}, is both the fastest and the best"
         if len(front) == 1
         else f"{counted(len(front), 'configuration')} are beaten by none in both, from {_front_words(report, fastest)} "
@@ -138,7 +140,7 @@ def time_against_quality(report: Report) -> Chart | None:
     return Chart(
         "time",
         "Time against quality",
-        f"Seconds against {report.value_name} of {counted(len(trials), 'configuration')}: {said}.",
+        f"Seconds against {report.value_name} of {counted(len(trials), 'configuration')}: {front_words}.",
         one_view(Panel(across, _value_axis(report, values), tuple(marks))),
         note="; ".join(named[:_MOST_LETTERS]) + ".",
     )
@@ -164,19 +166,15 @@ def capacity(report: Report) -> Chart | None:
         return None
     at_best = [point_of(trial).gap_best for trial in trials]
     at_end = [point_of(trial).gap_final for trial in trials]
-    said = tuple(trial_hover(report, trial) for trial in trials)
-    said_at_end = tuple(
-        (report.labels[t.run_id], f"gap {signed(point_of(t).gap_final)} at the last epoch") for t in trials
-    )
+    hovers = tuple(trial_hover(report, trial) for trial in trials)
+    of_ends = tuple((report.labels[t.run_id], f"gap {signed(point_of(t).gap_final)} at the last epoch") for t in trials)
     joined_x = [place for size in sizes for place in (size, size, None)]
     joined_y = [place for one, other in zip(at_best, at_end, strict=True) for place in (one, other, None)]
     low, high = around_log(sizes)
     marks: tuple[Mark, ...] = (
         Line("", "track", tuple(joined_x), rounded(joined_y), width=1.2),
-        Points(
-            "at the last epoch", "overfits", tuple(sizes), rounded(at_end), symbol="diamond", hover=said_at_end, size=9
-        ),
-        Points("at the best epoch", "accent", tuple(sizes), rounded(at_best), symbol="circle", hover=said, size=8),
+        Points("at the last epoch", "overfits", tuple(sizes), rounded(at_end), symbol="diamond", hover=of_ends),
+        Points("at the best epoch", "accent", tuple(sizes), rounded(at_best), hover=hovers, size=8),
     )
     across = Axis("trainable parameters", low, high, log=True, ticks=log_ticks(low, high))
     bottom, top = around([*at_best, *at_end, 0.0])
@@ -327,14 +325,6 @@ def _by_verdict(
     return marks
 
 
-def _origin_words(trial: Trial) -> str:
-    return BASELINE if trial.origin == BASELINE else trial.origin
-
-
-def _trial_axis(last: int) -> Axis:
-    return Axis("trial", 1 - min(0.7, 0.03 * last), last * 1.03)
-
-
 def _value_axis(report: Report, values: Sequence[float]) -> Axis:
     """Of the value at the best epoch, logarithmic where the worst would flatten all others."""
     if min(values) > 0 and max(values) > _WIDE * min(values):
@@ -345,10 +335,6 @@ def _value_axis(report: Report, values: Sequence[float]) -> Axis:
 
 def _front_words(report: Report, trial: Trial) -> str:
     return f"{report.labels[trial.run_id]} ({seconds(trial.seconds)}, {number(value_of(trial))})"
-
-
-def _letter(index: int) -> str:
-    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[index]
 
 
 def _trend_words(sizes: Sequence[float], gaps: Sequence[float | None]) -> str:

@@ -1,4 +1,4 @@
-"""What figures know of the trials of a sweep: their words under the pointer, a trend, the settings that vary.
+"""What figures know of the trials of a sweep: words under the pointer, ends of axes, trends, the settings that vary.
 
 Each setting has a scale of its own: what is multiplied from one value to the next is on a logarithmic one, words are
 categories, and a penalty of zero keeps a place beside the logarithmic scale.
@@ -11,8 +11,10 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.exercises.configurations import Configuration
+from pipelines.overfitting.point import OverfittingPoint
 from pipelines.words import counted
 from reports.analysis.parameters import is_logarithmic, varied_titles
 from reports.analysis.parameters import setting as setting_of
@@ -79,6 +81,43 @@ def trend(places: Sequence[float | None], values: Sequence[float | None]) -> flo
 
     found = spearmanr(pairs[:, 0], pairs[:, 1])
     return float(found.statistic) if found.pvalue < 0.05 else 0.0
+
+
+def interval_ends(point: OverfittingPoint) -> tuple[int, int] | None:
+    """Ends of the best epoch's interval, which goes on to the end where the training did not last for it."""
+    if point.best_epoch_low is None or point.best_epoch_high is None:
+        return None
+    return point.best_epoch_low, point.epochs if point.censored else point.best_epoch_high
+
+
+def settled(point: OverfittingPoint) -> int:
+    """Columns at the beginning that are so much worse than the rest that they would flatten everything."""
+    return min(max(1, (point.best_epoch or 1) // 4), max(1, point.epochs // 10), point.epochs - 1)
+
+
+def shown_range(
+    validation: NDArray[np.float64], training: NDArray[np.float64] | None, point: OverfittingPoint
+) -> tuple[float, float]:
+    """Ends of an axis that shows what matters: the mean curves but for their first epochs, and most of the band.
+
+    Single spikes of single fits would flatten everything, and so would the first epochs.
+
+    Parameters
+    ----------
+    validation
+        Shape (fits, epochs).
+    training
+        The mean over the fits, shape (epochs,).
+    """
+    mean = validation.mean(axis=0)
+    spread = validation.std(axis=0, ddof=1) if len(validation) > 1 else np.zeros_like(mean)
+    first = settled(point)
+    lines = [mean] + ([] if training is None else [training])
+    low = min(*(float(line.min()) for line in lines), float(np.quantile(mean - spread, 0.05)))
+    high = max(*(float(line[first:].max()) for line in lines), float(np.quantile((mean + spread)[first:], 0.95)))
+    margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
+    floor = 0.0 if validation.min() >= 0 else -np.inf  # a loss has none below
+    return max(low - margin, floor), high + margin
 
 
 @dataclass(frozen=True)

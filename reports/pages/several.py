@@ -18,7 +18,7 @@ from reports import formatting
 from reports.analysis.several import Comparison, Entry
 from reports.charts.inline_svg import STYLES, search_figure
 from reports.charts.palette import verdict_class
-from reports.pages.rendering import templates
+from reports.pages import templates
 from reports.pages.sweep import FOLDER
 from reports.report import point_of
 from reports.tables import several_wording as wording

@@ -17,10 +17,10 @@ from reports.charts import embed
 from reports.charts.inline_svg import EpochAxis, curve_panel, forest_row
 from reports.charts.palette import verdict_class
 from reports.frames import csv, points_frame
+from reports.pages import picture_file, templates
 from reports.pages.files import FIGURES, TABLES, write_figures, write_tables
 from reports.pages.final import FinalSection, read_final_section
 from reports.pages.findings import Findings, find
-from reports.pages.rendering import picture_file, templates
 from reports.report import BASELINE, Report, point_of, read_report
 from reports.store import Curves, Trial, read_trial_curves
 from reports.tables import configurations as tables
