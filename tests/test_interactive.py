@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,13 +15,16 @@ from PIL import Image
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import Verdict
 from reports import charts as interactive
-from reports.charts import embed, make_charts, plotly_figure, save
+from reports.charts import embed, make_charts, plotly_figure
+from reports.charts import palette as palette_module
+from reports.charts.as_files import save
 from reports.charts.as_plotly import safe
 from reports.charts.chart import Axis, Cells, Chart, Line, Panel, Points, Texts, View, log_ticks, rounded
 from reports.charts.embedding import figure_markup, json_text
 from reports.charts.palette import DARK, LIGHT, filled_in
 from reports.charts.sweep_charts import pareto_front
-from reports.charts.varied import varied
+from reports.charts.trials import varied
+from reports.pages import templates
 from tests.support.chart_sweeps import EVIL, FLAT, LINK, MONITOR, OPEN, POINT, Made, made_report, searched
 from tests.support.report_store import Page
 
@@ -328,12 +332,22 @@ def test_colours_are_filled_in_under_their_names_only() -> None:
 
 
 def test_colours_are_those_of_the_style_sheet() -> None:
-    from importlib.resources import files
-
-    css = (files("reports.pages") / "templates" / "style.css").read_text("utf-8")
-    light, dark = (dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", part)) for part in css.split("@media")[:2])
+    css = templates(html=True).get_template("style.css").render()
+    light, dark = (dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{6})", part)) for part in css.split("@media")[:2])
     assert light.items() >= LIGHT.items()
     assert dark.items() >= DARK.items()
+    assert set(re.findall(r"var\(--([a-z-]+)\)", css)) <= {*LIGHT, "of-verdict"}
+
+
+def test_no_colour_stands_outside_the_palette() -> None:
+    palette = Path(palette_module.__file__)
+    elsewhere = [
+        f"{path.name}: {colour}"
+        for path in palette.parent.parent.rglob("*")
+        if path.suffix in (".py", ".css", ".js", ".j2") and path != palette
+        for colour in re.findall(r"(?<!&)#(?:[0-9a-fA-F]{3}){1,2}\b", path.read_text("utf-8"))
+    ]
+    assert not elsewhere
 
 
 def test_texts_of_users_are_shown_as_they_are() -> None:

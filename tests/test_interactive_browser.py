@@ -1,12 +1,12 @@
 """The figures in headless Chromium: they draw offline, react to pointer, legend and choice, follow colours, width."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reports.charts import Chart, embed, make_charts
+from reports.pages import templates
 from tests.support.chart_sweeps import EVIL, searched
 
 pytestmark = pytest.mark.browser
@@ -24,7 +24,7 @@ def charts() -> tuple[Chart, ...]:
 @pytest.fixture(scope="module")
 def address(charts, tmp_path_factory: pytest.TempPathFactory) -> str:
     parts = embed(charts)
-    style = (files("reports.pages") / "templates" / "style.css").read_text("utf-8")
+    style = templates(html=True).get_template("style.css").render()
     path: Path = tmp_path_factory.mktemp("page") / "page.html"
     path.write_text(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '

@@ -10,8 +10,7 @@ from PIL import Image
 
 from reports import write_report
 from reports.analysis.predictions import Predictions, confusion_counts, confusions, row_shares, share, wilson_interval
-from reports.charts.canvas import INK, MUTED, RIGHT, TRACK, WRONG, photograph
-from reports.charts.drawing import drawn, png, svg
+from reports.charts.drawing import drawn, photograph, png, svg
 from reports.charts.final_pictures import (
     confusion_matrix,
     labelled_samples,
@@ -19,11 +18,13 @@ from reports.charts.final_pictures import (
     predicted_against_true,
     predictions_with_confidence,
 )
+from reports.charts.palette import LIGHT
 from tests.support.final_runs import log_final, made_final
 from tests.support.report_store import BASE, EVIL, WIDE, MadeTrial, Page, Store
 
 pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
 
+INK, MUTED, RIGHT, TRACK, WRONG = (LIGHT[role] for role in ("ink", "muted", "accent", "behind", "wrong"))
 CLASSES = ("cat", "dog", "owl")
 GREY = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5, 1)
 

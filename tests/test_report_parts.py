@@ -12,7 +12,8 @@ from rich.console import Console
 from pipelines.overfitting.point import Verdict, analyse
 from pipelines.words import listed
 from reports import terminal_table
-from reports.charts.inline_svg import EpochAxis, curve_panel, epoch_ticks, forest_row, ticks
+from reports.charts.chart import epoch_ticks, ticks
+from reports.charts.inline_svg import EpochAxis, curve_panel, forest_row
 from reports.formatting import best_epoch, interval, number, percent, seconds, signed
 from reports.pages.sweep import render_markdown, render_summary
 from reports.report import make_report, saved_epochs

@@ -20,7 +20,7 @@ from pipelines.exercises.exercise import Figure, Variant
 from reports.tables import reproduction_wording as words
 from reports.pages.reproduction import ReproductionReport, draw, render_html, render_markdown, terminal_table
 from reports.pages.reproduction import results_of, write_reproduction
-from reports.charts.reproduction_pictures import causal_average
+from pipelines.overfitting.statistics import causal_average
 from pipelines.reproduction.results import Reproduced, read_reproductions
 from reports.tables.teaching import LESSONS, Question, about, answers, paired_difference
 from tests.support.small_reproduction import BASE

@@ -19,7 +19,7 @@ from pipelines.overfitting.point import Verdict
 from pipelines.tracking.reading import read_sweep
 from reports.analysis.changes import Basis, changes, deviation_margin, intervals_overlap, same_fits
 from reports.analysis.several import make_comparison, progress, read_comparison
-from reports.charts.search_figure import search_figure
+from reports.charts.inline_svg import search_figure
 from reports.pages.several import (
     comparison_folder,
     csv_text,

@@ -18,6 +18,7 @@ from pipelines.errors import UserError
 from pipelines.overfitting.statistics import (
     Array,
     best_epoch_interval,
+    causal_average,
     find_one_se_epoch,
     find_onset,
     first_minimum,
@@ -227,11 +228,7 @@ def documented_best_epoch(curve: NDArray[Any], *, drop: int = 10, factor: float 
     kept = values[drop:] if finite.all() else values[drop : int(np.argmin(finite))]
     if kept.size == 0:
         return None
-    average = np.empty_like(kept)
-    average[0] = kept[0]
-    for index in range(1, len(kept)):
-        average[index] = factor * average[index - 1] + (1 - factor) * kept[index]
-    return drop + int(first_minimum(average)) + 1
+    return drop + int(first_minimum(causal_average(kept, factor=factor))) + 1
 
 
 _NUMBERS = (

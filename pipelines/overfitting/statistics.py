@@ -4,6 +4,7 @@ Curves have the shape (fits, epochs), repeat-major. Epochs are 1-based, columns 
 ``smooth``; smoothing is linear, so the mean of smoothed curves is the smoothed mean curve.
 """
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,20 @@ def smooth(curves: NDArray[Any]) -> Array:
     half = len(window) // 2
     padded = np.pad(curves, [(0, 0)] * (curves.ndim - 1) + [(half, half)], mode="edge")
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=-1) @ window)
+
+
+def causal_average(values: NDArray[Any], *, factor: float = 0.9) -> Array:
+    """The textbook's smoothing: a moving average that looks back only, ``factor`` of it and the rest of the new value.
+
+    Parameters
+    ----------
+    values
+        Shape (epochs,), one at least; the first is the average's first.
+    """
+    smoothed = accumulate(
+        np.asarray(values, np.float64), lambda average, value: factor * average + (1 - factor) * value
+    )
+    return np.fromiter(smoothed, np.float64)
 
 
 def first_minimum(values: NDArray[Any]) -> NDArray[np.intp]:

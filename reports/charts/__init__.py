@@ -1,21 +1,18 @@
 """Figures of a sweep: interactive on the page, and as PNG and SVG files.
 
-``make_charts`` makes them all; ``embed`` gives the parts of a page that needs no network, ``save`` the files, and
-``plotly_figure`` a figure for a notebook.
+``make_charts`` makes them all; ``embed`` gives the parts of a page that needs no network, ``as_files.save`` the files,
+and ``plotly_figure`` a figure for a notebook.
 """
 
 from collections.abc import Mapping
 
 from reports.analysis.data_size import DataSize
-from reports.charts.as_files import picture, save
 from reports.charts.as_plotly import plotly_figure
 from reports.charts.chart import Chart
 from reports.charts.curve_charts import all_curves, learning_curves
-from reports.charts.data_chart import data_sizes
 from reports.charts.embedding import Embedded, embed
-from reports.charts.parallel_chart import parallel
-from reports.charts.setting_charts import over_settings, units_by_depth
-from reports.charts.sweep_charts import capacity, history, importance, time_against_quality
+from reports.charts.setting_charts import over_settings, parallel, units_by_depth
+from reports.charts.sweep_charts import capacity, data_sizes, history, importance, time_against_quality
 from reports.report import Report
 
 __all__ = [
@@ -31,9 +28,7 @@ __all__ = [
     "make_charts",
     "over_settings",
     "parallel",
-    "picture",
     "plotly_figure",
-    "save",
     "time_against_quality",
     "units_by_depth",
 ]

@@ -6,21 +6,27 @@ them check these dictionaries instead. plotly shows a subset of HTML in its text
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import chain
+from math import log10
 from textwrap import wrap
 from typing import Any
 
-from reports.charts.chart import Band, Bars, Cells, Chart, Hover, Line, Mark, Panel, Points, Texts, View
+from reports.charts.chart import Axis, Band, Bars, Cells, Chart, Hover, Line, Mark, Panel, Points, Texts, View
 from reports.charts.palette import filled_in, token
-from reports.charts.plotly_layout import Layout, layout_of, safe
 
 Trace = dict[str, Any]
+Layout = dict[str, Any]
 
-_SYMBOLS = {"arrow": "arrow-up-open", "ring": "circle-open"}
+_SYMBOLS = {"arrow": "arrow-up-open", "ring": "circle-open", "tick": "line-ns-open", "dash": "line-ew-open"}
+_SIDES = {"left": "middle left", "right": "middle right", "middle": "middle center"}
 #: Letters of a line under the pointer, which a telephone has room for.
 _HOVER_LETTERS = 46
 #: Opacity of a heat map's cells; letters in ink can be read on the strongest, on a light page and on a dark one.
 FAINTEST, STRONGEST = 0.05, 0.55
+#: Room between panels, as a share of the height.
+_GAP = 0.12
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif'
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Interactive:
 def interactive(chart: Chart) -> Interactive:
     """A chart for the page, which draws its own title and choice between views."""
     traces = [_traces(view) for view in chart.views]
-    layouts = [layout_of(view) for view in chart.views]
+    layouts = [_layout(view) for view in chart.views]
     views = tuple(
         (
             view.name,
@@ -101,7 +107,7 @@ def _of_mark(mark: Mark, panel: Panel) -> list[Trace]:
         case Cells():
             return _cells(mark)
         case Texts():
-            return [_texts(mark.role, mark.x, mark.y, mark.texts, mark.align)]
+            return [_texts(mark)]
 
 
 def _line(mark: Line, panel: Panel) -> Trace:
@@ -201,11 +207,11 @@ def _cells(mark: Cells) -> list[Trace]:
     across = sorted({cell.x for cell in mark.cells})
     up = sorted({cell.y for cell in mark.cells})
     shades: list[list[float | None]] = [[None] * len(across) for _ in up]
-    said = [[""] * len(across) for _ in up]
+    hovers = [[""] * len(across) for _ in up]
     for cell in mark.cells:
         row, column = up.index(cell.y), across.index(cell.x)
         shades[row][column] = round(cell.shade, 4)
-        said[row][column] = _hover_text(cell.hover)
+        hovers[row][column] = _hover_text(cell.hover)
     heat: Trace = {
         "type": "heatmap",
         "x": across,
@@ -213,7 +219,7 @@ def _cells(mark: Cells) -> list[Trace]:
         "z": shades,
         "zmin": 0,
         "zmax": 1,
-        "hovertext": said,
+        "hovertext": hovers,
         "hovertemplate": "%{hovertext}<extra></extra>",
         "hoverongaps": False,
         "colorscale": [[0, token(mark.role, FAINTEST)], [1, token(mark.role, STRONGEST)]],
@@ -221,21 +227,21 @@ def _cells(mark: Cells) -> list[Trace]:
         "xgap": 2,
         "ygap": 2,
     }
-    letters = _texts("ink", [cell.x for cell in mark.cells], [cell.y for cell in mark.cells], [], "middle")
+    letters = _texts(Texts("ink", tuple(cell.x for cell in mark.cells), tuple(cell.y for cell in mark.cells), ()))
     letters["text"] = ["<br>".join(safe(line) for line in cell.texts) for cell in mark.cells]
     return [heat, letters]
 
 
-def _texts(role: str, x: Sequence[float | None], y: Sequence[float | None], texts: Sequence[str], align: str) -> Trace:
-    before, after = ("&nbsp;" if align == side else "" for side in ("right", "left"))
+def _texts(mark: Texts) -> Trace:
+    before, after = ("&nbsp;" if mark.align == side else "" for side in ("right", "left"))
     return {
         "type": "scatter",
         "mode": "text",
-        "x": list(x),
-        "y": list(y),
-        "text": [f"{before}{safe(text)}{after}" for text in texts],
-        "textposition": f"middle {align.replace('middle', 'center')}",
-        "textfont": {"color": token(role), "size": 11.5},
+        "x": list(mark.x),
+        "y": list(mark.y),
+        "text": [f"{before}{safe(text)}{after}" for text in mark.texts],
+        "textposition": _SIDES.get(mark.align, mark.align),
+        "textfont": {"color": token(mark.role), "size": 11.5},
         "hoverinfo": "skip",
         "showlegend": False,
         "cliponaxis": False,
@@ -259,6 +265,94 @@ def _hover_text(hover: Hover) -> str:
     if not pieces:
         return ""
     return "<br>".join([*(f"<b>{piece}</b>" for piece in pieces[0]), *chain.from_iterable(pieces[1:])])
+
+
+def _layout(view: View) -> Layout:
+    """Axes one above the other, legend, letters; the height is the page's affair."""
+    named = {
+        mark.name for panel in view.panels for mark in panel.marks if isinstance(mark, Line | Points | Bars | Band)
+    }
+    layout: Layout = {
+        "font": {"family": _FONT, "size": 12.5, "color": token("muted")},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 12, "r": 14, "t": 12, "b": 12, "pad": 4},
+        "hovermode": "x unified" if view.panels[0].by_x else "closest",
+        "hoverdistance": 16,
+        "hoverlabel": {
+            "bgcolor": token("raised"),
+            "bordercolor": token("track"),
+            "font": {"color": token("ink"), "size": 12.5},
+            "align": "left",
+            "namelength": -1,
+        },
+        "showlegend": len(named - {""}) > 1,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "groupclick": "togglegroup",
+            "itemsizing": "constant",
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": token("ink")},
+        },
+        "barmode": "overlay",
+        "dragmode": "zoom",
+    }
+    count = len(view.panels)
+    height = (1 - _GAP * (count - 1)) / count
+    for index, panel in enumerate(view.panels):
+        suffix = "" if index == 0 else str(index + 1)
+        top = 1 - index * (height + _GAP)
+        across = _axis(panel.x, f"y{suffix}")
+        if index + 1 < count and panel.x.title == view.panels[-1].x.title:
+            across["title"] = {"text": ""}
+        if index:
+            across["matches"] = "x"
+        layout[f"xaxis{suffix}"] = across
+        layout[f"yaxis{suffix}"] = _axis(panel.y, f"x{suffix}") | {
+            "domain": [round(max(0.0, top - height), 4), round(top, 4)]
+        }
+    return layout
+
+
+def _axis(axis: Axis, anchor: str) -> Layout:
+    ends = [log10(axis.low), log10(axis.high)] if axis.log else [axis.low, axis.high]
+    made: Layout = {
+        "title": {"text": safe(axis.title), "standoff": 8},
+        "type": "log" if axis.log else "linear",
+        "range": [float(f"{end:.6g}") for end in ends],
+        "anchor": anchor,
+        "automargin": True,
+        "showgrid": axis.grid,
+        "gridcolor": token("line"),
+        "zeroline": False,
+        "showline": False,
+        "tickfont": {"color": token("muted")},
+        "fixedrange": axis.bare,
+    }
+    if axis.bare:
+        return made | {"showticklabels": False, "ticks": ""}
+    if axis.ticks:
+        made |= {
+            "tickmode": "array",
+            "tickvals": [float(f"{place:.6g}") for place, _ in axis.ticks],
+            "ticktext": ["<br>".join(safe(line) for line in text.split("\n")) for _, text in axis.ticks],
+        }
+    else:
+        made |= {"nticks": 8}
+    return made
+
+
+def safe(text: str) -> str:
+    """A text that plotly shows as it is: no markup, on one line.
+
+    >>> safe('<a href="x">R&D</a>')
+    '&lt;a href="x"&gt;R&amp;D&lt;/a&gt;'
+    """
+    return escape(" ".join(text.split()), quote=False)
 
 
 def _difference(content: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:

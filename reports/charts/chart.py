@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.charts.inline_svg import ticks
-
 Numbers = tuple[float | None, ...]
 #: Lines of a text that appears under the pointer; the first is the heading.
 Hover = tuple[str, ...]
@@ -71,7 +69,9 @@ class Points:
     Attributes
     ----------
     symbol
-        ``circle``, ``diamond``, ``square``, ``triangle-up``, ``triangle-down``, ``arrow`` (upwards) or ``ring``.
+        ``circle``, ``diamond``, ``square``, ``x``, ``triangle-up``, ``-down``, ``-left`` or ``-right``; as outlines
+        ``circle-open``, ``diamond-open``, ``ring`` (around another), ``arrow`` (upwards), ``tick`` (an upright stroke)
+        and ``dash``.
     hollow
         Which of them are drawn as an outline; empty for none.
     low, high
@@ -131,7 +131,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Texts:
-    """Words at places of the axes: to the ``left`` or the ``right`` of them, or in the ``middle``."""
+    """Words at places of the axes: ``left`` or ``right`` of them, ``top left``, ``bottom right`` or ``middle``."""
 
     role: str
     x: Numbers
@@ -219,6 +219,11 @@ class Chart:
             raise ValueError(f"the views of {self.name!r} have different marks; all must have the same, empty or not")
 
 
+def one_view(*panels: Panel) -> tuple[View, ...]:
+    """The views of a chart in which there is nothing to choose."""
+    return (View("", panels),)
+
+
 def rounded(values: Sequence[float | None] | NDArray[np.floating], digits: int = 4) -> Numbers:
     """Values with so many significant digits; None for what is no finite number.
 
@@ -244,6 +249,34 @@ def around_log(values: Sequence[float | None], *, margin: float = 0.06) -> tuple
     """The same for a logarithmic axis; values must be positive."""
     low, high = around([math.log10(value) for value in values if value is not None], margin=margin)
     return 10**low, 10**high
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers between two values, about so many.
+
+    >>> ticks(0, 200), ticks(0.21, 0.5, 3)
+    ([0.0, 50.0, 100.0, 150.0, 200.0], [0.3, 0.4, 0.5])
+    """
+    if not high > low:
+        return [low]
+    raw = (high - low) / about
+    scale = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * scale for factor in (1, 2, 5, 10) if factor * scale >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def epoch_ticks(epochs: int) -> list[int]:
+    """Epochs to label on an axis from 1 to ``epochs``."""
+    inner = [int(tick) for tick in ticks(0, epochs) if tick == int(tick) and tick > 1]
+    return [1, *inner] if epochs > 1 else [1]
+
+
+def epoch_axis(epochs: int) -> Axis:
+    """The axis of the epochs 1 to ``epochs``, with a little room at both ends."""
+    room = 0.02 * (epochs - 1)
+    return Axis("epoch", 1 - room, epochs + room)
 
 
 def percent_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:

@@ -1,6 +1,7 @@
 """Learning curves: those of one configuration with everything that is known of them, and those of all together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median_low
 
 import numpy as np
@@ -9,10 +10,23 @@ from numpy.typing import NDArray
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted
-from reports.charts.chart import Axis, Band, Chart, Line, Mark, Numbers, Panel, Points, Texts, View, rounded
-from reports.charts.inline_svg import verdict_class
-from reports.charts.palette import SYMBOLS
-from reports.charts.words import trial_hover
+from reports.charts.chart import (
+    Axis,
+    Band,
+    Chart,
+    Line,
+    Mark,
+    Numbers,
+    Panel,
+    Points,
+    Texts,
+    View,
+    epoch_axis,
+    one_view,
+    rounded,
+)
+from reports.charts.palette import SYMBOLS, verdict_class
+from reports.charts.trials import interval_ends, settled, shown_range, trial_hover
 from reports.formatting import best_epoch, interval, number
 from reports.report import BASELINE, Report, point_of
 from reports.tables.configurations import GLYPHS
@@ -105,9 +119,9 @@ def all_curves(report: Report) -> Chart | None:
                 )
             )
     last = max(point_of(trial).epochs for trial in drawn)
-    settled = [means[trial.run_id][_settled(point_of(trial)) :] for trial in drawn]
-    low, high = _range(settled, 0.9)
-    panel = Panel(_epoch_axis(last), Axis(report.value_name, low, high), tuple(marks))
+    later = [means[trial.run_id][settled(point_of(trial)) :] for trial in drawn]
+    low, high = _range(later, 0.9)
+    panel = Panel(epoch_axis(last), Axis(report.value_name, low, high), tuple(marks))
     onsets = sorted(point.onset for trial in drawn if (point := point_of(trial)).onset is not None)
     turning = (
         f"{len(onsets)} of {len(drawn)} rise again for sure, half of those by epoch {median_low(onsets)}"
@@ -118,7 +132,7 @@ def all_curves(report: Report) -> Chart | None:
         "all-curves",
         "Validation curves of all configurations",
         f"Mean validation curves of {counted(len(drawn), 'configuration')} over {last} epochs: {turning}.",
-        (View("", (panel,)),),
+        one_view(panel),
         note=" ".join(filter(None, ["The thick line is the best configuration.", _left_out(report, drawn)])),
         height=460,
         emphasis=True,
@@ -139,14 +153,15 @@ def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
     training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs]
     columns = _columns(point)
     epochs = _epochs(columns)
-    low, high = _panel_range(validation, training, point)
+    low, high = shown_range(validation, None if training is None else training.mean(axis=0), point)
+    high += 0.14 * (high - low)  # room for the words
     marks: list[Mark] = [_interval_band(point, low, high)]
     for name, role, of_fits, dash in (
         ("training", "training", training, True),
         ("validation", "accent", validation, False),
     ):
         if of_fits is None:
-            marks += [Band("", role, (), (), (), group=name), Line(name, role, (), (), dash=dash, group=name)]
+            marks += [Band("", role, (), low=(), high=(), group=name), Line(name, role, (), (), dash=dash, group=name)]
             continue
         mean, deviation = of_fits.mean(axis=0)[columns], _deviation(of_fits)[columns]
         single = len(of_fits) == 1
@@ -155,8 +170,8 @@ def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
                 f"{name} ± deviation of the fits",
                 role,
                 () if single else epochs,
-                () if single else rounded(mean - deviation),
-                () if single else rounded(mean + deviation),
+                low=() if single else rounded(mean - deviation),
+                high=() if single else rounded(mean + deviation),
                 group=name,
             )
         )
@@ -172,10 +187,14 @@ def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
                 group=name,
             )
         )
-    marks.append(_single_folds(validation, point, columns, most=MOST_FOLDS if folds else 0))
-    marks += _marked("best epoch", "accent", point.best_epoch, f"best {best_epoch(point)}", point, (low, high, 0.97))
-    marks += _marked("onset of over-fitting", "overfits", point.onset, f"onset {point.onset}", point, (low, high, 0.87))
-    return Panel(_epoch_axis(point.epochs), Axis(report.value_name, low, high), tuple(marks), by_x=True)
+    last, height = point.epochs, high - low
+    best, onset = f"best {best_epoch(point)}", f"onset {point.onset}"
+    for line, epoch, words, share in (
+        (Line("best epoch", "accent", (), (), width=1.6), point.best_epoch, best, 0.97),
+        (Line("onset of over-fitting", "overfits", (), (), width=1.6, dash=True), point.onset, onset, 0.87),
+    ):
+        marks += _marked(line, epoch, words, y=(low, low + share * height, high), last=last)
+    return Panel(epoch_axis(point.epochs), Axis(report.value_name, low, high), tuple(marks), by_x=True)
 
 
 def _single_folds(validation: Array, point: OverfittingPoint, columns: NDArray[np.int_], *, most: int) -> Line:
@@ -202,15 +221,15 @@ def _with_curves(report: Report) -> list[Trial]:
 
 def _curve_words(report: Report, trial: Trial) -> str:
     point = point_of(trial)
-    said = f"The best, {report.labels[trial.run_id]}, is lowest at epoch {best_epoch(point)}"
+    words = f"The best, {report.labels[trial.run_id]}, is lowest at epoch {best_epoch(point)}"
     of_interval = interval(point)
-    said += f" (95 % interval {of_interval})" if of_interval else ""
-    said += f" with {report.value_name} {number(point.best_value)}"
+    words += f" (95 % interval {of_interval})" if of_interval else ""
+    words += f" with {report.value_name} {number(point.best_value)}"
     if point.onset is not None:
-        said += f" and over-fits from epoch {point.onset}"
+        words += f" and over-fits from epoch {point.onset}"
     elif point.verdict is Verdict.STILL_IMPROVING:
-        said += " and still improves at the end"
-    return f"{said}."
+        words += " and still improves at the end"
+    return f"{words}."
 
 
 def _left_out(report: Report, drawn: Sequence[Trial]) -> str:
@@ -223,10 +242,6 @@ def _left_out(report: Report, drawn: Sequence[Trial]) -> str:
 
 def _mean(curves: Curves, monitor: str, point: OverfittingPoint) -> Array:
     return np.asarray(curves[monitor], np.float64)[:, : point.epochs].mean(axis=0)
-
-
-def _at_best(mean: Array, point: OverfittingPoint) -> float:
-    return float(mean[(point.best_epoch or 1) - 1])
 
 
 def _deviation(of_fits: Array) -> Array:
@@ -246,44 +261,28 @@ def _epochs(columns: NDArray[np.int_]) -> Numbers:
     return tuple(int(column) + 1 for column in columns)
 
 
-def _epoch_axis(epochs: int) -> Axis:
-    room = 0.02 * (epochs - 1)
-    return Axis("epoch", 1 - room, epochs + room)
-
-
 def _interval_band(point: OverfittingPoint, low: float, high: float) -> Band:
     name = "95 % interval of the best epoch"
-    if point.best_epoch_low is None or point.best_epoch_high is None:
-        return Band(name, "accent", (), (), (), opacity=0.1)
-    ends = (point.best_epoch_low, point.epochs if point.censored else point.best_epoch_high)
-    return Band(name, "accent", ends, rounded([low, low]), rounded([high, high]), opacity=0.1)
+    if (ends := interval_ends(point)) is None:
+        return Band(name, "accent", (), low=(), high=(), opacity=0.1)
+    return Band(name, "accent", ends, low=rounded([low, low]), high=rounded([high, high]), opacity=0.1)
 
 
-def _marked(
-    name: str, role: str, epoch: int | None, words: str, point: OverfittingPoint, ends: tuple[float, float, float]
-) -> list[Mark]:
-    """An upright line at an epoch, and its words beside it on a height of their own, which collide with no others."""
-    low, high, share = ends
+def _marked(line: Line, epoch: int | None, words: str, *, y: tuple[float, float, float], last: int) -> list[Mark]:
+    """An upright line at an epoch, and its words beside it on a height of their own, which collide with no others.
+
+    Parameters
+    ----------
+    y
+        Lower end of the line, height of the words, upper end.
+    last
+        The last epoch.
+    """
     if epoch is None:
-        return [Line(name, role, (), ()), Texts(role, (), (), ())]
-    side = "left" if epoch > 0.75 * point.epochs else "right"
-    height = rounded([low + share * (high - low)])
-    line = Line(name, role, (epoch, epoch), rounded([low, high]), width=1.6, dash=role == "overfits")
-    return [line, Texts(role, (epoch,), height, (words,), side)]
-
-
-def _settled(point: OverfittingPoint) -> int:
-    """Columns at the beginning that are so much worse than the rest that they would flatten everything."""
-    return min(max(1, (point.best_epoch or 1) // 4), max(1, point.epochs // 10), point.epochs - 1)
-
-
-def _panel_range(validation: Array, training: Array | None, point: OverfittingPoint) -> tuple[float, float]:
-    start = _settled(point)
-    lines = [validation.mean(axis=0)] + ([] if training is None else [training.mean(axis=0)])
-    deviation = _deviation(validation)
-    bands = [lines[0] - deviation, lines[0] + deviation]
-    low, high = _range([*(line[start:] for line in lines), *(np.sort(band[start:])[1:-1] for band in bands)], 1.0)
-    return low, high + 0.14 * (high - low)  # room for the words
+        return [line, Texts(line.role, (), (), ())]
+    low, at, high = rounded(y)
+    side = "left" if epoch > 0.75 * last else "right"
+    return [replace(line, x=(epoch, epoch), y=(low, high)), Texts(line.role, (epoch,), (at,), (words,), align=side)]
 
 
 def _range(lines: Sequence[Array], share: float) -> tuple[float, float]:

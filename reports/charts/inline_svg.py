@@ -1,7 +1,7 @@
 """Figures as inline SVG: they follow the page's light or dark colours, need no script, and stay small.
 
 The forest plot's rows have no fixed size: positions are percentages, so that it fits a telephone as well as a screen
-without shrinking its marks. Learning curves have a fixed canvas and are scaled by a few per cent.
+without shrinking its marks. Learning curves and searches have a fixed canvas and are scaled by a few per cent.
 """
 
 import math
@@ -10,50 +10,26 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Curves
+from reports.analysis.several import Progress
+from reports.charts.chart import epoch_ticks, ticks
+from reports.charts.palette import verdict_class
+from reports.charts.trials import interval_ends, shown_range
 from reports.formatting import best_epoch, interval, number
 
 Array = NDArray[np.float64]
 
 #: Points a line is drawn with; a panel is about 400 pixels wide.
 MAX_POINTS = 160
+#: Lines of a search with a colour and dashes of their own; more than these begin again.
+STYLES = 5
 
 _DIAMOND = "M0,-5.5 L5.5,0 L0,5.5 L-5.5,0 Z"
 _ARROW = "M3,-5 L10,0 L3,5 Z"
-
-_WIDTH, _HEIGHT = 400, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 22, 26
-
-
-def verdict_class(verdict: Verdict) -> str:
-    """Name of a verdict's colour in the style sheet: ``still-improving``."""
-    return str(verdict).replace(" ", "-")
-
-
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers between two values, about so many.
-
-    >>> ticks(0, 200), ticks(0.21, 0.5, 3)
-    ([0.0, 50.0, 100.0, 150.0, 200.0], [0.3, 0.4, 0.5])
-    """
-    if not high > low:
-        return [low]
-    raw = (high - low) / about
-    scale = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * scale for factor in (1, 2, 5, 10) if factor * scale >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [round(index * step, 12) for index in range(first, last + 1)]
-
-
-def epoch_ticks(epochs: int) -> list[int]:
-    """Epochs to label on an axis from 1 to ``epochs``."""
-    inner = [int(tick) for tick in ticks(0, epochs) if tick == int(tick) and tick > 1]
-    return [1, *inner] if epochs > 1 else [1]
 
 
 @dataclass(frozen=True)
@@ -79,8 +55,8 @@ def forest_row(point: OverfittingPoint, axis: EpochAxis) -> Markup:
     parts = [f'<line class="grid" x1="{x}" x2="{x}" y1="0" y2="100%"/>' for x, _ in axis.labels()]
     end = axis.at(point.epochs)
     parts.append(f'<line class="track" x1="{axis.at(1)}" x2="{end}" y1="50%" y2="50%"/>')
-    if point.best_epoch_low is not None and point.best_epoch_high is not None:
-        low, high = axis.at(point.best_epoch_low), axis.at(point.epochs if point.censored else point.best_epoch_high)
+    if (ends := interval_ends(point)) is not None:
+        low, high = map(axis.at, ends)
         parts.append(f'<line class="interval" x1="{low}" x2="{high}" y1="50%" y2="50%"/>')
     if point.censored:
         parts.append(_mark(end, f'<path class="arrow" d="{_ARROW}"/>'))
@@ -90,10 +66,10 @@ def forest_row(point: OverfittingPoint, axis: EpochAxis) -> Markup:
         parts.append(f'<circle class="best" cx="{axis.at(point.best_epoch)}" cy="50%" r="5"/>')
     if point.onset is not None:
         parts.append(_mark(axis.at(point.onset), f'<path class="onset" d="{_DIAMOND}"/>'))
-    said = _spoken(point)
+    words = _words(point)
     return Markup(
-        f'<svg class="forest {verdict_class(point.verdict)}" role="img" aria-label="{said}">'
-        f"<title>{said}</title>{''.join(parts)}</svg>"
+        f'<svg class="forest {verdict_class(point.verdict)}" role="img" aria-label="{words}">'
+        f"<title>{words}</title>{''.join(parts)}</svg>"
     )
 
 
@@ -114,12 +90,11 @@ def curve_panel(curves: Curves, monitor: str, point: OverfittingPoint) -> Markup
     validation = np.asarray(curves[monitor], np.float64)[:, : point.epochs]
     twin = curves.get(monitor.removeprefix("val_"))
     training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs].mean(axis=0)
-    canvas = _Canvas.around(validation, training, point)
+    canvas = _Canvas(400, 230, (46, 12, 22, 26), across=(1, point.epochs), up=shown_range(validation, training, point))
     mean = validation.mean(axis=0)
-    drawn = [canvas.axes()]
-    if point.best_epoch_low is not None and point.best_epoch_high is not None:
-        high = point.epochs if point.censored else point.best_epoch_high
-        drawn.append(canvas.span("interval", point.best_epoch_low, high))
+    drawn = [canvas.axes([(epoch, str(epoch)) for epoch in epoch_ticks(point.epochs)], 4)]
+    if (ends := interval_ends(point)) is not None:
+        drawn.append(canvas.span("interval", *ends))
     clipped = []
     if len(validation) > 1:
         deviation = validation.std(axis=0, ddof=1)
@@ -129,100 +104,144 @@ def curve_panel(curves: Curves, monitor: str, point: OverfittingPoint) -> Markup
     if training is not None:
         clipped.append(canvas.line("training", training))
     clipped.append(canvas.line("validation", mean))
-    drawn.append(f'<svg x="{_LEFT}" y="{_TOP}" {_box()}>{"".join(clipped)}</svg>')
+    drawn.append(canvas.clipped(clipped))
     drawn.append(canvas.marker("best", point.best_epoch, f"best {best_epoch(point)}"))
     if point.onset is not None:
         drawn.append(canvas.marker("onset", point.onset, f"onset {point.onset}"))
-    return Markup(
-        f'<svg class="curves" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_spoken(point)}">'
-        f"{''.join(drawn)}</svg>"
+    return canvas.svg("curves", _words(point), drawn)
+
+
+def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
+    """Best value so far against trials, a line a sweep; an empty text where no sweep has a result.
+
+    Each line ends with the letter of its sweep and a mark where its best configuration was found. Dashes differ as
+    well as colours.
+    """
+    values = [value for line in lines for value in line.best_so_far if value is not None]
+    if not values:
+        return Markup("")
+    longest = max(len(line.best_so_far) for line in lines)
+    low, high = min(values), max(values)
+    room = 0.05 * (high - low) or 0.01 * (abs(low) or 1.0)
+    canvas = _Canvas(480, 260, (58, 30, 14, 34), across=(1, longest), up=(low - room, high + room))
+    whole = [tick for tick in ticks(1, longest) if tick == int(tick)] or [1.0]
+    drawn = [
+        canvas.axes([(tick, f"{tick:.0f}") for tick in whole], 5),
+        f'<text x="{canvas.width - canvas.margins[1]}" y="{canvas.height - 4}" text-anchor="end">trials</text>',
+    ]
+    ends = [(len(line.best_so_far), line.best_so_far[-1]) for line in lines]
+    for index, line in enumerate(lines):
+        (start, first), *more = [
+            (canvas.x(trial), float(canvas.y(value)))
+            for trial, value in enumerate(line.best_so_far, start=1)
+            if value is not None
+        ]
+        right, bottom = ([(start, first), *more])[-1]
+        path = f"M{start:.1f},{first:.1f}" + "".join(f" H{x:.1f} V{y:.1f}" for x, y in more)
+        # Letters of lines that end at the same place stand one above the other.
+        height = bottom + 4 - 12 * ends[:index].count(ends[index])
+        drawn.append(
+            f'<g class="search line-{index % STYLES}"><path d="{path}"/>'
+            f'<circle cx="{canvas.x(line.found_after):.1f}" cy="{bottom:.1f}" r="4"/>'
+            f'<text x="{right + 7:.1f}" y="{height:.1f}">{escape(line.letter)}</text></g>'
+        )
+    words = "; ".join(
+        f"sweep {line.letter} reaches {number(line.best_so_far[-1])} after {line.found_after} trials" for line in lines
     )
+    label = escape(f"Best {value_name} so far against trials: {words}")
+    return canvas.svg("searches", label, [f"<title>{label}</title>", *drawn])
 
 
 @dataclass(frozen=True)
 class _Canvas:
-    """Scales of one panel of curves; lines are in the coordinates of its plotting area."""
+    """A pair of axes in pixels.
 
-    epochs: int
-    low: float
-    high: float
+    Attributes
+    ----------
+    width, height
+        Of the canvas.
+    margins
+        Around the plotting area: left, right, top, bottom.
+    across, up
+        Ends of the axes.
+    """
 
-    @classmethod
-    def around(cls, validation: Array, training: Array | None, point: OverfittingPoint) -> "_Canvas":
-        """Scales that show what matters: the mean curves but for their first epochs, and most of the band.
+    width: int
+    height: int
+    margins: tuple[int, int, int, int]
+    across: tuple[float, float]
+    up: tuple[float, float]
 
-        The first epochs are so much worse than the rest that they would flatten everything, and so are single spikes
-        of single fits.
-        """
-        mean = validation.mean(axis=0)
-        spread = validation.std(axis=0, ddof=1) if len(validation) > 1 else np.zeros_like(mean)
-        first = min(max(1, (point.best_epoch or 1) // 4), max(1, point.epochs // 10), point.epochs - 1)
-        lines = [mean] + ([] if training is None else [training])
-        low = min(*(float(line.min()) for line in lines), float(np.quantile(mean - spread, 0.05)))
-        high = max(*(float(line[first:].max()) for line in lines), float(np.quantile((mean + spread)[first:], 0.95)))
-        margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
-        floor = 0.0 if validation.min() >= 0 else -np.inf  # a loss has none below
-        return cls(point.epochs, max(low - margin, floor), high + margin)
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The plotting area: left, top, width, height."""
+        left, right, top, bottom = self.margins
+        return left, top, self.width - left - right, self.height - top - bottom
 
-    def x(self, epoch: float) -> float:
-        return (_WIDTH - _LEFT - _RIGHT) * (epoch - 1) / max(self.epochs - 1, 1)
+    def x(self, value: float) -> float:
+        low, high = self.across
+        return self.box[0] + self.box[2] * (value - low) / max(high - low, 1)
 
     def y(self, value: Array | float) -> Array | float:
-        return (_HEIGHT - _TOP - _BOTTOM) * (self.high - value) / (self.high - self.low)
+        low, high = self.up
+        return self.box[1] + self.box[3] * (high - value) / (high - low)
+
+    def axes(self, across: Sequence[tuple[float, str]], about: int) -> str:
+        """Grid and labels: those given below, ``about`` so many round numbers beside."""
+        left, top, width, height = self.box
+        levels = ticks(*self.up, about)
+        digits = _digits(levels)
+        parts = []
+        for level in levels:
+            y = float(self.y(level))
+            parts.append(f'<line class="grid" x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            parts.append(f'<text x="{left - 6}" y="{y + 3.5:.1f}" text-anchor="end">{level:,.{digits}f}</text>')
+        for place, text in across:
+            parts.append(f'<text x="{self.x(place):.1f}" y="{top + height + 16}" text-anchor="middle">{text}</text>')
+        return "".join(parts)
 
     def line(self, name: str, values: Array) -> str:
-        return f'<polyline class="{name}" points="{self._points(values, self._epochs())}"/>'
+        return f'<polyline class="{name}" points="{self._points(values)}"/>'
 
     def band(self, name: str, low: Array, high: Array) -> str:
-        epochs = self._epochs()
-        outline = f"{self._points(high, epochs)} {self._points(low, epochs[::-1])}"
-        return f'<polygon class="{name}" points="{outline}"/>'
+        back = " ".join(reversed(self._points(low).split(" ")))
+        return f'<polygon class="{name}" points="{self._points(high)} {back}"/>'
+
+    def clipped(self, parts: Sequence[str]) -> str:
+        """Parts of which only what lies in the plotting area is seen."""
+        left, top, width, height = self.box
+        place = f'x="{left}" y="{top}" width="{width}" height="{height}" viewBox="{left} {top} {width} {height}"'
+        return f'<svg class="area" {place}>{"".join(parts)}</svg>'
 
     def span(self, name: str, first: int, last: int) -> str:
-        left = _LEFT + self.x(first)
-        width = max(self.x(last) - self.x(first), 1.5)
-        return (
-            f'<rect class="{name}" x="{left:.1f}" y="{_TOP}" width="{width:.1f}" height="{_HEIGHT - _TOP - _BOTTOM}"/>'
-        )
+        _, top, _, height = self.box
+        left, width = self.x(first), max(self.x(last) - self.x(first), 1.5)
+        return f'<rect class="{name}" x="{left:.1f}" y="{top}" width="{width:.1f}" height="{height}"/>'
 
     def marker(self, name: str, epoch: int, text: str) -> str:
-        x = _LEFT + self.x(epoch)
+        """An upright line with its name above it."""
+        x, (left, top, _, height) = self.x(epoch), self.box
         # Best and onset may be close: the first is named to the left of its line, the second to the right.
-        anchor = "end" if name == "best" else "start"
-        if x < _LEFT + 60:
-            anchor = "start"
-        elif x > _WIDTH - 70:
-            anchor = "end"
+        at_left = x >= left + 60 and (name == "best" or x > self.width - 70)
         # The upper line of names is the best epoch's, so that two on one side do not collide.
-        y = _TOP - 11 if name == "best" else _TOP - 2
-        offset = {"start": 3, "end": -3}[anchor]
+        y = top - 11 if name == "best" else top - 2
+        anchor, offset = ("end", -3) if at_left else ("start", 3)
         return (
-            f'<line class="at-{name}" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{_HEIGHT - _BOTTOM}"/>'
+            f'<line class="at-{name}" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{top + height}"/>'
             f'<text class="name-{name}" x="{x + offset:.1f}" y="{y}" text-anchor="{anchor}">{text}</text>'
         )
 
-    def axes(self) -> str:
-        parts = []
-        levels = ticks(self.low, self.high, 4)
-        digits = _digits(levels)
-        for level in levels:
-            y = _TOP + float(self.y(level))
-            parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(f'<text x="{_LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{level:,.{digits}f}</text>')
-        for epoch in epoch_ticks(self.epochs):
-            x = _LEFT + self.x(epoch)
-            parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{epoch}</text>')
-        return "".join(parts)
+    def svg(self, name: str, label: str, drawn: Sequence[str]) -> Markup:
+        return Markup(
+            f'<svg class="{name}" viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{label}">'
+            f"{''.join(drawn)}</svg>"
+        )
 
-    def _epochs(self) -> NDArray[np.int_]:
-        """Columns to draw: every one where there are few, else evenly spread with both ends."""
-        count = min(self.epochs, MAX_POINTS)
-        return np.unique(np.linspace(0, self.epochs - 1, count).round().astype(int))
-
-    def _points(self, values: Array, columns: Sequence[int] | NDArray[np.int_]) -> str:
+    def _points(self, values: Array) -> str:
+        """A value an epoch as points: all where there are few, else evenly spread ones with both ends."""
+        columns = np.unique(np.linspace(0, len(values) - 1, min(len(values), MAX_POINTS)).round().astype(int))
         # Far outside the axis a coordinate only needs to be outside.
-        limit = 10.0 * _HEIGHT
-        heights = np.clip(self.y(np.asarray(values)), -limit, limit)
+        heights = np.clip(self.y(np.asarray(values)), -10.0 * self.height, 10.0 * self.height)
         return " ".join(f"{self.x(column + 1):.1f},{heights[column]:.1f}" for column in columns)
 
 
@@ -231,23 +250,19 @@ def _mark(x: str, drawing: str) -> str:
     return f'<svg class="mark" x="{x}" y="50%">{drawing}</svg>'
 
 
-def _box() -> str:
-    return f'width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}" class="area"'
-
-
 def _digits(levels: Sequence[float]) -> int:
     """Decimals that tell the labels of an axis apart."""
     step = min((b - a for a, b in pairwise(levels)), default=abs(levels[0]) or 1.0)
     return max(0, -math.floor(math.log10(step) + 1e-9))
 
 
-def _spoken(point: OverfittingPoint) -> str:
+def _words(point: OverfittingPoint) -> str:
     """What a row or panel shows, in words, for a pointer that rests on it and for a screen reader."""
     of_interval = interval(point)
-    said = [f"best epoch {best_epoch(point)}" + (f", interval {of_interval}" if of_interval else "")]
+    parts = [f"best epoch {best_epoch(point)}" + (f", interval {of_interval}" if of_interval else "")]
     if point.onset is not None:
-        said.append(f"onset {point.onset}")
+        parts.append(f"onset {point.onset}")
     if point.one_se_epoch is not None:
-        said.append(f"one-SE epoch {point.one_se_epoch}")
-    said.append(f"value {number(point.best_value)}")
-    return f"{point.verdict}: {', '.join(said)}"
+        parts.append(f"one-SE epoch {point.one_se_epoch}")
+    parts.append(f"value {number(point.best_value)}")
+    return f"{point.verdict}: {', '.join(parts)}"

@@ -1,7 +1,9 @@
-"""Colours by the role they play, as the style sheet has them; figures name roles, renderers and the page fill them in.
+"""The one palette: every colour of the product by the role it plays, on a light page and on a dark one.
 
-In a plotly figure a colour is a token, ``@overfits`` or ``@accent/0.16`` (with an opacity), until it is known whether
-the page is light or dark: ``templates/figures.js`` reads the page's CSS variables, ``filled_in`` those below.
+Figures name roles. A page and an SVG document get them as CSS variables (``css_variables``), matplotlib draws with
+those of a light page, and in a plotly figure a colour is a token, ``@overfits`` or ``@accent/0.16`` (with an opacity),
+until it is known whether the page is light or dark: ``templates/figures.js`` reads the page's variables, ``filled_in``
+takes those below.
 """
 
 import re
@@ -10,7 +12,6 @@ from typing import Any
 
 from pipelines.overfitting.point import Verdict
 
-#: Of a light page; equal to the variables of ``reports/pages/templates/style.css``.
 LIGHT: Mapping[str, str] = {
     "page": "#fcfcfb",
     "raised": "#ffffff",
@@ -24,8 +25,15 @@ LIGHT: Mapping[str, str] = {
     "plateau": "#009e73",
     "diverged": "#b0578d",
     "training": "#8a9199",
+    "wash": "#f3f5f6",
+    "wrong": "#c8380a",
+    "behind": "#b9c0c6",  # what others are seen against: bars of other classes, a curve as it was measured
+    "paper": "#ffffff",  # under pictures that do not follow a dark page
+    "on-light": "#101010",  # letters on a cell of a colour scale, which is the same on every page
+    "on-dark": "#fefefe",
 }
 DARK: Mapping[str, str] = {
+    **LIGHT,
     "page": "#14171a",
     "raised": "#1a1e22",
     "ink": "#e7eaed",
@@ -38,6 +46,9 @@ DARK: Mapping[str, str] = {
     "plateau": "#2fbf94",
     "diverged": "#d993bb",
     "training": "#8b949d",
+    "wash": "#1f2429",
+    "wrong": "#ff8a5c",
+    "behind": "#56606a",
 }
 #: A shape beside the colour, that of the report's tables.
 SYMBOLS: Mapping[Verdict, str] = {
@@ -47,6 +58,25 @@ SYMBOLS: Mapping[Verdict, str] = {
 }
 
 _TOKEN = re.compile(r"@([a-z-]+)(?:/([0-9.]+))?")
+_DRAWN = re.compile(r"(fill|stroke): (#[0-9a-f]{6})")
+#: Of two roles with one colour on a light page, the first.
+_ROLES = {colour: role for role, colour in reversed([*LIGHT.items()])}
+
+
+def verdict_class(verdict: Verdict) -> str:
+    """Role of a verdict's colour, and its class in the style sheet: ``still-improving``."""
+    return str(verdict).replace(" ", "-")
+
+
+def css_variables() -> str:
+    """The palette as CSS variables of a document that follows the reader's choice of light or dark."""
+    light, dark = ("".join(f"--{role}:{colour};" for role, colour in of.items()) for of in (LIGHT, DARK))
+    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+def with_variables(svg: str) -> str:
+    """SVG that was drawn in colours of a light page, with the variables in their place."""
+    return _DRAWN.sub(lambda m: f"{m[1]}: var(--{_ROLES[m[2]]})" if m[2] in _ROLES else m[0], svg)
 
 
 def token(role: str, opacity: float = 1.0) -> str:

@@ -1,12 +1,14 @@
-"""How the settings of a network move its over-fitting point: each on its own scale, and units x depth."""
+"""How the settings of a network move its over-fitting point: each on its own scale, units x depth, all side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from statistics import median
+from textwrap import wrap
 
 import numpy as np
 
+from pipelines.overfitting.point import Verdict
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.charts.chart import (
@@ -19,15 +21,17 @@ from reports.charts.chart import (
     Mark,
     Panel,
     Points,
+    Texts,
     View,
     around,
+    one_view,
     percent_ticks,
     rounded,
+    short,
+    ticks,
 )
-from reports.charts.inline_svg import verdict_class
-from reports.charts.palette import SYMBOLS
-from reports.charts.varied import FEW_VALUES, JITTER, Varied, varied
-from reports.charts.words import configured, trend, trial_hover
+from reports.charts.palette import SYMBOLS, verdict_class
+from reports.charts.trials import FEW_VALUES, JITTER, Varied, configured, trend, trial_hover, value_words, varied
 from reports.formatting import best_epoch, number
 from reports.report import Report, point_of, value_of
 from reports.tables.configurations import GLYPHS
@@ -35,6 +39,8 @@ from reports.tables.configurations import GLYPHS
 _LEAST_FILLED = 2
 #: More different widths than this are put together by powers of two.
 _COLUMNS = 8
+#: Height of what has no effect, under the axes side by side, which go from 0 to 1.
+_NONE = -0.1
 
 
 def over_settings(report: Report) -> Chart | None:
@@ -48,8 +54,8 @@ def over_settings(report: Report) -> Chart | None:
     settings = varied([trial.configuration for trial in trials if trial.configuration])
     if not settings:
         return None
-    said = {trial.run_id: trial_hover(report, trial) for trial in trials}
-    views = tuple(View(of.setting.words, _over(trials, of, said)) for of in settings)
+    hovers = {trial.run_id: trial_hover(report, trial) for trial in trials}
+    views = tuple(View(of.setting.words, _over(trials, of, hovers)) for of in settings)
     return Chart(
         "settings",
         "Best epoch and severity against each setting",
@@ -94,8 +100,8 @@ def units_by_depth(report: Report) -> Chart | None:
             x,
             y,
             _shade(values[x, y], list(values.values())),
-            _cell_texts(found[0]),
-            trial_hover(report, found[0], f"best of {counted(len(found), 'configuration')} here"),
+            texts=_cell_texts(found[0]),
+            hover=trial_hover(report, found[0], f"best of {counted(len(found), 'configuration')} here"),
         )
         for (x, y), found in sorted(filled.items())
     )
@@ -112,7 +118,7 @@ def units_by_depth(report: Report) -> Chart | None:
         f"Heat map of {counted(len(cells), 'cell')}: the lowest {report.value_name}, {number(values[best])}, is found "
         f"with {names[best[0]]} units and {counted(depths[best[1]], 'hidden layer')}; the highest cell has "
         f"{number(max(values.values()))}.",
-        (View("", (Panel(across, up, (Cells("accent", cells),)),)),),
+        one_view(Panel(across, up, (Cells("accent", cells),))),
         note="Each cell shows its best configuration: the value, and the best epoch after the verdict's shape "
         f"({_shapes()}). The stronger the colour, the better.",
         height=110 + 74 * len(depths),
@@ -120,7 +126,64 @@ def units_by_depth(report: Report) -> Chart | None:
     )
 
 
-def _over(trials: Sequence[Trial], of: Varied, said: Mapping[str, Hover]) -> tuple[Panel, Panel]:
+def parallel(report: Report) -> Chart | None:
+    """All varied settings, the best epoch and the value as axes side by side, a line a configuration.
+
+    Drawn as plain lines, not as plotly's own parallel coordinates: those need WebGL, cannot be printed sharply, tell
+    verdicts by colour alone, and say nothing under the pointer.
+
+    Returns
+    -------
+    None where fewer than two trials have a result, or nothing was varied.
+    """
+    trials = configured(report)
+    settings = varied([trial.configuration for trial in trials if trial.configuration])
+    if not settings:
+        return None
+    epochs = [float(point_of(trial).best_epoch or 0) for trial in trials]
+    values = [value_of(trial) for trial in trials]
+    scales: list[tuple[str, Axis, list[float | None]]] = [
+        *((of.setting.words, of.axis, list(of.places)) for of in settings),
+        ("best epoch", _with_ticks(epochs), list(epochs)),
+        (report.value_name, _with_ticks(values), list(values)),
+    ]
+    heights = [[_NONE if height is None else height for height in _heights(axis, of)] for _, axis, of in scales]
+    marks: list[Mark] = [Line("", "track", (index, index), (0, 1), width=1) for index in range(len(scales))]
+    for verdict in SYMBOLS:
+        chosen = [index for index, trial in enumerate(trials) if point_of(trial).verdict is verdict]
+        for order, index in enumerate(reversed(chosen)):
+            best = index == 0
+            marks.append(
+                Line(
+                    str(verdict) if order == 0 else "",
+                    verdict_class(verdict),
+                    tuple(range(len(scales))),
+                    rounded([of_axis[index] for of_axis in heights]),
+                    hover=trial_hover(report, trials[index], *_settings_line(settings, index)),
+                    width=3.5 if best else 1.3,
+                    opacity=1.0 if best else 0.5,
+                    dash=verdict is Verdict.PLATEAU,
+                    group=str(verdict),
+                )
+            )
+    marks += [_labels(index, axis, of) for index, (_, axis, of) in enumerate(scales)]
+    names = tuple((float(index), "\n".join(wrap(name, 14))) for index, (name, _, _) in enumerate(scales))
+    across = Axis("", -0.45, len(scales) - 0.8, ticks=names, grid=False)
+    best_of = ", ".join(f"{of.setting.words} {of.words(0)}" for of in settings)
+    return Chart(
+        "parallel",
+        "All settings side by side",
+        f"{counted(len(trials), 'configuration')} as lines over {counted(len(settings), 'varied setting')}, the best "
+        f"epoch and {report.value_name}. The best has {best_of}.",
+        one_view(Panel(across, Axis("", _NONE - 0.05, 1.04, bare=True, grid=False), tuple(marks))),
+        note="The thick line is the best configuration. A dash under an axis: the setting has no effect there.",
+        height=440,
+        least_width=104 * len(scales),
+        emphasis=True,
+    )
+
+
+def _over(trials: Sequence[Trial], of: Varied, hovers: Mapping[str, Hover]) -> tuple[Panel, Panel]:
     places = rounded(_apart(of), 5)
     last = max(point_of(trial).epochs for trial in trials)
     severities = [point_of(trial).severity for trial in trials]
@@ -137,7 +200,7 @@ def _over(trials: Sequence[Trial], of: Varied, said: Mapping[str, Hover]) -> tup
             tuple(float(p.epochs if open_ else p.best_epoch or 0) for p, open_ in zip(points, hollow, strict=True)),
             symbol=symbol,
             hollow=hollow,
-            hover=tuple(said[trials[index].run_id] for index in chosen),
+            hover=tuple(hovers[trials[index].run_id] for index in chosen),
             last=tuple(f"{of.setting.words} {of.words(index)}" for index in chosen),
             low=tuple(point.best_epoch_low for point in points),
             high=tuple(point.epochs if point.censored else point.best_epoch_high for point in points),
@@ -195,7 +258,7 @@ def _apart(of: Varied) -> list[float | None]:
 
 
 def _settings_words(trials: Sequence[Trial], settings: Sequence[Varied]) -> str:
-    said = []
+    words = []
     for of in settings:
         known = [(place, point_of(trial)) for place, trial in zip(of.places, trials, strict=True) if place is not None]
         if of.setting.scale == "category":
@@ -204,7 +267,7 @@ def _settings_words(trials: Sequence[Trial], settings: Sequence[Varied]) -> str:
                 (of.axis.ticks[int(place)][1], median(point.best_epoch or 0 for _, point in group))
                 for place, group in groupby(known, key=lambda pair: pair[0])
             ]
-            said.append(f"median best epoch by {of.setting.words}: {listed([f'{m:g} with {n}' for n, m in middles])}")
+            words.append(f"median best epoch by {of.setting.words}: {listed([f'{m:g} with {n}' for n, m in middles])}")
             continue
         for what, values in (
             ("best epoch", [None if point.best_epoch is None else float(point.best_epoch) for _, point in known]),
@@ -213,8 +276,8 @@ def _settings_words(trials: Sequence[Trial], settings: Sequence[Varied]) -> str:
             if direction := trend([place for place, _ in known], values):
                 verb = "rises" if direction > 0 else "falls"
                 noun = "grow" if of.setting.name.startswith("units") or of.setting.name == "depth" else "grows"
-                said.append(f"{what} {verb} as {of.setting.words} {noun}")
-    text = "; ".join(said) or f"no clear trend over {listed([of.setting.words for of in settings])}"
+                words.append(f"{what} {verb} as {of.setting.words} {noun}")
+    text = "; ".join(words) or f"no clear trend over {listed([of.setting.words for of in settings])}"
     return f"{text[0].upper()}{text[1:]} ({counted(len(trials), 'configuration')})."
 
 
@@ -245,3 +308,34 @@ def _shapes() -> str:
 def _power_words(power: int) -> str:
     low, high = 2**power, 2 ** (power + 1) - 1
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _labels(index: int, axis: Axis, places: Sequence[float | None]) -> Texts:
+    written = axis.ticks or tuple((place, short(place)) for place in ticks(axis.low, axis.high))
+    at = _heights(axis, [place for place, _ in written])
+    shown = [(height, text) for height, (_, text) in zip(at, written, strict=True) if height is not None]
+    if None in places:
+        shown.append((_NONE, value_words(None)))
+    heights, texts = zip(*shown, strict=True)
+    return Texts("ink", (index,) * len(shown), heights, texts, align="left")
+
+
+def _settings_line(settings: Sequence[Varied], index: int) -> list[str]:
+    """Lines of three settings each."""
+    words = [f"{of.setting.words} {value_words(of.values[index])}" for of in settings if of.values[index] is not None]
+    return [", ".join(words[start : start + 3]) for start in range(0, len(words), 3)]
+
+
+def _with_ticks(values: Sequence[float]) -> Axis:
+    low, high = min(values), max(values)
+    places = ticks(low, high, 5)
+    return Axis("", low, high, ticks=tuple((place, short(place)) for place in places if low <= place <= high))
+
+
+def _heights(axis: Axis, places: Sequence[float | None]) -> list[float | None]:
+    """Places as shares of an axis."""
+    low, high = (np.log10(axis.low), np.log10(axis.high)) if axis.log else (axis.low, axis.high)
+    span = (high - low) or 1.0
+    return [
+        None if place is None else float(((np.log10(place) if axis.log else place) - low) / span) for place in places
+    ]

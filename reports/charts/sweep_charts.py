@@ -1,13 +1,16 @@
-"""What a sweep found: its history, what quality costs in time, in capacity, and which settings matter."""
+"""What a sweep found: its history, what quality costs in time, capacity and data, and which settings matter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
+from reports.analysis.data_size import DataSize
+from reports.analysis.fits import Estimate
 from reports.charts.chart import (
     Axis,
+    Band,
     Bars,
     Chart,
     Hover,
@@ -15,18 +18,17 @@ from reports.charts.chart import (
     Mark,
     Panel,
     Points,
-    View,
     around,
     around_log,
     log_ticks,
+    one_view,
     percent_ticks,
     rounded,
 )
-from reports.charts.inline_svg import verdict_class
-from reports.charts.palette import SYMBOLS
-from reports.charts.words import configured, trend, trial_hover
-from reports.formatting import number, seconds, signed
-from reports.report import BASELINE, Report, point_of, value_of
+from reports.charts.palette import SYMBOLS, verdict_class
+from reports.charts.trials import configured, trend, trial_hover
+from reports.formatting import number, seconds, signed, whole
+from reports.report import Report, point_of, value_of
 from reports.settings import varied_titles
 
 #: Values further apart than this factor are shown on a logarithmic axis.
@@ -57,14 +59,14 @@ def history(report: Report) -> Chart | None:
             rounded([*best, best[-1]]),
             step=True,
         ),
-        *_by_verdict(report, trials, [numbers[trial.run_id] for trial in trials], values, "trial"),
+        *_by_verdict(report, trials, [numbers[trial.run_id] for trial in trials], values, counted_as="trial"),
         Points(
             "baseline or documented",
             "ink",
             tuple(numbers[trial.run_id] for trial in asked),
             rounded([value_of(trial) for trial in asked]),
             symbol="ring",
-            hover=tuple(trial_hover(report, trial, _origin_words(trial)) for trial in asked),
+            hover=tuple(trial_hover(report, trial, trial.origin) for trial in asked),
             size=15,
         ),
     ]
@@ -76,7 +78,9 @@ def history(report: Report) -> Chart | None:
         "Search history",
         f"{report.value_name} at the best epoch of {counted(len(trials), 'trial')} in the order of the search: the "
         f"best, {number(values[found])}, was found by {first}; the first trial had {number(values[0])}.",
-        (View("", (Panel(_trial_axis(last), _value_axis(report, values), tuple(marks)),)),),
+        one_view(
+            Panel(Axis("trial", 1 - min(0.7, 0.03 * last), last * 1.03), _value_axis(report, values), tuple(marks))
+        ),
         note=f"{counted(missing, 'trial')} without a result {'is' if missing == 1 else 'are'} left out."
         if missing
         else "",
@@ -96,9 +100,8 @@ def time_against_quality(report: Report) -> Chart | None:
     times = [trial.seconds or 0.0 for trial in trials]
     values = [value_of(trial) for trial in trials]
     front = pareto_front(times, values)
-    letters = [_letter(index) for index in range(len(front))] if len(front) <= _MOST_LETTERS else [""] * len(front)
+    letters = list("ABCDEFGHIJKL"[: len(front)]) if len(front) <= _MOST_LETTERS else [""] * len(front)
     of_front = [trials[index] for index in front]
-    axis = _value_axis(report, values)
     marks: list[Mark] = [
         Line(
             "nothing is both faster and better",
@@ -109,7 +112,7 @@ def time_against_quality(report: Report) -> Chart | None:
             width=1.6,
             dash=True,
         ),
-        *_by_verdict(report, trials, times, values, ""),
+        *_by_verdict(report, trials, times, values),
         Points(
             "",
             "ink",
@@ -122,12 +125,13 @@ def time_against_quality(report: Report) -> Chart | None:
         ),
     ]
     low, high = around_log(times)
+    across = Axis("seconds of the trial, all fits", low, high, log=True, ticks=log_ticks(low, high))
     named = [
         f"{letter}{': ' if letter else ''}{_front_words(report, trial)}"
         for letter, trial in zip(letters, of_front, strict=True)
     ]
     fastest, best = of_front[0], of_front[-1]
-    said = (
+    front_words = (
         f"one configuration, {report.labels[best.run_id]}, is both the fastest and the best"
         if len(front) == 1
         else f"{counted(len(front), 'configuration')} are beaten by none in both, from {_front_words(report, fastest)} "
@@ -136,19 +140,8 @@ def time_against_quality(report: Report) -> Chart | None:
     return Chart(
         "time",
         "Time against quality",
-        f"Seconds against {report.value_name} of {counted(len(trials), 'configuration')}: {said}.",
-        (
-            View(
-                "",
-                (
-                    Panel(
-                        Axis("seconds of the trial, all fits", low, high, log=True, ticks=log_ticks(low, high)),
-                        axis,
-                        tuple(marks),
-                    ),
-                ),
-            ),
-        ),
+        f"Seconds against {report.value_name} of {counted(len(trials), 'configuration')}: {front_words}.",
+        one_view(Panel(across, _value_axis(report, values), tuple(marks))),
         note="; ".join(named[:_MOST_LETTERS]) + ".",
     )
 
@@ -173,20 +166,17 @@ def capacity(report: Report) -> Chart | None:
         return None
     at_best = [point_of(trial).gap_best for trial in trials]
     at_end = [point_of(trial).gap_final for trial in trials]
-    said = tuple(trial_hover(report, trial) for trial in trials)
-    said_at_end = tuple(
-        (report.labels[t.run_id], f"gap {signed(point_of(t).gap_final)} at the last epoch") for t in trials
-    )
+    hovers = tuple(trial_hover(report, trial) for trial in trials)
+    of_ends = tuple((report.labels[t.run_id], f"gap {signed(point_of(t).gap_final)} at the last epoch") for t in trials)
     joined_x = [place for size in sizes for place in (size, size, None)]
     joined_y = [place for one, other in zip(at_best, at_end, strict=True) for place in (one, other, None)]
     low, high = around_log(sizes)
     marks: tuple[Mark, ...] = (
         Line("", "track", tuple(joined_x), rounded(joined_y), width=1.2),
-        Points(
-            "at the last epoch", "overfits", tuple(sizes), rounded(at_end), symbol="diamond", hover=said_at_end, size=9
-        ),
-        Points("at the best epoch", "accent", tuple(sizes), rounded(at_best), symbol="circle", hover=said, size=8),
+        Points("at the last epoch", "overfits", tuple(sizes), rounded(at_end), symbol="diamond", hover=of_ends),
+        Points("at the best epoch", "accent", tuple(sizes), rounded(at_best), hover=hovers, size=8),
     )
+    across = Axis("trainable parameters", low, high, log=True, ticks=log_ticks(low, high))
     bottom, top = around([*at_best, *at_end, 0.0])
     alt = (
         f"Gap between validation and training of {counted(len(trials), 'configuration')} against trainable parameters: "
@@ -196,18 +186,7 @@ def capacity(report: Report) -> Chart | None:
         "capacity",
         "Generalisation gap against the size of the network",
         alt,
-        (
-            View(
-                "",
-                (
-                    Panel(
-                        Axis("trainable parameters", low, high, log=True, ticks=log_ticks(low, high)),
-                        Axis("gap: validation − training", bottom, top),
-                        marks,
-                    ),
-                ),
-            ),
-        ),
+        one_view(Panel(across, Axis("gap: validation − training", bottom, top), marks)),
         note="A line joins the two gaps of one configuration: its length is what training on costs.",
     )
 
@@ -243,7 +222,7 @@ def importance(
             role,
             tuple(place + (len(series) - 1 - 2 * order) * thickness / 2 for place in range(len(names))),
             rounded([shares.get(of, 0.0) for of in names]),
-            tuple(_bar_hover(words_, shares.get(of, 0.0), name) for of, words_ in zip(names, spoken, strict=True)),
+            hover=tuple(_bar_hover(title, shares.get(of, 0.0), name) for of, title in zip(names, spoken, strict=True)),
             thickness=thickness * 0.92,
             hatched=order == 1,
         )
@@ -259,8 +238,55 @@ def importance(
         "Which settings matter",
         f"Importance of {counted(len(names), 'setting')}: most of the differences in "
         f"{report.value_name if for_value else 'severity'} are explained by {listed(shown)}.",
-        (View("", (Panel(across, up, marks),)),),
+        one_view(Panel(across, up, marks)),
         height=110 + 44 * len(names),
+    )
+
+
+def data_sizes(report: Report, size: DataSize | None) -> Chart | None:
+    """What more training rows did to the best value and to the gap.
+
+    Parameters
+    ----------
+    size
+        See ``reports.analysis.data_size``; None where the number of rows does not vary.
+
+    Returns
+    -------
+    None without it.
+    """
+    if size is None:
+        return None
+    points = size.points
+    known = [float(point.rows) for point in points if point.rows is not None]
+    rows_known = len(known) == len(points)
+    places = known if rows_known else [point.fraction for point in points]
+    title = "training rows of a fit" if rows_known else "share of the training rows"
+    ticks = tuple(
+        (place, f"{whole(place)} ({point.label})" if rows_known else point.label)
+        for place, point in zip(places, points, strict=True)
+    )
+    low, high = around_log(places, margin=0.12)
+    x = Axis(title, low, high, log=True, ticks=ticks)
+    values = [point.value for point in points]
+    panels = [_estimates(x, places, values, title=f"{report.value_name} at best", role="accent", show=number)]
+    gaps = [point.gap for point in points if point.gap is not None]
+    if len(gaps) == len(points):
+        panels.append(_estimates(x, places, gaps, title="gap at best", role="overfits", show=signed))
+    first, last = points[0], points[-1]
+    return Chart(
+        "data-size",
+        "More data",
+        f"{report.value_name} at the best epoch against the number of training rows: {number(first.value.value)} with "
+        f"{first.label}, {number(last.value.value)} with {last.label}. {size.sentence}",
+        one_view(*panels),
+        note="The bands are 95 % intervals over the fits. "
+        + (
+            f"Means over {counted(size.sets, 'set')} of configurations that are equal but for the number of rows."
+            if size.sets
+            else "Each point is the best configuration found at its size."
+        ),
+        height=300 * len(panels),
     )
 
 
@@ -278,7 +304,7 @@ def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 
 
 def _by_verdict(
-    report: Report, trials: Sequence[Trial], x: Sequence[float], y: Sequence[float], counted_as: str
+    report: Report, trials: Sequence[Trial], x: Sequence[float], y: Sequence[float], *, counted_as: str = ""
 ) -> list[Mark]:
     marks: list[Mark] = []
     for verdict, symbol in SYMBOLS.items():
@@ -299,14 +325,6 @@ def _by_verdict(
     return marks
 
 
-def _origin_words(trial: Trial) -> str:
-    return BASELINE if trial.origin == BASELINE else trial.origin
-
-
-def _trial_axis(last: int) -> Axis:
-    return Axis("trial", 1 - min(0.7, 0.03 * last), last * 1.03)
-
-
 def _value_axis(report: Report, values: Sequence[float]) -> Axis:
     """Of the value at the best epoch, logarithmic where the worst would flatten all others."""
     if min(values) > 0 and max(values) > _WIDE * min(values):
@@ -317,10 +335,6 @@ def _value_axis(report: Report, values: Sequence[float]) -> Axis:
 
 def _front_words(report: Report, trial: Trial) -> str:
     return f"{report.labels[trial.run_id]} ({seconds(trial.seconds)}, {number(value_of(trial))})"
-
-
-def _letter(index: int) -> str:
-    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[index]
 
 
 def _trend_words(sizes: Sequence[float], gaps: Sequence[float | None]) -> str:
@@ -338,3 +352,32 @@ def _bar_hover(setting: str, share: float, of: str) -> Hover:
 
 def _share(share: float) -> str:
     return f"{100 * share:.0f} %"
+
+
+def _estimates(
+    x: Axis,
+    places: Sequence[float],
+    estimates: Sequence[Estimate],
+    *,
+    title: str,
+    role: str,
+    show: Callable[[float | None], str],
+) -> Panel:
+    values = rounded([estimate.value for estimate in estimates])
+    lows = rounded([estimate.value if estimate.low is None else estimate.low for estimate in estimates])
+    highs = rounded([estimate.value if estimate.high is None else estimate.high for estimate in estimates])
+    at = rounded(places)
+    hover = tuple((f"{title} {show(estimate.value)}", _interval_words(estimate, show)) for estimate in estimates)
+    marks: tuple[Mark, ...] = (
+        Band("", role, at, lows, high=highs),
+        Line("", role, at, values),
+        Points("", role, at, values, hover=hover, low=lows, high=highs),
+    )
+    low, high = around([*lows, *highs])
+    return Panel(x, Axis(title, low, high), marks)
+
+
+def _interval_words(estimate: Estimate, show: Callable[[float | None], str]) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "no interval"
+    return f"95 %: {show(estimate.low)} to {show(estimate.high)}"

@@ -94,17 +94,17 @@ def make_section(final: FinalModel) -> FinalSection:
     commonest: list[tuple[str, str, str]] = []
     if (samples := _sample_grid(final)) is not None:
         overview.append(samples)
-    if (said := final.predictions) is not None:
+    if (tested := final.predictions) is not None:
         if final.task.is_classification:
-            counts = confusion_counts(said.targets, said.predictions, len(final.classes))
+            counts = confusion_counts(tested.targets, tested.predictions, len(final.classes))
             overview.append(_confusion(final, counts))
             commonest = [
                 (final.classes[true], final.classes[taken], f"{count:,} of {int(counts[true].sum()):,}")
                 for true, taken, count in confusions(counts, CONFUSIONS)
             ]
         else:
-            overview += _regression(said)
-        blocks = list(_images(final, said) if final.input_kind == "image" else listings(final, said))
+            overview += _regression(tested)
+        blocks = list(_images(final, tested) if final.input_kind == "image" else listings(final, tested))
     if (labelled := labelled_texts(final)) is not None:
         blocks.insert(0, labelled)
     return FinalSection(
@@ -141,19 +141,19 @@ def _tiles(final: FinalModel) -> Iterator[Tile]:
             yield Tile("Test accuracy", f"{100 * value:.1f} %", _accuracy_words(final))
         else:
             interval = final.intervals.get(name)
-            said = [f"95 %: {number(interval[0], 3)} to {number(interval[1], 3)}"] if interval else []
-            said += [f"{number(final.validation[name])} on validation rows"] if name in final.validation else []
-            yield Tile(f"Test {name}", number(value), "; ".join(said))
+            words = [f"95 %: {number(interval[0], 3)} to {number(interval[1], 3)}"] if interval else []
+            words += [f"{number(final.validation[name])} on validation rows"] if name in final.validation else []
+            yield Tile(f"Test {name}", number(value), "; ".join(words))
 
 
 def _accuracy_words(final: FinalModel) -> str:
     """How many were right, within which interval, and what the sweep had measured."""
-    said, words = final.predictions, []
+    tested, words = final.predictions, []
     interval = final.intervals.get("accuracy")
-    if said is not None and said.probabilities is not None:
-        right = len(said) - int(said.wrong.sum())
-        words.append(f"{right:,} of {len(said):,} right")
-        interval = interval or wilson_interval(right, len(said))
+    if tested is not None and tested.probabilities is not None:
+        right = len(tested) - int(tested.wrong.sum())
+        words.append(f"{right:,} of {len(tested):,} right")
+        interval = interval or wilson_interval(right, len(tested))
     if interval:
         words.append(f"95 %: {100 * interval[0]:.1f} to {100 * interval[1]:.1f} %")
     if (validation := final.validation.get("accuracy")) is not None:
@@ -188,7 +188,7 @@ def _sample_grid(final: FinalModel) -> Picture | None:
         "Samples of the data set",
         f"{counted(len(images), 'training sample')} and the class of each.",
         f"{counted(len(images), 'training image')} with the name of the class under each",
-        lambda narrow: pictures.labelled_samples(images, labels, final.classes, tile=62 if narrow else 104),
+        draw=lambda narrow: pictures.labelled_samples(images, labels, final.classes, tile=62 if narrow else 104),
         photographs=_are_photographs(train),
     )
 
@@ -197,10 +197,10 @@ def _confusion(final: FinalModel, counts: Ints) -> Picture:
     from reports.charts import final_pictures as pictures
 
     worst = confusions(counts, 1)
-    said = "no class was taken for another"
+    mistake = "no class was taken for another"
     if worst:
         true, taken, count = worst[0]
-        said = f"the commonest mistake: {final.classes[true]} taken for {final.classes[taken]}, {count:,} times"
+        mistake = f"the commonest mistake: {final.classes[true]} taken for {final.classes[taken]}, {count:,} times"
     few = len(final.classes) <= pictures.COUNTED_CLASSES
     note = "Rows are true classes, columns what was predicted; each row adds up to 100 %. "
     note += "Numbers are test samples; an empty cell has none." if few else ""
@@ -208,19 +208,19 @@ def _confusion(final: FinalModel, counts: Ints) -> Picture:
         "confusion",
         "Which classes it confuses",
         note.strip(),
-        f"Confusion matrix of {len(final.classes)} classes; {said}",
-        lambda narrow: pictures.confusion_matrix(counts, final.classes, width=354 if narrow else 560),
+        f"Confusion matrix of {len(final.classes)} classes; {mistake}",
+        draw=lambda narrow: pictures.confusion_matrix(counts, final.classes, width=354 if narrow else 560),
         scrolls=not few,
     )
 
 
-def _regression(said: Predictions) -> list[Picture]:
+def _regression(tested: Predictions) -> list[Picture]:
     from reports.charts import final_pictures as pictures
 
-    kept = np.isfinite(said.residuals)
+    kept = np.isfinite(tested.residuals)
     if not kept.any():
         return []
-    targets, predictions = said.targets[kept].astype(float), said.predictions[kept].astype(float)
+    targets, predictions = tested.targets[kept].astype(float), tested.predictions[kept].astype(float)
     half, most = np.quantile(np.abs(predictions - targets), [0.5, 0.9])
     unusable = int((~kept).sum())
     note = (
@@ -237,35 +237,35 @@ def _regression(said: Predictions) -> list[Picture]:
             note,
             f"Predicted against true values of {counted(len(targets), 'test sample')}, and the residuals in order; "
             f"half of them are smaller than {number(float(half), 3)}",
-            lambda narrow: pictures.predicted_against_true(targets, predictions, stacked=narrow),
+            draw=lambda narrow: pictures.predicted_against_true(targets, predictions, stacked=narrow),
         )
     ]
 
 
-def _images(final: FinalModel, said: Predictions) -> Iterator[Picture]:
+def _images(final: FinalModel, tested: Predictions) -> Iterator[Picture]:
     from reports.charts import final_pictures as pictures
 
-    test, of_classes = final.test, said.probabilities
+    test, of_classes = final.test, tested.probabilities
     if test is None or of_classes is None or not _is_image(test):
         return
     inputs = {int(row): index for index, row in enumerate(test.rows)}
-    first, worst, unsure = chosen(said, test.rows, FIRST, WORST, UNSURE)
+    first, worst, unsure = chosen(tested, test.rows, first=FIRST, worst=WORST, unsure=UNSURE)
 
     def images(positions: Ints) -> "np.ndarray":  # type: ignore[type-arg]
-        return test.inputs[[inputs[int(row)] for row in said.rows[positions]]]
+        return test.inputs[[inputs[int(row)] for row in tested.rows[positions]]]
 
     def with_bars(name: str, heading: str, note: str, positions: Ints) -> Picture:
-        right = int((~said.wrong[positions]).sum())
+        right = int((~tested.wrong[positions]).sum())
         return Picture(
             name,
             heading,
             note,
             f"{counted(len(positions), 'test image')} with the predicted class, its percentage and bars of the class "
             f"probabilities; {right} right, {len(positions) - right} wrong",
-            lambda narrow: pictures.predictions_with_confidence(
+            draw=lambda narrow: pictures.predictions_with_confidence(
                 images(positions),
                 of_classes[positions],
-                said.targets[positions].astype(np.int64),
+                tested.targets[positions].astype(np.int64),
                 final.classes,
                 columns=1 if narrow else 3,
                 tile=352 if narrow else 376,
@@ -280,16 +280,16 @@ def _images(final: FinalModel, said: Predictions) -> Iterator[Picture]:
         yield Picture(
             "mistakes",
             "The worst mistakes first",
-            f"Of {counted(int(said.wrong.sum()), 'mistake')} those that the model was surest of; in parentheses the "
+            f"Of {counted(int(tested.wrong.sum()), 'mistake')} those that the model was surest of; in parentheses the "
             "true class. Some of them may be the label's mistake.",
             f"{counted(len(worst), 'wrongly predicted test image')}, the most confident first, each with the predicted "
             "and the true class",
-            lambda narrow: pictures.mistakes(
+            draw=lambda narrow: pictures.mistakes(
                 images(worst),
-                said.predictions[worst].astype(np.int64),
-                said.confidence[worst],
-                said.targets[worst].astype(np.int64),
-                final.classes,
+                tested.predictions[worst].astype(np.int64),
+                tested.confidence[worst],
+                tested.targets[worst].astype(np.int64),
+                classes=final.classes,
                 columns=3 if narrow else 8,
                 tile=108 if narrow else 134,
             ),
@@ -300,7 +300,7 @@ def _images(final: FinalModel, said: Predictions) -> Iterator[Picture]:
 
 
 def _are_photographs(samples: Samples) -> bool:
-    from reports.charts.canvas import SMALL_IMAGE
+    from reports.charts.drawing import SMALL_IMAGE
 
     return max(samples.inputs.shape[1:3]) > SMALL_IMAGE
 

@@ -6,8 +6,9 @@ PosixPath('report/reproduction/reproduction.md')
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ from pipelines.reproduction.rows import Agreement, Row
 from pipelines.tracking.reading import read_run_curves
 from pipelines.tracking.runs import save_report, tag_project_run
 from reports import formatting
-from reports.charts.reproduction_pictures import agreement_picture, curves_picture, scores_picture, smoothing_picture
-from reports.pages.rendering import templates
+from reports.charts.as_files import picture
+from reports.charts.chart import Chart
+from reports.charts.drawing import DPI, png
+from reports.charts.reproduction_charts import agreement_chart, curves_chart, scores_chart, smoothing_chart
+from reports.pages import templates
 from reports.tables import reproduction_wording as words
 from reports.tables.teaching import about, answers
 
@@ -75,16 +79,11 @@ class ReproductionReport:
         return sum(bool(row.ours and row.ours.agrees) for row in self.with_both)
 
     @property
-    def results(self) -> tuple[Row, ...]:
-        """Documented rows that say what a variant came to, without the figures on the way there."""
-        return tuple(row for of in self.reproductions for row in results_of(of))
-
-    @property
     def headline(self) -> str:
         """The answer in a sentence."""
         if not self.documented:
             return "None of these exercises documents a figure."
-        results = self.results
+        results = [row for of in self.reproductions for row in results_of(of)]
         agreeing = sum(row.agreement is Agreement.AGREES for row in results)
         share = 100 * agreeing / max(len(results), 1)
         return (
@@ -141,13 +140,8 @@ def write_reproduction(
     report = ReproductionReport(read_reproductions(tracking_uri=tracking_uri, run_ids=run_ids))
     folder = output or FOLDER
     pictures = draw(report)
-    paths = ReproductionPaths(
-        folder,
-        folder / HTML,
-        folder / MARKDOWN,
-        tuple(folder / PICTURES / f"{name}.png" for name in pictures),
-        report,
-    )
+    files = tuple(folder / PICTURES / f"{name}.png" for name in pictures)
+    paths = ReproductionPaths(folder, folder / HTML, folder / MARKDOWN, pictures=files, report=report)
     try:
         (folder / PICTURES).mkdir(parents=True, exist_ok=True)
         for path, content in zip(paths.pictures, pictures.values(), strict=True):
@@ -166,20 +160,23 @@ def write_reproduction(
 
 def draw(report: ReproductionReport) -> dict[str, bytes]:
     """All pictures as PNG, by name: ``agreement``, ``imdb-scores``, ``imdb-curves-1``, ``boston_housing-smoothing``."""
-    pictures: dict[str, bytes | None] = {}
+    return {name: png(picture(chart), dpi=2 * DPI) for name, chart in _charts(report) if chart is not None}
+
+
+def _charts(report: ReproductionReport) -> Iterator[tuple[str, Chart | None]]:
+    """Figures by the names of their files."""
     if any(row.ours and row.ours.low is not None for of in report.reproductions for row in of.documented):
-        pictures["agreement"] = agreement_picture(report.reproductions)
+        yield "agreement", agreement_chart(report.reproductions)
     for of in report.reproductions:
-        pictures[f"{of.exercise}-scores"] = scores_picture(of)
+        yield f"{of.exercise}-scores", scores_chart(of)
         for number, (variant, job) in enumerate(_drawn(of), start=1):
             curves = read_run_curves(str(job.run_id), uri=of.uri)
             if curves is None:
                 continue
-            pictures[f"{of.exercise}-curves-{number}"] = curves_picture(of, variant, job, curves)
+            yield f"{of.exercise}-curves-{number}", curves_chart(of, variant, job, curves)
             for row in of.documented:
                 if row.metric == "overfitting_epoch" and row.variant == variant and job.folds > 1:
-                    pictures[f"{of.exercise}-smoothing"] = smoothing_picture(of, row, job, curves)
-    return {name: content for name, content in pictures.items() if content is not None}
+                    yield f"{of.exercise}-smoothing", smoothing_chart(of, row, job, curves)
 
 
 def _drawn(of: Reproduced) -> list[tuple[str, StoredJob]]:
@@ -228,15 +225,10 @@ def terminal_table(report: ReproductionReport) -> RenderableType:
         exercise = "" if of.exercise == previous[0] else of.exercise
         variant = "" if (of.exercise, row.variant) == previous else row.variant
         previous = (of.exercise, row.variant)
-        table.add_row(
-            exercise,
-            variant,
-            words.quantity(row),
-            words.documented(row),
-            words.measured(row, row.ours),
-            words.interval(row, row.ours),
-            Text(f"{words.GLYPHS[row.agreement]} {words.verdict(row)}", style=styles.get(row.agreement, "dim")),
-        )
+        ours = words.documented(row), words.measured(row, row.ours), words.interval(row, row.ours)
+        verdict = f"{words.GLYPHS[row.agreement]} {words.verdict(row)}"
+        cells = (exercise, variant, words.quantity(row), *ours, Text(verdict, styles.get(row.agreement, "dim")))
+        table.add_row(*cells)
     return table
 
 
@@ -274,13 +266,12 @@ def _facts(report: ReproductionReport) -> list[tuple[str, str]]:
 
 def _cell(text: object) -> Markup:
     """Text for Markdown: what would be HTML, or the end of a table's cell, is escaped; quotation marks are not."""
-    escaped = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "&#124;")
-    return Markup(" ".join(escaped.split()))
+    return Markup(" ".join(escape(str(text), quote=False).replace("|", "&#124;").split()))
 
 
 def _emphasised(text: str) -> Markup:
     """The two marks of our own sentences, ``**bold**`` and ``*emphasis*``, as HTML; everything else escaped."""
-    parts = str(Markup.escape(text)).split("**")
-    bold = "".join(f"<b>{part}</b>" if index % 2 else part for index, part in enumerate(parts))
-    emphasis = bold.split("*")
-    return Markup("".join(f"<em>{part}</em>" if index % 2 else part for index, part in enumerate(emphasis)))
+    html = str(Markup.escape(text))
+    for mark, tag in (("**", "b"), ("*", "em")):
+        html = "".join(f"<{tag}>{part}</{tag}>" if at % 2 else part for at, part in enumerate(html.split(mark)))
+    return Markup(html)

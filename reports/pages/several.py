@@ -14,9 +14,9 @@ from pipelines.errors import UserError
 from pipelines.words import listed
 from reports import formatting
 from reports.analysis.several import SweepComparison
-from reports.charts.inline_svg import verdict_class
-from reports.charts.search_figure import STYLES, search_figure
-from reports.pages.rendering import templates
+from reports.charts.inline_svg import STYLES, search_figure
+from reports.charts.palette import verdict_class
+from reports.pages import templates
 from reports.pages.sweep import FOLDER
 from reports.report import point_of, saved_epochs
 from reports.tables import several_wording as wording

@@ -11,10 +11,11 @@ from pipelines.overfitting.point import Verdict
 from pipelines.tracking.runs import save_report
 from reports import formatting
 from reports.charts import embed
-from reports.charts.inline_svg import EpochAxis, forest_row, verdict_class
+from reports.charts.inline_svg import EpochAxis, forest_row
+from reports.charts.palette import verdict_class
+from reports.pages import picture_file, templates
 from reports.pages.final import FinalSection, read_final_section
 from reports.pages.findings import Findings, find
-from reports.pages.rendering import picture_file, templates
 from reports.report import Report, point_of, read_report
 from reports.tables import configurations as tables
 from reports.tables.comparisons import documented_comparisons
@@ -140,7 +141,7 @@ def write_figures(findings: Findings, folder: Path) -> None:
     OSError
         When the folder cannot be written.
     """
-    from reports.charts import save  # matplotlib
+    from reports.charts.as_files import save  # matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)
     for chart in findings.charts:

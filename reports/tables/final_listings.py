@@ -27,7 +27,7 @@ class Line:
 
     Attributes
     ----------
-    said, truth, more
+    predicted, truth, more
         What was predicted (with its percentage), what is true (empty where they are the same), what else is worth
         knowing.
     cells
@@ -35,7 +35,7 @@ class Line:
     """
 
     right: bool | None
-    said: str
+    predicted: str
     truth: str
     more: str
     cells: tuple[str, ...]
@@ -49,7 +49,7 @@ class Listing:
     ----------
     heading, note
         Above it, and between the two.
-    said, columns
+    predicted, columns
         Headings of the prediction and of the sample's cells.
     texts
         Whether the cells are running text.
@@ -59,17 +59,19 @@ class Listing:
 
     heading: str
     note: str
-    said: str
+    predicted: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     texts: bool = False
     valued: bool = False
 
 
-def listings(final: FinalModel, said: Predictions) -> Iterator[Listing]:
+def listings(final: FinalModel, tested: Predictions) -> Iterator[Listing]:
     """Predictions beside texts, or beside the columns of a table."""
     cells, columns = _cells(final)
-    first, worst, unsure = chosen(said, np.array(sorted(cells), np.int64), LISTED_FIRST, LISTED_WORST, LISTED_UNSURE)
+    first, worst, unsure = chosen(
+        tested, np.array(sorted(cells), np.int64), first=LISTED_FIRST, worst=LISTED_WORST, unsure=LISTED_UNSURE
+    )
     texts = final.input_kind == "words"
     classes = final.task.is_classification
     note = ""
@@ -83,9 +85,9 @@ def listings(final: FinalModel, said: Predictions) -> Iterator[Listing]:
         (worst_heading, worst),
         ("Mistakes it was least sure of", unsure),
     ):
-        lines = tuple(_line(final, said, int(at), cells[int(said.rows[at])]) for at in positions)
+        lines = tuple(_line(final, tested, int(at), cells[int(tested.rows[at])]) for at in positions)
         if lines:
-            yield Listing(heading, note, "predicted", columns, lines, texts, valued=not classes)
+            yield Listing(heading, note, "predicted", columns, lines=lines, texts=texts, valued=not classes)
             note = ""
 
 
@@ -94,24 +96,26 @@ def labelled_texts(final: FinalModel) -> Listing | None:
     if not final.train_texts:
         return None
     lines = tuple(
-        Line(None, final.classes[label], "", "", (text,)) for label, text in final.train_texts[:LISTED_SAMPLES]
+        Line(None, final.classes[label], "", "", cells=(text,)) for label, text in final.train_texts[:LISTED_SAMPLES]
     )
-    return Listing("Samples of the data set", "The beginning of some texts.", "class", ("text",), lines, texts=True)
+    return Listing(
+        "Samples of the data set", "The beginning of some texts.", "class", ("text",), lines=lines, texts=True
+    )
 
 
-def chosen(said: Predictions, rows: Sequence[int] | Ints, first: int, worst: int, unsure: int) -> tuple[Ints, ...]:
+def chosen(tested: Predictions, rows: Sequence[int] | Ints, *, first: int, worst: int, unsure: int) -> tuple[Ints, ...]:
     """Positions to show, of the rows that can be shown: the first ones, the worst mistakes, the least sure mistakes.
 
     A mistake that is among the first is among the worst as well where it belongs there, but not among the unsure.
     """
-    can_be_shown = np.isin(said.rows, np.asarray(rows, np.int64))
+    can_be_shown = np.isin(tested.rows, np.asarray(rows, np.int64))
     firsts = np.flatnonzero(can_be_shown)
-    firsts = firsts[np.argsort(said.rows[firsts], kind="stable")][:first]
-    ranking = said.worst()
+    firsts = firsts[np.argsort(tested.rows[firsts], kind="stable")][:first]
+    ranking = tested.worst()
     # The worst of all mistakes, in so far as they can be shown: a sample of milder ones is not called the worst.
     worsts = ranking[:WORST]
     worsts = worsts[can_be_shown[worsts]][:worst]
-    rest = ranking[WORST:][::-1] if said.probabilities is not None else ranking[:0]
+    rest = ranking[WORST:][::-1] if tested.probabilities is not None else ranking[:0]
     rest = rest[can_be_shown[rest] & ~np.isin(rest, firsts)][:unsure]
     return firsts, worsts, rest
 
@@ -134,19 +138,20 @@ def _cells(final: FinalModel) -> tuple[dict[int, tuple[str, ...]], tuple[str, ..
     )
 
 
-def _line(final: FinalModel, said: Predictions, at: int, cells: tuple[str, ...]) -> Line:
-    if said.probabilities is None:
-        residual = float(said.residuals[at])
+def _line(final: FinalModel, tested: Predictions, at: int, cells: tuple[str, ...]) -> Line:
+    if tested.probabilities is None:
+        residual = float(tested.residuals[at])
         off = f"{'+' if residual > 0 else ''}{number(residual, 3)}"
-        return Line(None, number(float(said.predictions[at])), number(float(said.targets[at])), off, cells)
-    label, true = int(said.predictions[at]), int(said.targets[at])
-    of_classes = said.probabilities[at]
+        values = number(float(tested.predictions[at])), number(float(tested.targets[at]))
+        return Line(None, *values, off, cells=cells)
+    label, true = int(tested.predictions[at]), int(tested.targets[at])
+    of_classes = tested.probabilities[at]
     others = [other for other in np.argsort(-of_classes, kind="stable")[:3] if other != label]
     others = [other for other in others if of_classes[other] >= RUNNER_UP]
     more = listed([f"{final.classes[other]} {share(float(of_classes[other]))}" for other in others[:2]])
     return Line(
         right=label == true,
-        said=f"{final.classes[label]} {share(float(of_classes[label]))}",
+        predicted=f"{final.classes[label]} {share(float(of_classes[label]))}",
         truth="" if label == true else final.classes[true],
         more=f"then {more}" if len(final.classes) > 2 and more else "",
         cells=cells,

@@ -7,12 +7,7 @@ from pipelines.reproduction.rows import Agreement, Ours, Row
 from pipelines.words import listed
 from reports.formatting import NONE, number, signed
 
-GLYPHS = {
-    Agreement.AGREES: "✓",
-    Agreement.DIFFERS: "✕",
-    Agreement.NO_FIGURE: NONE,
-    Agreement.NOT_MEASURED: "?",
-}
+GLYPHS = {Agreement.AGREES: "✓", Agreement.DIFFERS: "✕", Agreement.NO_FIGURE: NONE, Agreement.NOT_MEASURED: "?"}
 _QUANTITIES = {
     "overfitting_epoch": "best epoch",
     "onset_epoch": "over-fitting begins, epoch",
@@ -105,36 +100,36 @@ def cause(row: Row, others: Sequence[Row] = ()) -> str:
     ours = row.ours
     if row.agreement is not Agreement.DIFFERS or ours is None or row.explains:
         return ""
-    said = [row.cause] if row.cause else []
+    reasons = [row.cause] if row.cause else []
     for other in others:
         if other.explains == row.variant and other.name == row.name and other.ours is not None:
             agrees = other.agreement is Agreement.AGREES
-            said.append(
+            reasons.append(
                 f"Trained as in *{other.variant}* it is {measured(other, other.ours)}, "
                 + ("which agrees: the figure seems to be of that network" if agrees else "which differs, too")
             )
     textbook = ours.by_textbook
     if textbook is not None and row.metric == "onset_epoch":
-        said.append(
+        reasons.append(
             "Ours is the stretch from where no gain is sure to where harm is. The training curve falls below the "
             f"validation curve at {listed_epochs(textbook)} on our runs"
             + (", and that seems to be what the textbook means" if textbook.agrees else "")
         )
     elif textbook is not None and textbook.agrees:
-        said.append(
+        reasons.append(
             "The textbook read it off one run. Read the same way, our runs give "
             f"{listed_epochs(textbook)}, a spread that has room for the documented epoch: another seed explains it"
         )
     elif textbook is not None:
-        said.append(f"Read off our single runs as the textbook does, it is {listed_epochs(textbook)}")
+        reasons.append(f"Read off our single runs as the textbook does, it is {listed_epochs(textbook)}")
     if row.today is not None and row.today.agrees:
-        said.append(
+        reasons.append(
             f"With the RMSprop of today's Keras it is {measured(row, row.today)}, which agrees; what the textbook's "
             "run had in common with that is not known"
         )
-    if not said:
-        said.append(_size_words(row, ours))
-    return ". ".join(said) + "."
+    if not reasons:
+        reasons.append(_size_words(row, ours))
+    return ". ".join(reasons) + "."
 
 
 def listed_epochs(ours: Ours) -> str:
@@ -151,11 +146,13 @@ def _size_words(row: Row, ours: Ours) -> str:
     """No cause was found: how large the difference is, in two measures."""
     assert row.documented is not None
     share = abs(ours.mean - row.documented) / abs(row.documented) if row.documented else 0.0
-    said = f"No cause was found: the difference is {100 * share:.2g} % of the documented value"
+    words = f"No cause was found: the difference is {100 * share:.2g} % of the documented value"
     if ours.deviation:
         times = abs(ours.mean - row.documented) / ours.deviation
-        said += f" and {times:.1f} times the deviation over {len(ours.values)} seeds, more than a further seed explains"
-    return said
+        words += (
+            f" and {times:.1f} times the deviation over {len(ours.values)} seeds, more than a further seed explains"
+        )
+    return words
 
 
 def is_of_epochs(row: Row) -> bool:

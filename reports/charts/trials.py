@@ -1,5 +1,7 @@
-"""The settings that a sweep varied, each on a scale of its own: what is multiplied from one value to the next is on a
-logarithmic one, words are categories, and a penalty of zero keeps a place beside the logarithmic scale.
+"""What figures know of the trials of a sweep: words under the pointer, ends of axes, trends, the settings that vary.
+
+Each setting has a scale of its own: what is multiplied from one value to the next is on a logarithmic one, words are
+categories, and a penalty of zero keeps a place beside the logarithmic scale.
 """
 
 import math
@@ -8,17 +10,113 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.exercises.configurations import SETTINGS, Configuration
-from reports.charts.chart import Axis, around, around_log, log_ticks, short
+from pipelines.overfitting.point import OverfittingPoint
+from pipelines.tracking.trials import Trial
+from pipelines.words import counted
+from reports.charts.chart import Axis, Hover, around, around_log, log_ticks, short
+from reports.formatting import best_epoch, interval, number, percent, seconds, signed
+from reports.report import Report, point_of
 from reports.settings import setting_of, varied_titles
 
 Scale = Literal["linear", "log", "category"]
 Value = float | str | None
 
+#: With fewer trials no trend is claimed.
+LEAST_FOR_A_TREND = 6
 #: Up to so many different values each have a tick of their own.
 FEW_VALUES = 7
 #: How far points of one value may be moved apart, as a share of the distance between values.
 JITTER = 0.28
+
+
+def trial_hover(report: Report, trial: Trial, *more: str) -> Hover:
+    """A trial in a few lines: its name, what else is asked for, verdict and epochs, value, cost."""
+    point = point_of(trial)
+    of_interval = interval(point)
+    epochs = f"best epoch {best_epoch(point)}" + (f", 95 % interval {of_interval}" if of_interval else "")
+    deviation = [
+        f"± {number(deviation, 2)} between {what}"
+        for deviation, what in ((point.sd_folds, "folds"), (point.sd_seeds, "seeds"))
+        if deviation is not None
+    ]
+    ends = "" if point.severity is None else f", ends at {percent(point.severity)}"
+    cost = [] if trial.parameters is None else [counted(trial.parameters, "weight")]
+    cost += [] if trial.seconds is None else [seconds(trial.seconds)]
+    return tuple(
+        line
+        for line in (
+            report.labels[trial.run_id],
+            *more,
+            f"{point.verdict}: {epochs}",
+            "" if point.onset is None else f"over-fits from epoch {point.onset} of {point.epochs}",
+            f"{report.value_name} {number(point.best_value)}{ends}",
+            ", ".join(deviation),
+            "" if point.gap_best is None else f"gap {signed(point.gap_best)} at best, {signed(point.gap_final)} at end",
+            ", ".join(cost),
+            f"{counted(point.folds, 'fold')} x {counted(point.repeats, 'seed')}",
+        )
+        if line
+    )
+
+
+def configured(report: Report) -> list[Trial]:
+    """Ranked trials whose configuration is known; empty where there is nothing to compare."""
+    found = [trial for trial in report.ranked if trial.configuration is not None]
+    return found if len(found) > 1 else []
+
+
+def trend(places: Sequence[float | None], values: Sequence[float | None]) -> float:
+    """Spearman's rank correlation of two rows of numbers where it is surely not zero (p < 0.05), else 0."""
+    pairs = np.array(
+        [(place, value) for place, value in zip(places, values, strict=True) if place is not None and value is not None]
+    )
+    if len(pairs) < LEAST_FOR_A_TREND or (pairs.min(axis=0) == pairs.max(axis=0)).any():
+        return 0.0
+    from scipy.stats import spearmanr
+
+    found = spearmanr(pairs[:, 0], pairs[:, 1])
+    return float(found.statistic) if found.pvalue < 0.05 else 0.0
+
+
+def interval_ends(point: OverfittingPoint) -> tuple[int, int] | None:
+    """Ends of the best epoch's interval, which goes on to the end where the training did not last for it."""
+    if point.best_epoch_low is None or point.best_epoch_high is None:
+        return None
+    return point.best_epoch_low, point.epochs if point.censored else point.best_epoch_high
+
+
+def settled(point: OverfittingPoint) -> int:
+    """Columns at the beginning that are so much worse than the rest that they would flatten everything."""
+    return min(max(1, (point.best_epoch or 1) // 4), max(1, point.epochs // 10), point.epochs - 1)
+
+
+def shown_range(
+    validation: NDArray[np.float64], training: NDArray[np.float64] | None, point: OverfittingPoint
+) -> tuple[float, float]:
+    """Ends of an axis that shows what matters: the mean curves but for their first epochs, and most of the band.
+
+    Single spikes of single fits would flatten everything, and so would the first epochs.
+
+    Parameters
+    ----------
+    validation
+        Shape (fits, epochs).
+    training
+        The mean over the fits, shape (epochs,).
+    """
+    mean = validation.mean(axis=0)
+    spread = validation.std(axis=0, ddof=1) if len(validation) > 1 else np.zeros_like(mean)
+    first = settled(point)
+    lines = [mean] + ([] if training is None else [training])
+    low = min(*(float(line.min()) for line in lines), float(np.quantile(mean - spread, 0.05)))
+    high = max(*(float(line[first:].max()) for line in lines), float(np.quantile((mean + spread)[first:], 0.95)))
+    margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
+    floor = 0.0 if validation.min() >= 0 else -np.inf  # a loss has none below
+    return max(low - margin, floor), high + margin
 
 
 @dataclass(frozen=True)
