@@ -12,10 +12,12 @@ import numpy as np
 from pipelines.datasets.folds import parse_holdout
 from pipelines.errors import UserError
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.reading import read_sweep, read_trial_curves
+from pipelines.tracking.sweeps import Sweep
+from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted, listed
 from reports.formatting import best_epoch, interval, number
 from reports.settings import VariedSetting, varied_settings
-from reports.store import Curves, Sweep, Trial, read_sweep, read_trial_curves, section
 
 BASELINE = "baseline"
 DOWNLOADS = 8
@@ -81,9 +83,8 @@ class Report:
     @property
     def title(self) -> str:
         """Title of the exercise."""
-        exercise = self.sweep.details.get("exercise")
-        title = exercise.get("title") if isinstance(exercise, Mapping) else None
-        return str(title or self.sweep.exercise or "Sweep")
+        exercise = self.sweep.record.exercise
+        return (exercise and exercise.title) or self.sweep.exercise or "Sweep"
 
     @property
     def value_name(self) -> str:
@@ -113,24 +114,20 @@ class Report:
         is gone too. A configuration with a ``train_fraction`` below 1 trains on fewer rows; the ratio is that of the
         splits, as for its over-fitting point.
         """
-        details = self.sweep.details
-        splits = details.get("splits")
-        if isinstance(splits, Sequence) and splits:
-            try:
-                return float(np.mean([split["validation"] / split["training"] for split in splits]))
-            except (TypeError, KeyError, ZeroDivisionError):
-                pass
+        record = self.sweep.record
+        if record.splits and all(split.training for split in record.splits):
+            return float(np.mean([split.validation / split.training for split in record.splits]))
         folds = max((point_of(trial).folds for trial in self.ranked), default=0)
         if folds > 1:
             return 1 / (folds - 1)
         try:
-            held_out = parse_holdout(section(details, "exercise").get("holdout"))
+            held_out = parse_holdout(record.exercise.holdout if record.exercise else "")
         except UserError:
             return None
-        samples = section(details, "data").get("samples")
+        samples = record.data.samples or 0
         if held_out < 1:
             return held_out / (1 - held_out)
-        return held_out / (samples - held_out) if isinstance(samples, int) and samples > held_out else None
+        return held_out / (samples - held_out) if samples > held_out else None
 
     def read_curves(self) -> None:
         """Read the curves of all trials with a result now, several at a time: on a server a request takes long."""

@@ -9,43 +9,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.exercises.configurations import Configuration
-from reports.store import Trial
+from pipelines.exercises.configurations import SETTINGS, Configuration
+from pipelines.exercises.settings import OWN_UNITS
+from pipelines.tracking.trials import Trial
 
 Value = str | float
 
-_TITLES = {
-    "units": "units of the first hidden layer",
-    "depth": "hidden layers",
-    "normalisation": "normalisation of the inputs",
-    "layer_normalisation": "normalisation of the hidden layers",
-    "l2": "L2 penalty",
-    "train_fraction": "share of the training rows",
-    "fine_tune": "backbone trained as well",
-    "schedule": "learning-rate schedule",
-    "decay_rate": "decay rate of the learning rate",
-}
-#: The order of a report: what the network is, how it is trained, what holds it back.
-_ORDER = (
-    "backbone",
-    "fine_tune",
-    "convolutions",
-    "units",
-    "depth",
-    "activation",
-    "loss",
-    "normalisation",
-    "layer_normalisation",
-    "optimizer",
-    "learning_rate",
-    "schedule",
-    "decay_rate",
-    "batch_size",
-    "dropout",
-    "l2",
-    "train_fraction",
-)
-_LOG = ("units", "learning_rate", "batch_size", "l2", "train_fraction")
+#: What a report tells of every configuration: the layers by ``units`` and ``depth``.
+_REPORTED = [name for name in SETTINGS if name not in ("layers", *OWN_UNITS)]
 #: More distinct numbers than this are put into bins, and into no more bins than this.
 MOST_BINS = 6
 
@@ -146,18 +117,13 @@ def varied_titles(configurations: Sequence[Configuration]) -> dict[str, str]:
     ``units`` is called the first layer's only where later layers have widths of their own.
     """
     own = [f"units_{number}" for number in _own_widths(configurations)]
-    names = sorted([*_ORDER, *own], key=lambda name: _ORDER.index("units" if name in own else name))
-    titles = {name: _title(name) for name in names} | ({} if own else {"units": "units"})
+    names = sorted([*_REPORTED, *own], key=lambda name: SETTINGS[name].place)
+    titles = {name: SETTINGS[name].title for name in names} | ({} if own else {"units": "units"})
     return {
         name: title
         for name, title in titles.items()
         if len({value for c in configurations if (value := setting_of(c, name)) is not None}) > 1
     }
-
-
-def is_logarithmic(name: str) -> bool:
-    """Whether equal ratios of a setting count as equal steps."""
-    return name in _LOG or name.startswith("units_")
 
 
 def setting_of(configuration: Configuration, name: str) -> Value | None:
@@ -302,7 +268,7 @@ def _varied_setting(name: str, title: str, values: Mapping[str, Value]) -> Varie
             value_of=values,
         )
     numbers = [float(value) for value in values.values()]
-    log = is_logarithmic(name)
+    log = SETTINGS[name].log
     levels, of = number_levels(numbers, log=log, whole=all(number == int(number) for number in numbers))
     return VariedSetting(
         name=name,
@@ -313,12 +279,6 @@ def _varied_setting(name: str, title: str, values: Mapping[str, Value]) -> Varie
         level_of=dict(zip(values, of, strict=True)),
         value_of=values,
     )
-
-
-def _title(name: str) -> str:
-    if name.startswith("units_"):
-        return f"units of hidden layer {name.removeprefix('units_')}"
-    return _TITLES.get(name, name.replace("_", " "))
 
 
 def _without(configuration: Configuration, name: str) -> tuple[Configuration, Value] | None:

@@ -9,6 +9,8 @@ import pytest
 from scipy import stats
 
 from pipelines.overfitting.point import analyse
+from pipelines.tracking.sweeps import Sweep
+from pipelines.tracking.trials import Trial
 from reports.analysis.comparing import (
     MATRIX_SIZE,
     Pair,
@@ -20,8 +22,8 @@ from reports.analysis.comparing import (
 )
 from reports.analysis.fits import best_values
 from reports.report import Report, make_report
-from reports.store import Sweep, Trial
 from reports.tables.comparisons import basis, choice_sentences, pair_notes, pair_sentence, probability
+from tests.support.made_reports import made_record
 
 THIRD = 1 / 3
 DIFFERENCES = np.array([0.3, 0.1, 0.2, 0.4, 0.1, 0.2])
@@ -230,14 +232,20 @@ def test_an_unknown_share_of_validation_rows_allows_no_test() -> None:
 
 # The share of validation rows
 
+SPLIT = {"repeat": 0, "fold": 0, "training": 303}
+
 
 @pytest.mark.parametrize(
     ("details", "folds", "ratio"),
     [
-        ({"splits": [{"training": 303, "validation": 101}, {"training": 300, "validation": 60}]}, 4, (THIRD + 0.2) / 2),
+        (
+            {"splits": [SPLIT | {"training": 303, "validation": 101}, SPLIT | {"training": 300, "validation": 60}]},
+            4,
+            (THIRD + 0.2) / 2,
+        ),
         ({}, 4, THIRD),
         ({"splits": [{"broken": 1}]}, 4, THIRD),
-        ({"exercise": {"holdout": 0.2}}, 1, 0.25),
+        ({"exercise": {"holdout": "0.2"}}, 1, 0.25),
         ({"exercise": {"holdout": "first 10000"}, "data": {"samples": 25000}}, 1, 2 / 3),
         ({"exercise": {"holdout": "first 10000"}}, 1, None),
         ({}, 1, None),
@@ -299,7 +307,9 @@ def _trial(
     falling = 1 + level + (np.arange(1, epochs + 1) - 12) ** 2 / 200
     curve = (falling + own + 0.05 * np.tile(np.arange(folds), repeats)[:, None]).astype(np.float32)
     point = analyse(curve, folds=folds, repeats=repeats, validation_ratio=THIRD, draws=50)
-    return Trial(run_id, "FINISHED", None, run_id, "tuner", point, 1.0, size, "", ""), {run_id: {"val_loss": curve}}
+    return Trial(configuration=None, run_id=run_id, name=run_id, point=point, seconds=1.0, parameters=size), {
+        run_id: {"val_loss": curve}
+    }
 
 
 def _sweep(levels, *, folds: int = 4, repeats: int | None = None, spread=None, sizes=None, details=None):
@@ -314,6 +324,13 @@ def _sweep(levels, *, folds: int = 4, repeats: int | None = None, spread=None, s
         curves |= more
     started = datetime(2025, 1, 1, tzinfo=UTC)
     sweep = Sweep(
-        "s", "", "FINISHED", "made", "", "", "", "", "", "val_loss", started, None, details or {}, (), tuple(trials)
+        run_id="s",
+        uri="",
+        status="FINISHED",
+        exercise="made",
+        monitor="val_loss",
+        started=started,
+        record=made_record(details or {}),
+        trials=tuple(trials),
     )
     return make_report(sweep, curves)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.tracking.reading import read_trial_curves
 from reports import read_report, settings
-from reports.store import read_trial_curves
 from reports.tables import table
 from reports.tables.frames import learning_curves, overfitting_points, parameter_points, points_frame
 from reports.tables.table import csv, latex, markdown

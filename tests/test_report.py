@@ -9,10 +9,10 @@ import pytest
 
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict, analyse
+from pipelines.tracking.reading import read_sweep, read_trial_curves
 from reports import read_report, write_report
 from reports.pages.sweep import render_html
 from reports.report import make_report, short_labels
-from reports.store import read_sweep, read_trial_curves
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Page, Store, rendered
 
 pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
@@ -43,7 +43,7 @@ def test_censoring_survives_the_store(report) -> None:
 
 
 def test_more_trials_than_one_page_of_the_search(store: Store, sweep: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.store.PAGE", 2)
+    monkeypatch.setattr("pipelines.tracking.runs.PAGE", 2)
     assert len(read_sweep(sweep, uri=store.uri).trials) == 5
 
 

@@ -16,6 +16,7 @@ import pytest
 from pipelines.commands import cli
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict
+from pipelines.tracking.reading import read_sweep
 from reports.analysis.changes import Basis, changes, deviation_margin, intervals_overlap, same_fits
 from reports.analysis.several import make_comparison, progress, read_comparison
 from reports.charts.search_figure import search_figure
@@ -28,9 +29,8 @@ from reports.pages.several import (
     write_comparison,
 )
 from reports.report import make_report
-from reports.store import read_sweep
 from reports.tables import several_wording as words
-from tests.support.made_reports import DIVERGED, SPLITS, made_point, made_report
+from tests.support.made_reports import DIVERGED, SPLITS, made_point, made_record, made_report
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Page, Store
 
 pytest_plugins = ("tests.support.report_fixtures",)
@@ -106,7 +106,7 @@ def test_an_axis_of_the_space_is_shown_as_its_bounds_or_choices() -> None:
 
 def test_details_that_are_gone_change_nothing_but_what_they_said() -> None:
     bare = made([(BASE, made_point())], "b")
-    bare = make_report(replace(bare.sweep, details={}))
+    bare = make_report(replace(bare.sweep, record=made_record({})))
     found = {change.what for change in changes([made([(BASE, made_point())], "a").sweep, bare.sweep])}
     assert found == {"samples", "features", "validation", "epochs", "seed", "keras"}
 
@@ -338,7 +338,7 @@ def test_two_tables_of_a_users_own_are_two_exercises() -> None:
             replace(
                 made([(BASE, made_point())], name).sweep,
                 exercise="table",
-                details={**DETAILS, "exercise": {"title": title}, "data": {"name": name}},
+                record=made_record({**DETAILS, "exercise": {"title": title}, "data": {"name": name}}),
             )
         )
         for name in ("houses", "cells")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipelines.overfitting.point import analyse
+from pipelines.tracking.trials import Trial
 from reports.analysis.stopping import (
     KERAS,
     TOLERANCE,
@@ -23,7 +24,6 @@ from reports.analysis.stopping import (
 )
 from reports.formatting import number
 from reports.report import make_report
-from reports.store import Trial
 from reports.tables.advice import recommend, replay_notes
 from tests.support.curves import Noise, make_curves
 from tests.support.made_reports import made_report
@@ -327,7 +327,7 @@ def _trial(validation, *, run_id: str = "run", monitor: str = "val_loss") -> tup
     """A trial of one repeat with these curves, and its curves by run id; the training curve is the validation curve."""
     curve = np.asarray(validation, np.float32)
     point = analyse(curve, folds=len(curve), repeats=1, validation_ratio=0.25, draws=50)
-    trial = Trial(run_id, "FINISHED", None, run_id, "tuner", point, 1.0, 100, "", "")
+    trial = Trial(configuration=None, run_id=run_id, name=run_id, point=point, seconds=1.0, parameters=100)
     return trial, {run_id: {monitor: curve, monitor.removeprefix("val_"): curve}}
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from statistics import median, median_low
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Trial
 from reports.formatting import NONE, number
 from reports.report import Report, last_seen, point_of
 from reports.settings import Level, VariedSetting
-from reports.store import Trial
 
 #: A dozen settings with three quantities each: at the usual 5 % two of the sentences would be chance.
 LEVEL = 0.01

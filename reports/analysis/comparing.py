@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from pipelines.overfitting.statistics import standard_error
+from pipelines.tracking.trials import Trial
 from reports.analysis.fits import Array, best_values
 from reports.report import Report, point_of
-from reports.store import Trial
 
 #: Differences up to this share of the better value matter to nobody: the default region of practical equivalence.
 ROPE_SHARE = 0.01

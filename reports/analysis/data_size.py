@@ -12,13 +12,13 @@ from statistics import median
 
 import numpy as np
 
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted
 from reports.analysis.effects import BEST_VALUE, Effect, effects_of_pairs, effects_of_regression
 from reports.analysis.fits import Array, Estimate, best_values, gaps, over_fits
 from reports.analysis.remedies import ENOUGH_PAIRS
 from reports.report import Report, point_of
 from reports.settings import Level, VariedSetting, matched_sets
-from reports.store import Trial
 
 NAME = "train_fraction"
 
@@ -195,8 +195,5 @@ def _change_words(first: SizePoint, last: SizePoint, step: Estimate, value_name:
 
 def _training_rows(report: Report) -> float | None:
     """Training rows of a fold in the middle; None where the splits are not recorded."""
-    splits = report.sweep.details.get("splits")
-    try:
-        return float(median(split["training"] for split in splits)) if splits else None
-    except (TypeError, KeyError):
-        return None
+    splits = report.sweep.record.splits
+    return float(median(split.training for split in splits)) if splits else None

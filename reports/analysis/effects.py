@@ -12,12 +12,12 @@ from functools import partial
 import numpy as np
 
 from pipelines.overfitting.point import OverfittingPoint
+from pipelines.tracking.trials import Trial
 from reports.analysis import fits
 from reports.analysis.fits import Array, Estimate
 from reports.formatting import signed
 from reports.report import Report, last_seen, point_of
 from reports.settings import VariedSetting
-from reports.store import Trial
 
 #: Of a setting's two ends, a regression needs at least so many configurations at or near each.
 LEAST_A_VALUE = 3

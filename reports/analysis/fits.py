@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from pipelines.overfitting.statistics import INTERVAL_LEVEL, smooth, standard_error
+from pipelines.tracking.trials import Trial
 from reports.report import Report, point_of
-from reports.store import Trial
 
 Array = NDArray[np.float64]
 

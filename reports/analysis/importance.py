@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.tracking.trials import Trial
 from reports.report import Report, point_of
 from reports.settings import VariedSetting
-from reports.store import Trial
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

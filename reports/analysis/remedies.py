@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipelines.exercises.configurations import SETTINGS
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.analysis.effects import (
     BEST_VALUE,
@@ -23,7 +25,6 @@ from reports.analysis.effects import (
 from reports.formatting import capitalised
 from reports.report import Report
 from reports.settings import Value, VariedSetting, matched_sets, number_text
-from reports.store import Trial
 
 #: A verdict asks for an interval as wide as one of 99 %: with a dozen of them in a table, one or two of 95 % would be
 #: beside zero by chance. In a simulation without any effect (30 sweeps of 40 configurations, 180 remedies) 14 % of the
@@ -107,26 +108,15 @@ class Remedy:
         return f"{capitalised(self.title)} ({self.change}): {self.verdict}. It moves {moved} ({rests})."
 
 
-#: Setting, remedy in words, and whether it is a remedy to have less of it.
-_REMEDIES = (
-    ("dropout", "dropout", False),
-    ("l2", "an L2 penalty", False),
-    ("units", "fewer units", True),
-    ("depth", "fewer layers", True),
-    ("layer_normalisation", "normalisation of hidden layers", False),
-    ("schedule", "a falling learning rate", False),
-    ("train_fraction", "more data", False),
-)
-_WITHOUT = {"layer_normalisation": "none", "schedule": "constant"}
-
-
 def remedies(report: Report) -> tuple[Remedy, ...]:
     """A row for each remedy; for layer normalisation and schedules one for each kind that was tried.
 
     One or two pairs have an interval only where the report has their curves.
     """
     rows: list[Remedy] = []
-    for name, title, less in _REMEDIES:
+    known = {name: of.remedy for name, of in SETTINGS.items() if of.remedy}
+    for name, remedy in sorted(known.items(), key=lambda item: item[1].place):
+        title, less = remedy.words, remedy.less
         varied = next((varied for varied in report.varied if varied.name == name), None)
         if varied is None:
             rows.append(Remedy(name, title, "", Help.CANNOT_SAY, reason="since all configurations have the same"))
@@ -180,7 +170,7 @@ def _numeric(report: Report, varied: VariedSetting, title: str, less: bool) -> R
 
 def _words(report: Report, varied: VariedSetting, title: str) -> list[Remedy]:
     """Compares each kind with having none."""
-    without = _WITHOUT[varied.name]
+    without = str(SETTINGS[varied.name].off)
     others = [other for other in report.varied if other.name not in (varied.name, "decay_rate")]
     rows = []
     for kind in sorted({str(value) for value in varied.value_of.values()} - {without}):

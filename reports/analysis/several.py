@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from statistics import median, median_low
 
 from pipelines.overfitting.point import Verdict
+from pipelines.tracking.trials import Trial
 from reports.analysis.changes import Basis, Change, Match, by_hash, changes, deviation_margin, match, same_fits
 from reports.report import Report, point_of, read_report, saved_epochs, short_labels
-from reports.store import Trial, section
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -284,4 +284,4 @@ def _names(reports: Sequence[Report]) -> list[str]:
 
 
 def _data_name(report: Report) -> str:
-    return str(section(report.sweep.details, "data").get("name") or "")
+    return report.sweep.record.data.name

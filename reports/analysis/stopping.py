@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from pipelines.overfitting.point import Verdict
 from pipelines.overfitting.statistics import negligible
+from pipelines.tracking.trials import Trial
 from reports.analysis.fits import Array, FitCurves, fit_curves
 from reports.report import Report, point_of
-from reports.store import Trial
 
 Epochs = NDArray[np.intp]
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted
 from reports.charts.chart import Axis, Band, Chart, Line, Mark, Numbers, Panel, Points, Texts, View, rounded
 from reports.charts.inline_svg import verdict_class
@@ -14,7 +15,6 @@ from reports.charts.palette import SYMBOLS
 from reports.charts.words import trial_hover
 from reports.formatting import best_epoch, interval, number
 from reports.report import BASELINE, Report, point_of
-from reports.store import Curves, Trial
 from reports.tables.configurations import GLYPHS
 
 Array = NDArray[np.float64]

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from reports.analysis.predictions import Ints, row_shares, share
+from pipelines.tracking.final_models import Ints
+from reports.analysis.predictions import row_shares, share
 from reports.charts.canvas import INK, MUTED, RIGHT, TRACK, WRONG, Canvas, photograph, pixels, shortened, styled
 from reports.formatting import number
 

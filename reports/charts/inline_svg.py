@@ -14,8 +14,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Curves
 from reports.formatting import best_epoch, interval, number
-from reports.store import Curves
 
 Array = NDArray[np.float64]
 

@@ -14,11 +14,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipelines.overfitting.statistics import smooth
+from pipelines.reproduction.results import Reproduced, StoredJob
 from pipelines.reproduction.rows import Agreement, Ours, Row
-from reports.analysis.reproduction_store import Reproduced, StoredJob
+from pipelines.tracking.trials import Curves
 from reports.charts.canvas import DPI, INK, LINE, MUTED, TRACK, styled
 from reports.formatting import number
-from reports.store import Curves
 from reports.tables.reproduction_wording import quantity
 
 AGREES, DIFFERS, TRAINING = "#0072b2", "#d55e00", "#8a9199"

@@ -7,6 +7,7 @@ from statistics import median
 
 import numpy as np
 
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.charts.chart import (
     Axis,
@@ -29,7 +30,6 @@ from reports.charts.varied import FEW_VALUES, JITTER, Varied, varied
 from reports.charts.words import configured, trend, trial_hover
 from reports.formatting import best_epoch, number
 from reports.report import Report, point_of, value_of
-from reports.store import Trial
 from reports.tables.configurations import GLYPHS
 
 _LEAST_FILLED = 2

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.charts.chart import (
     Axis,
@@ -27,7 +28,6 @@ from reports.charts.words import configured, trend, trial_hover
 from reports.formatting import number, seconds, signed
 from reports.report import BASELINE, Report, point_of, value_of
 from reports.settings import varied_titles
-from reports.store import Trial
 
 #: Values further apart than this factor are shown on a logarithmic axis.
 _WIDE = 8.0

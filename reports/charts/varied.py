@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.configurations import SETTINGS, Configuration
 from reports.charts.chart import Axis, around, around_log, log_ticks, short
-from reports.settings import is_logarithmic, setting_of, varied_titles
+from reports.settings import setting_of, varied_titles
 
 Scale = Literal["linear", "log", "category"]
 Value = float | str | None
@@ -62,7 +62,7 @@ def varied(configurations: Sequence[Configuration]) -> tuple[Varied, ...]:
     found = []
     for name, title in varied_titles(configurations).items():
         values = tuple(setting_of(configuration, name) for configuration in configurations)
-        scale: Scale = "log" if is_logarithmic(name) else "linear"
+        scale: Scale = "log" if SETTINGS[name].log else "linear"
         if any(isinstance(value, str) for value in values):
             scale = "category"
         found.append(_placed(Setting(name, title, scale), values))

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted
 from reports.charts.chart import Hover
 from reports.formatting import best_epoch, interval, number, percent, seconds, signed
 from reports.report import Report, point_of
-from reports.store import Trial
 
 #: With fewer trials no trend is claimed.
 LEAST_FOR_A_TREND = 6

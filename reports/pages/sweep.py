@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict
-from pipelines.tracking import save_report
+from pipelines.tracking.runs import save_report
 from reports import formatting
 from reports.charts import embed
 from reports.charts.inline_svg import EpochAxis, forest_row, verdict_class

@@ -9,11 +9,11 @@ import numpy as np
 from pipelines.exercises.exercise import Figure, Variant
 from pipelines.overfitting.point import documented_best_epoch
 from pipelines.reproduction.rows import SMOOTHED_FROM
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted
 from reports.analysis.comparing import SURE, ConfigurationComparison, Pair, compare_pairs, compare_with_best
 from reports.formatting import NONE, best_epoch_with_interval, number, signed
 from reports.report import Report
-from reports.store import Trial
 from reports.tables.table import Cell, Column, Heading, Table, number_column, table
 
 #: Pairs that are told in words, beside the table of all.

@@ -9,9 +9,9 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Trial
 from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
 from reports.report import BASELINE, Report, point_of, saved_epochs
-from reports.store import Trial
 from reports.tables.table import Cell, Column, Heading, Show, Table, number_column, table
 
 #: A shape before the word, for those who do not see the colour.

@@ -13,9 +13,9 @@ import numpy as np
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint
+from pipelines.tracking.trials import Trial
 from reports.analysis.by_setting import value_rows
 from reports.report import Report, read_report, saved_epochs
-from reports.store import Trial
 
 if TYPE_CHECKING:
     import pandas as pd

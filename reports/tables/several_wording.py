@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from pipelines.overfitting.point import Verdict
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.analysis.changes import Basis, Match, shape_text
 from reports.analysis.several import Entry, Group, Progress, SweepComparison, SweepPair, typical_onset
 from reports.formatting import NONE, best_epoch_with_interval, number, percent, seconds
 from reports.report import Report, point_of
-from reports.store import Trial, section
 
 _BASES = {
     Basis.PAIRED: "95 % interval of the paired fits, corrected for shared training rows",
@@ -179,10 +179,9 @@ def entry_words(entry: Entry) -> str:
 
 def data_words(report: Report) -> str:
     """Samples and features: ``404 x 13``."""
-    data = section(report.sweep.details, "data")
-    samples = data.get("samples")
-    said = [f"{samples:,}" if isinstance(samples, int) else "", shape_text(data)]
-    return " x ".join(filter(None, said)) or NONE
+    data = report.sweep.record.data
+    words = ["" if data.samples is None else f"{data.samples:,}", shape_text(data)]
+    return " x ".join(filter(None, words)) or NONE
 
 
 def onset_words(entry: Entry) -> str:
@@ -199,7 +198,7 @@ def saved_words(entry: Entry) -> str:
 
 def seconds_note(group: Group) -> str:
     """A warning where seconds are of different machines."""
-    machines = {str(entry.report.sweep.details.get("processor") or "") for entry in group.entries}
+    machines = {entry.report.sweep.record.environment.processor for entry in group.entries}
     return "The sweeps ran on different processors: do not compare their seconds." if len(machines) > 1 else ""
 
 

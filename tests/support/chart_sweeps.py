@@ -8,9 +8,11 @@ import numpy as np
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse
+from pipelines.tracking.sweeps import Sweep
+from pipelines.tracking.trials import Curves, Trial
 from reports.report import Report, make_report
-from reports.store import Curves, Sweep, Trial
 from tests.support.curves import Noise, make_curves
+from tests.support.made_reports import made_record
 
 MONITOR = "val_loss"
 LINK = '<a href="http://example.org">link</a>'
@@ -83,8 +85,7 @@ def made_report(trials: Sequence[Made], *, title: str = "Made") -> Report:
             monitor=MONITOR,
             started=datetime(2025, 1, 1, tzinfo=UTC),
             ended=None,
-            details={"exercise": {"title": title}},
-            documented=(),
+            record=made_record({"exercise": {"title": title}}),
             trials=tuple(
                 Trial(
                     run_id=f"run{number}",

@@ -1,14 +1,29 @@
-"""Keras' default initial weights, drawn by NumPy.
+"""Initial weights: from a seed the same ones in every engine, and on every backend.
 
-JAX compiles a program for every shape it draws random numbers in, which costs more than training a small network; and
-each backend has numbers of its own. Drawn here, a seed gives the same weights on every backend, at once.
+Keras' default initial weights are drawn by NumPy here. JAX compiles a program for every shape it draws random numbers
+in, which costs more than training a small network; and each backend has numbers of its own.
 """
 
 import math
+import random
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
+
+
+def build_seeded(build_model: Callable[[], Any], seed: int) -> Any:
+    """A new model whose initial weights, and states of dropout, come from this seed.
+
+    Keras draws the seeds of layers that have none from Python's ``random``, whose state is put back afterwards.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        return build_model()
+    finally:
+        random.setstate(state)
 
 
 class HostGlorotUniform(keras.initializers.GlorotUniform):
