@@ -211,7 +211,7 @@ def test_a_matrix_has_every_two_once() -> None:
 
 
 def test_a_single_fit_allows_no_test() -> None:
-    report = _sweep({"best": 0.0, "near": 0.1}, folds=1, repeats=1, details={"exercise": {"holdout": 0.2}})
+    report = _sweep({"best": 0.0, "near": 0.1}, folds=1, repeats=1, details={"exercise": {"holdout": "0.2"}})
     assert report.validation_ratio == 0.25
     found = compare_with_best(report)
     pair = found.pairs[0]
