@@ -1,7 +1,6 @@
 """DataFrames of a sweep, and those as Markdown, LaTeX and CSV."""
 
 import csv as csv_module
-import doctest
 import io
 import logging
 from dataclasses import replace
@@ -11,7 +10,6 @@ import pandas as pd
 import pytest
 
 from reports import read_report
-from reports.analysis import bins
 from reports.frames import (
     csv,
     latex,
@@ -22,7 +20,6 @@ from reports.frames import (
     points_frame,
 )
 from reports.store import read_trial_curves
-from reports.tables import frame_text
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Store
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 40
@@ -171,9 +168,3 @@ def test_empty_frames_have_a_heading() -> None:
     empty = pd.DataFrame({"best_epoch": pd.Series([], dtype="Int64")})
     assert markdown(empty) == "| best epoch |\n| ---: |\n"
     assert "best epoch \\\\\n\\midrule\n\\bottomrule" in latex(empty)
-
-
-@pytest.mark.parametrize("module", [frame_text, bins])
-def test_examples_run(module) -> None:
-    found = doctest.testmod(module)
-    assert found.attempted and not found.failed

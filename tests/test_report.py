@@ -15,8 +15,6 @@ from reports.report import make_report, short_labels
 from reports.store import read_sweep, read_trial_curves
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Page, Store, rendered
 
-pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
-
 SORT_KEYS = "cells => cells.map(cell => cell.dataset.sort)"
 
 

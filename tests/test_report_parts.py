@@ -22,8 +22,6 @@ from reports.tables.configurations import saved_epochs
 from tests.support.curves import make_curves
 from tests.support.report_store import BASE, EVIL, MONITOR, Store, rendered
 
-pytest_plugins = ("tests.support.report_fixtures",)
-
 # Beside the textbook
 
 

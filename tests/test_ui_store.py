@@ -18,8 +18,6 @@ from reports.report import short_labels
 from reports.store import read_sweep
 from tests.support.report_store import BASE, LINEAR, WIDE, MadeTrial, Store
 
-pytest_plugins = ("tests.support.report_fixtures",)
-
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 # Names of runs

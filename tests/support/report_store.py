@@ -19,6 +19,7 @@ from pipelines.overfitting.point import analyse
 from pipelines.tracking import FitLabel, SweepDescription, TrialRecord, open_sweep
 from reports import terminal_table
 from tests.support.curves import Noise, make_curves
+from tests.support.stores import empty_store
 
 MONITOR = "val_mae"
 EVIL = "<script>alert('x')</script> | **bold**"
@@ -138,7 +139,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self.uri = empty_store(folder)
 
     def fill(self, trials, **options) -> str:
         with pytest.MonkeyPatch.context() as patch:
