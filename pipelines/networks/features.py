@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset
-from pipelines.datasets.cache import Description, cached, write_array
+from pipelines.datasets.cache import Description, cached, write_array, write_arrays
 from pipelines.datasets.preparation import FIXED
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
@@ -86,10 +86,12 @@ def prepare_dataset(
     check_normalisation(configuration)
     found = find_weights(configuration.backbone, weights)
     task = _Task(configuration.backbone, dataset.input_shape, found, configuration.normalisation)
-    inputs = _features(dataset, dataset.inputs, dataset.targets, task, cache_dir, on_progress)
+    inputs = _features(dataset, dataset.inputs, dataset.targets, task, cache_dir=cache_dir, on_progress=on_progress)
     test_inputs, test_targets = np.empty((0, *inputs.shape[1:]), DTYPE), dataset.test_targets[:0]
     if test and len(dataset.test_inputs):
-        test_inputs = _features(dataset, dataset.test_inputs, dataset.test_targets, task, cache_dir, on_progress)
+        test_inputs = _features(
+            dataset, dataset.test_inputs, dataset.test_targets, task, cache_dir=cache_dir, on_progress=on_progress
+        )
         test_targets = dataset.test_targets
     return replace(
         dataset,
@@ -179,6 +181,7 @@ def _features(
     images: NDArray[Any],
     targets: NDArray[Any],
     task: _Task,
+    *,
     cache_dir: Path | None,
     on_progress: OnProgress | None,
 ) -> NDArray[Any]:
@@ -195,15 +198,10 @@ def _features(
         blocks = _blocks(images, task, on_progress)
         first = next(blocks)
 
-        def rows() -> Iterator[NDArray[Any]]:
-            yield first
-            yield from blocks
-
         shape = first.shape[1:]
-        write_array(folder, "inputs", DTYPE, (len(images), *shape), rows())
-        write_array(folder, "targets", targets.dtype, targets.shape, [targets])
-        write_array(folder, "test_inputs", DTYPE, (0, *shape), [])
-        write_array(folder, "test_targets", targets.dtype, (0,), [])
+        write_array(folder, "inputs", itertools.chain([first], blocks), dtype=DTYPE, shape=(len(images), *shape))
+        empty = np.empty((0, *shape), DTYPE)
+        write_arrays(folder, {"targets": targets, "test_inputs": empty, "test_targets": targets[:0]})
         return Description(dataset.task, dataset.classes, (), task.details(shape))
 
     entry = cached(cache_dir, f"{dataset.name}-{task.backbone}", identity, build)
