@@ -4,6 +4,7 @@ Curves have the shape (fits, epochs), repeat-major. Epochs are 1-based, columns 
 ``smooth``; smoothing is linear, so the mean of smoothed curves is the smoothed mean curve.
 """
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,17 @@ def smooth(curves: NDArray[Any]) -> Array:
     half = len(window) // 2
     padded = np.pad(curves, [(0, 0)] * (curves.ndim - 1) + [(half, half)], mode="edge")
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=-1) @ window)
+
+
+def causal_average(curve: NDArray[Any], factor: float = 0.9) -> Array:
+    """Exponential moving average of a curve, shape (epochs,), that looks back only, as the textbook smooths its plots.
+
+    Each value is ``factor`` times the average before it and the rest of the new one; the first is itself. It runs late
+    on a trend, see ``smooth``. ``scipy.signal.lfilter`` would do the same, but takes a second to import.
+    """
+    values = np.asarray(curve, np.float64)
+    averages = accumulate(values, lambda average, value: factor * average + (1 - factor) * value)
+    return np.fromiter(averages, np.float64, len(values))
 
 
 def first_minimum(values: NDArray[Any]) -> NDArray[np.intp]:
