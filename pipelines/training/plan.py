@@ -104,14 +104,14 @@ class FitPlan:
 
     @property
     def curve_names(self) -> tuple[str, ...]:
-        """Names of the curves that an engine returns: ``loss``, ``val_loss``, then each metric and its ``val_`` twin.
+        """Names of the curves that an engine returns: ``loss`` and each metric, then their ``val_`` twins.
 
         ``loss`` and ``val_loss`` are without the layers' penalties (Keras adds them in): over-fitting is judged on
         what the network predicts. Where the model has penalties, a curve ``penalty`` holds them, at each epoch's end;
         those on activations as the mean over the validation rows.
         """
         names = ("loss", *self.metrics)
-        return tuple(name for metric in names for name in (metric, f"val_{metric}"))
+        return (*names, *(f"val_{name}" for name in names))
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int32]:
@@ -199,8 +199,7 @@ class Results:
     """
 
     def __init__(self, plan: FitPlan, *, has_penalty: bool, on_chunk: OnChunk | None, started: float) -> None:
-        training = ("loss", *plan.metrics)
-        names = (*training, *(f"val_{name}" for name in training), *(("penalty",) if has_penalty else ()))
+        names = (*plan.curve_names, *(("penalty",) if has_penalty else ()))
         self.curves = {name: np.full((len(plan.fits), plan.epochs), np.nan, np.float32) for name in names}
         self.weights: dict[int, tuple[NDArray[Any], ...]] = {}
         self.compile_seconds = time.perf_counter() - started
