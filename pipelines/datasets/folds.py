@@ -7,6 +7,7 @@ without any are the same ones whatever is varied.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -153,17 +154,16 @@ def split_off_test(
     if not 1 <= wanted < rows:
         raise DataError(f"Data set {name!r} has {rows} rows: a test split of {fraction:g} leaves a part empty.")
     if task.is_classification:
-        labels, counts = np.unique(targets, return_counts=True)
-        if min(counts) < 2:
-            label = labels[int(np.argmin(counts))]
+        label, least, number = _smallest_class(targets)
+        if least < 2:
             shown = classes[int(label)] if classes else label
             raise DataError(
                 f"Class {shown!r} of data set {name!r} has 1 row; a test split needs 2 or more of every class."
             )
-        if min(wanted, rows - wanted) < len(labels):
+        if min(wanted, rows - wanted) < number:
             raise DataError(
                 f"A test split of {fraction:g} of the {rows} rows of data set {name!r} has too few rows for its "
-                f"{len(labels)} classes."
+                f"{number} classes."
             )
     return _drawn(targets, task, wanted, _TEST_SEED)
 
@@ -225,30 +225,34 @@ def _check_folds(values: NDArray[np.generic], task: Task, folds: int, classes: S
         raise UserError(f"There are {len(values)} samples for {folds} folds; allowed: 2 to {len(values)} folds.")
     if not task.is_classification:
         return
-    labels, counts = np.unique(values, return_counts=True)
-    smallest = int(np.argmin(counts))
-    if counts[smallest] < folds:
-        most = int(counts[smallest])
+    label, most, _ = _smallest_class(values)
+    if most < folds:
         remedy = f"Use at most {most} folds" if most >= 2 else "Use a hold-out such as 'first N'"
         raise UserError(
-            f"Class {_class_name(labels[smallest], classes)} has {most} of the samples, fewer than the {folds} folds, "
+            f"Class {_class_name(label, classes)} has {most} of the samples, fewer than the {folds} folds, "
             f"so some fold would have none. {remedy}, or add samples of that class."
         )
 
 
 def _check_share(values: NDArray[np.generic], size: float, wanted: int, classes: Sequence[str]) -> None:
-    labels, counts = np.unique(values, return_counts=True)
-    smallest = int(np.argmin(counts))
-    if counts[smallest] < 2:
+    label, rows, number = _smallest_class(values)
+    if rows < 2:
         raise UserError(
-            f"Class {_class_name(labels[smallest], classes)} has 1 sample; a stratified hold-out needs 2 or more of "
+            f"Class {_class_name(label, classes)} has 1 sample; a stratified hold-out needs 2 or more of "
             "every class. Add samples of that class, or use 'first N'."
         )
-    if min(wanted, len(values) - wanted) < len(labels):
+    if min(wanted, len(values) - wanted) < number:
         raise UserError(
             f"A hold-out of {size:g} splits {len(values)} samples into {len(values) - wanted} and {wanted}; both parts "
-            f"need a sample of each of the {len(labels)} classes."
+            f"need a sample of each of the {number} classes."
         )
+
+
+def _smallest_class(values: NDArray[np.generic]) -> tuple[Any, int, int]:
+    """The class with the fewest rows, how many those are, and the number of classes."""
+    labels, counts = np.unique(values, return_counts=True)
+    smallest = int(np.argmin(counts))
+    return labels[smallest], int(counts[smallest]), len(labels)
 
 
 def _check_whole(name: str, value: object, low: int) -> None:
