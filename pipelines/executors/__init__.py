@@ -5,8 +5,17 @@ from pathlib import Path
 
 from pipelines.datasets.cache import default_cache_dir
 from pipelines.datasets.places import Places
-from pipelines.executors.base import Ended, Executor, Handle, Job, OneSlot, fit_labels, run_job
-from pipelines.executors.local import ByNetwork, InProcess
+from pipelines.executors.base import (
+    ByNetwork,
+    Ended,
+    Executor,
+    Handle,
+    InProcess,
+    Job,
+    OneSlot,
+    fit_labels,
+    run_job,
+)
 
 __all__ = [
     "ByNetwork",

@@ -6,7 +6,7 @@ been decided. What is saved takes raw inputs and loads with plain Keras; it is l
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,6 +29,8 @@ from pipelines.final.outcome import (
     write_predictions,
     write_samples,
 )
+from pipelines.networks.backbones import build_backbone
+from pipelines.networks.features import Inputs, has_frozen_backbone
 from pipelines.tracking import names
 from pipelines.tracking.final_runs import FinalDescription, FinalRun, StoredSweep, open_final
 from pipelines.tracking.records import StoredTrial
@@ -105,29 +107,13 @@ def choose_trial(sweep: StoredSweep, prefix: str = "") -> StoredTrial:
     raise UserError(f"configuration: '{prefix}' {wrong} of sweep {sweep.run_id}; the best of it are {best}.")
 
 
-def _weights_of(trial: StoredTrial, settings: FinalSettings) -> Path | None:
-    """File of the backbone's weights, those of the sweep; None for a network without a backbone."""
-    name = trial.configuration.backbone
-    if name == "none":
-        return None
-    from pipelines.networks.backbones import find_weights
-
-    found = find_weights(name, settings.places)
-    recorded = settings.sweep.section("weights").get(name, {}).get("sha256", found.sha256)
-    if found.sha256 != recorded:
-        raise UserError(
-            f"weights: {found.path} has the sha256 {found.sha256[:12]}, but the sweep {settings.sweep.run_id} had "
-            f"{name} from a file with {str(recorded)[:12]}; give that file with the parameter weights."
-        )
-    return found.path
-
-
 class _Final:
     """One final model on its way."""
 
     def __init__(self, settings: FinalSettings, trial: StoredTrial, spec: DatasetSpec, dataset: Dataset) -> None:
         self.settings, self.trial, self.spec, self.dataset = settings, trial, spec, dataset
-        self.weights = _weights_of(trial, settings)
+        self.inputs = Inputs(dataset, settings.places)
+        self._check_weights()
         exercise, parameters = settings.sweep.section("exercise"), settings.sweep.section("parameters")
         try:
             self.exercise, self.title = str(exercise["name"]), str(exercise["title"])
@@ -170,7 +156,11 @@ class _Final:
         """The model as others will use it, and its training."""
         description, raw = self.description, self.dataset
         configuration = self.trial.configuration
-        dataset, backbone = self._behind_backbone()
+        # The data set, or its features and the frozen backbone that gives them.
+        dataset, weights_file = self.inputs.of(configuration), self.inputs.weights_file(configuration)
+        backbone = None
+        if has_frozen_backbone(configuration):
+            backbone = build_backbone(configuration.backbone, raw.input_shape, weights_file, plain=True)
         rows = np.arange(dataset.samples, dtype=np.int32)
         splits = (Split(0, 0, rows, np.empty(0, np.int32)),)
         job = Job(
@@ -179,7 +169,7 @@ class _Final:
             splits,
             seed=description.seed,
             epochs=description.epochs,
-            weights=self.weights,
+            weights=weights_file,
             keep_weights=True,
         )
         with make_executor(description.backend) as executor, Bars(console) as bars:
@@ -206,19 +196,19 @@ class _Final:
         )
         return model, training
 
-    def _behind_backbone(self) -> tuple[Dataset, Any]:
-        """What the network is trained on: the data set, or its features and the frozen backbone that gives them."""
-        from pipelines.networks.features import has_frozen_backbone, prepare_dataset
-
-        configuration, settings = self.trial.configuration, self.settings
-        if not has_frozen_backbone(configuration):
-            return self.dataset, None
-        from pipelines.networks.backbones import build_backbone
-
-        places = replace(settings.places, weights=self.weights)
-        features = prepare_dataset(self.dataset, configuration, places, test=False)
-        shape = self.dataset.input_shape
-        return features, build_backbone(configuration.backbone, shape, self.weights, plain=True)
+    def _check_weights(self) -> None:
+        """Raise ``UserError`` where the backbone's weights are not those of the sweep."""
+        sweep, name, found = (
+            self.settings.sweep,
+            self.trial.configuration.backbone,
+            self.inputs.weights(self.trial.configuration),
+        )
+        recorded = sweep.section("weights").get(name, {}).get("sha256")
+        if found is not None and recorded is not None and found.sha256 != recorded:
+            raise UserError(
+                f"weights: {found.path} has the sha256 {found.sha256[:12]}, but the sweep {sweep.run_id} had "
+                f"{name} from a file with {str(recorded)[:12]}; give that file with the parameter weights."
+            )
 
     def _evaluate(self, model: Any) -> Evaluation | None:
         """The one look at the test set; None where there is none."""

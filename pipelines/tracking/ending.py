@@ -6,7 +6,7 @@ import logging
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pipelines.errors import TrackingError, UserError
+from pipelines.errors import TrackingError, reason_of
 from pipelines.tracking import names, resuming
 from pipelines.tracking.store import store_errors
 
@@ -56,7 +56,7 @@ class EndingRun:
             if is_interruption(error):
                 self.kill(str(error) or "interrupted")
             else:
-                self.fail(_reason(error))
+                self.fail(reason_of(error))
         except TrackingError:  # must not hide the error that ended the block
             _log.warning("The run %s could not be closed in the tracking store.", self.run_id)
 
@@ -64,7 +64,3 @@ class EndingRun:
 def is_interruption(error: BaseException) -> bool:
     """Ctrl-C, and the ``SystemExit`` of a handler of SIGTERM."""
     return not isinstance(error, Exception)
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
