@@ -21,14 +21,7 @@ from pipelines.errors import DataError, TrackingError, UserError
 from pipelines.executors import Job, make_executor, run_job
 from pipelines.executors.progress import Bars
 from pipelines.final.model import Evaluation, Figure, build_predictor, evaluate, predict
-from pipelines.final.outcome import (
-    FinalWords,
-    input_kind,
-    print_start,
-    rows_to_show,
-    write_predictions,
-    write_samples,
-)
+from pipelines.final.outcome import FinalWords, input_kind, print_start, rows_to_show, write_predictions, write_samples
 from pipelines.networks.backbones import build_backbone
 from pipelines.networks.features import Inputs, has_frozen_backbone
 from pipelines.tracking import names

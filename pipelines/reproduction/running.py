@@ -29,11 +29,10 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.features import Inputs
 from pipelines.reproduction.plan import (
-    OF_WEIGHTS,
     USUAL_REPEATS,
     Measurement,
     Part,
-    asked_for,
+    asked_of,
     documented_epochs_only,
     part_of,
     plan_measurements,
@@ -290,7 +289,8 @@ class _Work:
                 if measurement.part is Part.TEST:
                     curves = documented_epochs_only(curves, test_epochs(self.exercise, measurement))
                 if training.weights is not None:
-                    measured = figures_of_weights(self._asked_of_weights(measurement), job, training.weights)
+                    asked = [a for a in asked_of(self.exercise, measurement) if part_of(a) is measurement.part]
+                    measured = figures_of_weights([a.metric for a in asked], job, training.weights)
                 if not np.isfinite(curves["loss"][:, -1]).any():
                     failure = "diverged"
             except Exception as error:
@@ -348,16 +348,6 @@ class _Work:
         if self._joined is None or self._joined[0] is not data:
             self._joined = (data, with_test_rows(data))
         return self._joined[1]
-
-    def _asked_of_weights(self, measurement: Measurement) -> list[str]:
-        """Names of the figures that are read off the weights of this training."""
-        return [
-            entry.metric
-            for variant in self.exercise.documented
-            if variant.name in measurement.variants
-            for entry in asked_for(variant, self.exercise.task)
-            if entry.metric in OF_WEIGHTS and part_of(entry) is measurement.part
-        ]
 
     def _weights_sha256(self, configuration: Configuration) -> str:
         try:

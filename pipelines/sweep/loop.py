@@ -20,7 +20,8 @@ from rich.text import Text
 from pipelines.datasets import Dataset, load_dataset
 from pipelines.datasets.folds import Split, make_splits
 from pipelines.errors import TrackingError, UserError, reason_of
-from pipelines.executors import Ended, Executor, Handle, Job, fit_labels, make_executor
+from pipelines.executors import Executor, Job, fit_labels, make_executor
+from pipelines.executors.base import Ended, Handle
 from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.features import Inputs, find_all_weights
