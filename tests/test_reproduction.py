@@ -458,8 +458,7 @@ def test_named_variants_alone_are_trained_and_known_ones_compared_as_well(tmp_pa
 
 
 def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
-    from pipelines.networks import backbones
-    from pipelines.reproduction import running
+    from pipelines.networks import backbones, features
 
     asked_with = []
 
@@ -470,8 +469,8 @@ def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
     def find(name, places):
         return backbones.Weights(places.weights / f"{name}.h5", sha256="a" * 64)
 
-    monkeypatch.setattr(running, "prepare_dataset", prepare)
-    monkeypatch.setattr(backbones, "find_weights", find)
+    monkeypatch.setattr(features, "prepare_dataset", prepare)
+    monkeypatch.setattr(features, "find_weights", find)
     figures = [{"metric": "loss", "split": "validation", "value": 1}]
     frozen = {"backbone": "mobilenet_v2", "layers": "none", "normalisation": "minus_one_one"}
     variants = [

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import psutil
 
 from pipelines.datasets.base import Dataset
-from pipelines.errors import TrackingError, UserError
+from pipelines.errors import TrackingError, reason_of
 from pipelines.tracking import names
 from pipelines.tracking.store import check_store, store_errors, tracking_uri
 from pipelines.tracking.trials import (
@@ -102,7 +102,7 @@ class EndingRun:
             if is_interruption(error):
                 self.kill(str(error) or "interrupted")
             else:
-                self.fail(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+                self.fail(reason_of(error))
         except TrackingError:  # must not hide the error that ended the block
             _log.warning("The run %s could not be closed in the tracking store.", self.run_id)
 
