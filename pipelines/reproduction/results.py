@@ -11,8 +11,9 @@ from pipelines.overfitting.point import OverfittingPoint, analyse
 from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
 from pipelines.reproduction.rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
 from pipelines.tracking import names
-from pipelines.tracking.reproductions import StoredReproduction, StoredTraining, read_stored_reproductions
+from pipelines.tracking.reproductions import StoredReproduction, read_stored_reproductions
 from pipelines.tracking.sweeps import Environment, from_plain
+from pipelines.tracking.trials import Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class Result:
     """A training as the rows are read off it."""
 
     measurement: Measurement
-    stored: StoredTraining | None
+    stored: Trial | None
     failure: str = ""
 
 

@@ -45,7 +45,7 @@ from pipelines.reproduction.plan import (
 )
 from pipelines.reproduction.results import Result, content, counts, metrics_of, rows_of
 from pipelines.reproduction.rows import Row
-from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, StoredTraining, open_reproduction
+from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, open_reproduction
 from pipelines.tracking.sweeps import current_environment
 from pipelines.tracking.trials import FAILED, FINISHED, FitLabel, Trial
 from pipelines.training.plan import Progress, Training
@@ -255,14 +255,16 @@ class _Work:
                 parameters=training.parameters if training else None,
                 status=FAILED if failure else FINISHED,
                 reason=failure,
+                measured=measured,
+                run_id=run.run_id,
             )
-            run.finish(record, measured)
+            run.finish(record)
         display.end(measurement.name, fits, measurement.epochs, seconds, failure)
         if failure or training is None:
             self.failed += 1
             return Result(measurement, None, failure)
         self.trained += 1
-        return Result(measurement, StoredTraining(run.run_id, curves, measured, seconds, training.parameters))
+        return Result(measurement, record)
 
     def _data(self, measurement: Measurement, display: ReproductionDisplay) -> Dataset:
         """What the configuration is trained on; with the test rows behind it where they are to be measured."""

@@ -89,15 +89,10 @@ def open_final(description: FinalDescription) -> FinalRun:
 
     sweep, configuration = description.sweep, description.configuration
     client = MlflowClient(sweep.uri)
-    tags = {
-        names.TAG_SCHEMA: names.SCHEMA,
-        names.TAG_KIND: names.KIND_FINAL,
-        names.TAG_EXERCISE: description.exercise,
-        names.TAG_FINAL_SWEEP: sweep.run_id,
-        names.TAG_CONFIGURATION: configuration.hash,
-        names.TAG_DATA: description.data.sha256,
-        names.TAG_BACKEND: description.backend,
-    }
+    tags = runs.common_tags(
+        names.KIND_FINAL, exercise=description.exercise, data=description.data, backend=description.backend
+    )
+    tags |= {names.TAG_FINAL_SWEEP: sweep.run_id, names.TAG_CONFIGURATION: configuration.hash}
     with store_errors(sweep.uri, "Starting a final model"):
         project = runs.project_run(client)
         inside = project is not None and project.info.experiment_id == sweep.experiment_id

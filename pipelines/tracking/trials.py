@@ -82,6 +82,8 @@ class Trial:
         None where not recorded.
     parameters
         Number of trainable parameters of the network; None where it was never built.
+    measured
+        Of a training of a reproduction: figures that are no curves, by name a value a seed.
     fits
         One label a fit, repeat-major. This and ``curves`` are empty in a trial that is read back: they lie in a file.
     curves
@@ -108,6 +110,7 @@ class Trial:
     training_seconds: float = 0.0
     compile_seconds: float = 0.0
     parameters: int | None = None
+    measured: Mapping[str, Any] = field(default_factory=dict)
     fits: tuple[FitLabel, ...] = ()
     curves: Curves = field(default_factory=dict)
     run_id: str = ""
