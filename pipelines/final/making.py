@@ -183,8 +183,8 @@ class _Final:
             configuration,
             dataset,
             splits,
-            description.seed,
-            description.epochs,
+            seed=description.seed,
+            epochs=description.epochs,
             weights=self.weights,
             keep_weights=True,
         )

@@ -202,7 +202,7 @@ def _register(client: MlflowClient, model_uri: str, name: str, tags: Mapping[str
     alias, reason = choose_alias(tags, champion.tags, champion.version) if champion else choose_alias(tags)
     previous = champion if alias == CHAMPION else _with_alias(client, name, alias)
     client.set_registered_model_alias(name, alias, version)
-    return Registered(name, version, alias, reason, str(previous.version) if previous else "")
+    return Registered(name, version, alias, reason, previous=str(previous.version) if previous else "")
 
 
 def _withdraw(client: MlflowClient, registered: Registered) -> None:
