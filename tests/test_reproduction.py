@@ -47,6 +47,7 @@ from pipelines.reproduction.rows import (
     textbook_best_epochs,
     values_of,
 )
+from pipelines.tracking.sweeps import from_plain
 from pipelines.training.jax.engine import JaxEngine
 
 
@@ -305,7 +306,7 @@ def test_shuffled_labels_agree_as_often_as_their_shares_say():
 def test_a_row_survives_the_store(measured):
     ours = compare_epoch(asked(9, "overfitting_epoch"), curves_with_best(10, 3), FALLING, 1, point_with_best(10))
     row = Row("v", "overfitting_epoch", "validation", 9, 9.0, 1.0, False, "n", "c", ours if measured else None)
-    assert Row.from_json(row.to_json()) == row
+    assert from_plain(Row, row.to_json()) == row
 
 
 # Figures of weights, and the optimizer

@@ -42,7 +42,7 @@ from pipelines.reproduction.plan import (
 )
 from pipelines.reproduction.results import Result, content, counts, figures_of_weights, metrics_of, rows_of
 from pipelines.reproduction.rows import Row
-from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, StoredTraining, open_reproduction
+from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, open_reproduction
 from pipelines.tracking.sweeps import current_environment
 from pipelines.tracking.trials import FAILED, FINISHED, FitLabel, Trial
 from pipelines.training.plan import Progress, Training
@@ -315,16 +315,16 @@ class _Work:
                 parameters=training.parameters if training else None,
                 status=FAILED if failure else FINISHED,
                 reason=failure,
+                measured=measured,
+                run_id=run.run_id,
             )
-            run.finish(record, measured)
+            run.finish(record)
         display.end(bar, measurement, seconds, failure)
         if failure or training is None:
             self.failed += 1
             return Result(measurement, None, failure)
         self.trained += 1
-        return Result(
-            measurement, StoredTraining(run.run_id, curves, measured, seconds=seconds, parameters=training.parameters)
-        )
+        return Result(measurement, record)
 
     def _job(self, measurement: Measurement, bar: TrainingBar) -> Job:
         configuration, seed = measurement.configuration.canonical(), self.settings.seed
