@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from pipelines.checking.checker import Checker
-from pipelines.checking.kinds import Kind, Number, Whole
+from pipelines.checking.kinds import Checker, Kind, Number, Schema, Whole
 from pipelines.datasets.base import Task
 
 T = TypeVar("T")
@@ -56,6 +55,8 @@ class Setting:
     ----------
     kind
         What it may be.
+    meaning
+        In the reference of the YAML format.
     kind_of_task
         What it may be where the task is known, if that is less.
     name
@@ -89,6 +90,7 @@ class Setting:
     """
 
     kind: Kind
+    meaning: str
     kind_of_task: Mapping[Task, Kind] = field(default_factory=dict)
     name: str = ""
     title: str = ""
@@ -136,8 +138,13 @@ def settings_of(configuration: type[Any]) -> dict[str, Setting]:
 
 
 @dataclass(frozen=True)
-class Layers:
+class Layers(Kind):
     """Widths joined by hyphens, or ``none``; read in their one spelling."""
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        return f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         """The widths as text; a single one may be written as a number."""
@@ -147,15 +154,27 @@ class Layers:
         except ValueError:
             widths = None
         if widths is None or len(widths) > MAX_DEPTH or not all(MIN_UNITS <= width <= MAX_UNITS for width in widths):
-            allowed = f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
-            checker.note(key, value, "are no hidden layers", allowed)
+            checker.note(key, value, "are no hidden layers", self.allowed)
             return None
         return layers_text(widths)
 
+    def schema(self) -> Schema:
+        """A text, or the width of a single layer."""
+        single = {"type": "integer", "minimum": MIN_UNITS, "maximum": MAX_UNITS}
+        return {"anyOf": [{"type": "string", "pattern": r"^(none|[0-9]+(-[0-9]+)*)$"}, single]}
+
 
 @dataclass(frozen=True)
-class Convolutions:
+class Convolutions(Kind):
     """Convolutions as ``parse_convolutions`` reads them, in their one spelling."""
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        return (
+            "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
+            f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
+        )
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         """The convolutions as text."""
@@ -164,13 +183,14 @@ class Convolutions:
         except ValueError:
             convolutions = None
         if convolutions is None or len(convolutions) > MAX_CONVOLUTIONS or not all(c.is_sound for c in convolutions):
-            allowed = (
-                "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
-                f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
-            )
-            checker.note(key, value, "are no convolutions", allowed)
+            checker.note(key, value, "are no convolutions", self.allowed)
             return None
         return convolutions_text(convolutions)
+
+    def schema(self) -> Schema:
+        """A text."""
+        one = r"[0-9]+x[0-9]+(s[0-9]+)?(p[0-9]+)?"
+        return {"type": "string", "pattern": f"^(none|{one}(-{one})*)$"}
 
 
 def layers_text(widths: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import numpy as np
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
-from pipelines.datasets.options import check_name, check_options, check_task
+from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources.splitting import TEST_FRACTION, split_off_test
 
@@ -31,7 +31,7 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     from sklearn import datasets
 
     check_name(spec, TASKS)
-    check_options(spec, ())
+    check_options(spec, OPTIONS[spec.source])
     actual = TASKS[spec.name]
     check_task(spec, task, actual)
     features: tuple[str, ...] = ()
