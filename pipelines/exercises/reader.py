@@ -128,12 +128,8 @@ def read_exercise(
     space = None if axes is None or baseline is None else _make_space(checker, tuple(axes.values()), baseline)
     _check_names(checker, documented, values["lesson"])
     monitor = keys.value(checker, "monitor", entries)
-    if (
-        monitor == "val_loss"
-        and task
-        and baseline is not None
-        and len(losses := _losses(documented, space, baseline)) > 1
-    ):
+    losses = _losses(documented, space, baseline) if baseline else set()
+    if monitor == "val_loss" and task and len(losses) > 1:
         fault = f"is not comparable, since the loss varies ({', '.join(sorted(losses))})"
         comparable = [curve for curve in MONITORS[task] if curve != "val_loss"]
         checker.note("monitor", monitor, fault, ", ".join(comparable))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipelines.datasets import Dataset
@@ -94,7 +94,7 @@ def describe_sweep(
         "monitor": exercise.monitor,
     }
     details = {
-        "exercise": asdict(exercise),
+        "exercise": asdict(replace(exercise, lesson=None)),
         "parameters": parameters,
         "data": {
             "name": dataset.name,
