@@ -310,8 +310,8 @@ class Data(Keys):
     def read(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
         """The values by key."""
         source = value.get("source") if isinstance(value, dict) else None
-        if source in SOURCES:
-            return source_keys(str(source)).fields(checker, key, value)
+        if isinstance(source, str) and source in SOURCES:
+            return source_keys(source).fields(checker, key, value)
         if self.entries(checker, key, value) is not None:
             self.keys["source"].kind.read(checker, f"{key}.source", source)
         return None
