@@ -154,9 +154,7 @@ def places() -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
     yield from ((("lesson", "questions", 0, key), WHOLE) for key in QUESTION.keys)
 
 
-@pytest.mark.parametrize(
-    ("path", "content"), places(), ids=lambda value: str(value) if isinstance(value, tuple) else ""
-)
+@pytest.mark.parametrize(("path", "content"), list(places()), ids=lambda value: str(value)[:60])
 @pytest.mark.parametrize("value", [NOTHING, None, [[]]], ids=["mapping", "nothing", "list"])
 def test_a_wrong_value_is_refused_by_both(path: tuple[str | int, ...], content: dict[str, Any], value: object) -> None:
     broken = changed(path, value, content)
