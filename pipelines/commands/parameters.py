@@ -87,13 +87,11 @@ class Folder(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
         if self.must_exist:
             return "an existing folder, or nothing for the normal download"
         return "a folder that can be written, or one that can be made"
 
     def read(self, checker: Checker, key: str, value: object) -> Path | None:
-        """The path."""
         path = _expanded(checker, key, value)
         if path is None:
             return None
@@ -103,7 +101,6 @@ class Folder(Kind):
         return None if fault else path
 
     def schema(self) -> Schema:
-        """A text."""
         return {"type": "string"}
 
 
@@ -113,11 +110,9 @@ class Weights(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
         return "a file of weights, a folder that holds them, or nothing for the normal download"
 
     def read(self, checker: Checker, key: str, value: object) -> Path | None:
-        """The path."""
         path = _expanded(checker, key, value)
         if path is not None and not path.exists():
             checker.note(key, value, "does not exist", self.allowed)
@@ -125,7 +120,6 @@ class Weights(Kind):
         return path
 
     def schema(self) -> Schema:
-        """A text."""
         return {"type": "string"}
 
 

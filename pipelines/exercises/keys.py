@@ -65,16 +65,13 @@ class Axis(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
         return "such as [1, 2] or {low: 1, high: 2}" if self.is_number else "such as [a, b]"
 
     @property
     def described(self) -> str:
-        """What is allowed, by itself."""
         return f"a list of choices{' or a range' if self.is_number else ''}, each {self.kind.described}"
 
     def read(self, checker: Checker, key: str, value: object) -> Parameter | None:
-        """The axis."""
         if isinstance(value, list):
             return self._choices(checker, key, value)
         if not self.is_number:
@@ -110,7 +107,6 @@ class Axis(Kind):
         return Parameter(self.name, "categorical", choices=sound) if len(sound) == len(raw) else None
 
     def schema(self) -> Schema:
-        """One of the two forms."""
         choices = {"type": "array", "items": self.kind.schema(), "minItems": 1, "uniqueItems": True}
         return {"anyOf": [choices, self.range_keys.schema()]} if self.is_number else choices
 
@@ -120,7 +116,6 @@ class Axes(Keys):
     """The axes of a space, at least one; read in the order of the file."""
 
     def read(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
-        """The axes by name."""
         if not isinstance(value, dict) or not value:
             checker.note(key, value, "has nothing to vary", f"one axis or more of {self.listed}")
             return None
@@ -133,7 +128,6 @@ class Axes(Keys):
         return axes
 
     def schema(self) -> Schema:
-        """A mapping that is not empty."""
         return super().schema() | {"minProperties": 1}
 
 
@@ -148,11 +142,9 @@ class Holdout(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
         return "a share above 0 and below 1, or first N (first 10000)"
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
-        """The text that ``parse_holdout`` understands."""
         try:
             part = parse_holdout(str(value))
         except UserError:
@@ -161,7 +153,6 @@ class Holdout(Kind):
         return f"first {part}" if isinstance(part, int) else f"{part:.12g}"
 
     def schema(self) -> Schema:
-        """A number or a text."""
         share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
         return {"anyOf": [share, {"type": "string", "pattern": "^first +[0-9_,]*[1-9][0-9_,]*$"}]}
 
@@ -174,16 +165,13 @@ class OneOrMore(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
         return self.kind.allowed
 
     @property
     def described(self) -> str:
-        """What is allowed, by itself."""
         return "a number, or a list of one for each of the epochs 1, 2, ..."
 
     def read(self, checker: Checker, key: str, value: object) -> float | tuple[float, ...] | None:
-        """The number, or the numbers."""
         if not isinstance(value, list):
             number: float | None = self.kind.read(checker, key, value)
             return number
@@ -192,7 +180,6 @@ class OneOrMore(Kind):
         return sound if len(sound) == len(numbers) else None
 
     def schema(self) -> Schema:
-        """One of the two forms."""
         return {"anyOf": [self.kind.schema(), {"type": "array", "items": self.kind.schema(), "minItems": 1}]}
 
 
@@ -203,7 +190,6 @@ class Figures(Keys):
     epochs: int = MAX_EPOCHS
 
     def read(self, checker: Checker, key: str, value: object) -> Any | None:
-        """The figures."""
         content = super().read(checker, key, value)
         if content is None or not isinstance(value, dict):
             return None
@@ -241,7 +227,6 @@ class Variants(Keys):
     task: Task | None = None
 
     def read(self, checker: Checker, key: str, value: object) -> Any | None:
-        """The variant."""
         epochs = value.get("epochs") if isinstance(value, dict) else None
         if isinstance(epochs, int) and 1 <= epochs <= MAX_EPOCHS:
             content = variant_keys(self.start, self.task, epochs).fields(checker, key, value)
@@ -278,7 +263,6 @@ class Lessons(Keys):
     """What an exercise teaches."""
 
     def read(self, checker: Checker, key: str, value: object) -> Any | None:
-        """The lesson."""
         content = super().read(checker, key, value)
         if content is None:
             return None
@@ -308,7 +292,6 @@ class Data(Keys):
     """The data set: its keys depend on its source."""
 
     def read(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
-        """The values by key."""
         source = value.get("source") if isinstance(value, dict) else None
         if isinstance(source, str) and source in SOURCES:
             return source_keys(source).fields(checker, key, value)
@@ -321,7 +304,6 @@ class Data(Keys):
         return super().read(checker, key, value)
 
     def schema(self) -> Schema:
-        """One form a source."""
         return {"oneOf": [super(Data, source_keys(source)).schema() for source in SOURCES]}
 
 

@@ -112,7 +112,6 @@ class Setting:
         return isinstance(self.kind, Whole | Number)
 
     def allowed(self, task: Task | None) -> Kind:
-        """What it may be in networks for a task; None where the task is not known."""
         return self.kind_of_task.get(task, self.kind) if task else self.kind
 
 
@@ -143,11 +142,9 @@ class Layers(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
         return f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
-        """The widths as text; a single one may be written as a number."""
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         try:
             widths = parse_layers(text) if isinstance(text, str) and text.strip() else None
@@ -159,7 +156,6 @@ class Layers(Kind):
         return layers_text(widths)
 
     def schema(self) -> Schema:
-        """A text, or the width of a single layer."""
         single = {"type": "integer", "minimum": MIN_UNITS, "maximum": MAX_UNITS}
         return {"anyOf": [{"type": "string", "pattern": r"^(none|[0-9]+(-[0-9]+)*)$"}, single]}
 
@@ -170,14 +166,12 @@ class Convolutions(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
         return (
             "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
             f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
         )
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
-        """The convolutions as text."""
         try:
             convolutions = parse_convolutions(value) if isinstance(value, str) and value.strip() else None
         except ValueError:
@@ -188,7 +182,6 @@ class Convolutions(Kind):
         return convolutions_text(convolutions)
 
     def schema(self) -> Schema:
-        """A text."""
         one = r"[0-9]+x[0-9]+(s[0-9]+)?(p[0-9]+)?"
         return {"type": "string", "pattern": f"^(none|{one}(-{one})*)$"}
 
