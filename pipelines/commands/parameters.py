@@ -1,17 +1,13 @@
 """Parameters as they arrive from ``mlflow run -P``: strings, unchecked. All mistakes are named at once."""
 
-import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
+from pipelines.checking.kinds import Checker, Choice, Flag, Kind, Schema, Whole
 from pipelines.errors import ExerciseError
-
-T = TypeVar("T")
-
-#: Characters of a value that a message repeats.
-_LONGEST_SHOWN = 200
 
 
 class Parameters:
@@ -25,7 +21,12 @@ class Parameters:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
-        self.problems: list[str] = []
+        self._checker = Checker(texts=True)
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each mistake so far; may be added to."""
+        return self._checker.problems
 
     def text(self, name: str, default: str = "") -> str:
         """The value, or the default where it is empty."""
@@ -35,60 +36,32 @@ class Parameters:
         self, name: str, *, minimum: int, maximum: int | None = None, default: int | None = None
     ) -> int | None:
         """A whole number, or the default where none is given."""
-        allowed = f"{minimum} or more" if maximum is None else f"{minimum} to {maximum}"
-        number = self._read(name, _whole_number, "is not a whole number", allowed)
-        if number is not None and number < minimum:
-            self._wrong(name, "is too small", allowed)
-        elif number is not None and maximum is not None and number > maximum:
-            self._wrong(name, "is too large", allowed)
-        return default if number is None else number
+        number: int | None = self._read(name, Whole(minimum, maximum), default)
+        return number
 
     def choice(self, name: str, choices: Iterable[str], default: str) -> str:
         """One of the choices."""
-        choices = list(choices)
-        value = self.text(name, default)
-        if value not in choices:
-            near = difflib.get_close_matches(value, choices, n=1)
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
-            self._wrong(name, f"is not known{hint}", ", ".join(choices))
-        return value
+        return str(self._read(name, Choice(tuple(choices)), default))
 
     def flag(self, name: str, default: bool) -> bool:
         """``true`` or ``false``; Python's ``True`` and ``False`` mean the same."""
-        value = self.text(name, str(default)).lower()
-        if value not in ("true", "false"):
-            self._wrong(name, "is neither true nor false", "true, false")
-        return value == "true"
+        return bool(self._read(name, Flag(), default))
 
     def folder(self, name: str, *, must_exist: bool) -> Path | None:
         """A folder; None where none is given. One that need not exist must be one that can be made and written."""
-        if not (text := self.text(name)):
-            return None
-        if (path := self._expanded(name, text)) is None:
-            return None
-        if must_exist and not path.is_dir():
-            self._wrong(name, "is not a folder", "an existing folder, or nothing for the normal download")
-        elif not must_exist and (problem := _why_not_writable(path)):
-            self._wrong(name, problem, "a folder that can be written, or one that can be made")
+        path: Path | None = self._read(name, Folder(must_exist))
         return path
 
     def weights(self) -> Path | None:
         """File or folder of backbones' weights, see ``networks.backbones.find_weights``; None where none is named."""
-        if not (text := self.text("weights")) or (path := self._expanded("weights", text)) is None:
-            return None
-        if not path.exists():
-            allowed = "a file of weights, a folder that holds them, or nothing for the normal download"
-            self._wrong("weights", "does not exist", allowed)
+        path: Path | None = self._read("weights", Weights())
         return path
 
-    def refuse_unknown(self, known: Iterable[str]) -> None:
+    def refuse_unknown(self, known: Collection[str]) -> None:
         """Name every parameter that the entry point does not have."""
-        known = list(known)
         for name in self._values:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" (did you mean '{near[0]}'?)" if near else ""
-                self.problems.append(f"{name}: there is no such parameter{hint}; allowed: {', '.join(known)}")
+                self._checker.unknown(name, known, noun="parameter")
 
     def check(self) -> None:
         """Raise when anything was wrong.
@@ -101,26 +74,61 @@ class Parameters:
         if self.problems:
             raise ExerciseError("parameters", self.problems)
 
-    def _read(self, name: str, read: Callable[[str], T], what: str, allowed: str) -> T | None:
-        if not (text := self.text(name)):
-            return None
-        try:
-            return read(text)
-        except ValueError:
-            self._wrong(name, what, allowed)
-            return None
+    def _read(self, name: str, kind: Kind, default: Any = None) -> Any:
+        read = kind.read(self._checker, name, text) if (text := self.text(name)) else None
+        return default if read is None else read
 
-    def _expanded(self, name: str, text: str) -> Path | None:
-        try:
-            return Path(text).expanduser()
-        except RuntimeError:
-            self._wrong(name, "begins with the home folder of a user who is not known here", "a folder")
-            return None
 
-    def _wrong(self, name: str, what: str, allowed: str) -> None:
-        text = self.text(name)
-        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
-        self.problems.append(f"{name}: '{shown}' {what}; allowed: {allowed}")
+@dataclass(frozen=True)
+class Folder(Kind):
+    """A folder: one that exists, or else one that can be made and written."""
+
+    must_exist: bool
+
+    @property
+    def allowed(self) -> str:
+        if self.must_exist:
+            return "an existing folder, or nothing for the normal download"
+        return "a folder that can be written, or one that can be made"
+
+    def read(self, checker: Checker, key: str, value: object) -> Path | None:
+        path = _expanded(checker, key, value)
+        if path is None:
+            return None
+        fault = _why_not_writable(path) if not self.must_exist else "" if path.is_dir() else "is not a folder"
+        if fault:
+            checker.note(key, value, fault, self.allowed)
+        return None if fault else path
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
+
+
+@dataclass(frozen=True)
+class Weights(Kind):
+    """A file of weights or a folder that holds them."""
+
+    @property
+    def allowed(self) -> str:
+        return "a file of weights, a folder that holds them, or nothing for the normal download"
+
+    def read(self, checker: Checker, key: str, value: object) -> Path | None:
+        path = _expanded(checker, key, value)
+        if path is not None and not path.exists():
+            checker.note(key, value, "does not exist", self.allowed)
+            return None
+        return path
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
+
+
+def _expanded(checker: Checker, key: str, value: object) -> Path | None:
+    try:
+        return Path(str(value)).expanduser()
+    except RuntimeError:
+        checker.note(key, value, "begins with the home folder of a user who is not known here", "a folder")
+        return None
 
 
 def _why_not_writable(path: Path) -> str:
@@ -131,13 +139,6 @@ def _why_not_writable(path: Path) -> str:
     if not existing.is_dir():
         return "is not a folder" if existing == path.absolute() else f"cannot be made: {existing} is not a folder"
     return "" if os.access(existing, os.W_OK) else f"cannot be written: no permission to write to {existing}"
-
-
-def _whole_number(text: str) -> int:
-    # int() also takes '1_000' and Arabic digits, which nobody means.
-    if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdigit():
-        raise ValueError(text)
-    return int(text)
 
 
 def split_arguments(arguments: Iterable[str]) -> dict[str, str]:

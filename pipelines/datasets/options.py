@@ -1,11 +1,85 @@
-"""Reading the options of a ``DatasetSpec``: every unknown or ill-typed one becomes a sentence, never a traceback."""
+"""The options of a ``DatasetSpec``, by source: what each may be, and reading them.
 
-from collections.abc import Collection
+Every unknown or ill-typed one becomes a sentence, never a traceback.
+"""
+
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from pipelines.checking.kinds import Checker, Choice, Interval, Key, Kind, ListOf, Number, Text, Whole, shown
 from pipelines.datasets.base import DatasetSpec, Task
+from pipelines.datasets.folds import TEST_FRACTION
+from pipelines.datasets.user_file.columns import MISSING
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
+
+_SHARE = Number(0, 1, open_ends="high")
+_COLUMNS = ListOf(Text(), "texts")
+#: Of a file: for every format, for tables, for CSV and for NPZ files.
+COMMON_OPTIONS = {
+    "path": Key(Text("the path of a file"), "The CSV, Parquet or NPZ file; relative paths start at the exercise file"),
+    "target": Key(Text(), "The column, or the array, to predict"),
+    "missing": Key(
+        Choice(MISSING),
+        "What to do about missing values: refuse them, drop their rows, or fill in a value of the training rows",
+        "refuse",
+    ),
+    "test": Key(Text("the path of a file"), "Another file of the same form that is the test data"),
+    "test_fraction": Key(_SHARE, "Share of the rows set aside as test data, in place of a file", 0.0),
+}
+TABLE_OPTIONS = {
+    "features": Key(_COLUMNS, "Columns to use; all but the target where nothing is stated"),
+    "exclude": Key(_COLUMNS, "Columns not to use, in place of features"),
+    "categorical": Key(_COLUMNS, "Columns to one-hot encode whatever they hold"),
+}
+CSV_OPTIONS = {
+    "separator": Key(Text(pattern=r"[\s\S]"), "Between fields; found out where nothing is stated"),
+    "decimal": Key(Text(), "Decimal mark", "."),
+    "encoding": Key(Text(), "Of the file's text", "utf-8-sig"),
+    "missing_markers": Key(ListOf(Text(pattern=""), "texts"), "Fields that mean a missing value"),
+}
+NPZ_OPTIONS = {
+    "inputs": Key(Text(), "Array of the inputs; x or x_train where nothing is stated"),
+    "test_inputs": Key(Text(), "Array of the test inputs; x_test where nothing is stated and there is one"),
+    "test_target": Key(Text(), "Array of the test targets; y_test where nothing is stated and there is one"),
+}
+#: By source, each option with what it may be.
+OPTIONS: Mapping[str, Mapping[str, Key]] = {
+    "keras": {
+        "words": Key(
+            Whole(4), "Columns of a text, one for each of the most frequent words (imdb and reuters only)", 10_000
+        )
+    },
+    "tfds": {
+        "size": Key(Whole(8, 1024), "Side of the images in pixels; the set's own where nothing is stated"),
+        "test_fraction": Key(_SHARE, "Share set aside as test data where the set has no test split", TEST_FRACTION),
+    },
+    "sklearn": {},
+    "formula": {
+        "points": Key(Whole(2, 1_000_000), "Number of points, evenly spaced", 7),
+        "range": Key(Interval(-1e6, 1e6, "[lowest, highest] in Celsius"), "Where they lie", (-40.0, 38.0)),
+        "noise": Key(Number(0, 1e6), "Standard deviation added to the training targets, in Fahrenheit", 0.0),
+        "seed": Key(Whole(0, 2**32 - 1), "Of the noise", 0),
+    },
+    "file": {**COMMON_OPTIONS, **TABLE_OPTIONS, **CSV_OPTIONS, **NPZ_OPTIONS},
+}
+
+
+def option(spec: DatasetSpec, key: str, kind: Kind | None = None) -> Any:
+    """An option in its type, or its default; ``kind`` in place of the declared one, where the data set allows less.
+
+    Raises
+    ------
+    DataError
+        Where it is something else.
+    """
+    declared = OPTIONS[spec.source][key]
+    kind = kind or declared.kind
+    if (value := spec.options.get(key)) is None:
+        return declared.default
+    if (read := kind.read(Checker(), key, value)) is None:
+        raise DataError(f"Option {key!r} of data set {spec.name!r} is {shown(value)}; allowed: {kind.described}.")
+    return read
 
 
 def check_options(spec: DatasetSpec, known: Collection[str]) -> None:
@@ -48,82 +122,3 @@ def check_task(spec: DatasetSpec, stated: Task | None, actual: Task) -> None:
     """
     if stated is not None and stated is not actual:
         raise DataError(f"Data set {spec.name!r} is a {actual} exercise; the task stated is {stated}.")
-
-
-def whole(spec: DatasetSpec, key: str, default: int, low: int, high: int) -> int:
-    """A whole-number option between ``low`` and ``high``, both allowed.
-
-    Raises
-    ------
-    DataError
-        Where it is something else.
-    """
-    value = spec.options.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise DataError(_wrong(spec, key, value, f"a whole number from {low} to {high}"))
-    return value
-
-
-def number(spec: DatasetSpec, key: str, default: float, low: float, high: float, *, open_end: bool = False) -> float:
-    """A number option from ``low`` to ``high``; ``high`` itself is refused where ``open_end``.
-
-    Raises
-    ------
-    DataError
-        Where it is something else.
-    """
-    value = spec.options.get(key, default)
-    fits = not isinstance(value, bool) and isinstance(value, int | float) and low <= value <= high
-    if not fits or (open_end and value == high):
-        raise DataError(_wrong(spec, key, value, f"a number from {low:g} to {'below ' if open_end else ''}{high:g}"))
-    return float(value)
-
-
-def text(spec: DatasetSpec, key: str, default: str | None = None) -> str | None:
-    """A text option; numbers are taken as text, since YAML reads a column called 3 as a number.
-
-    Raises
-    ------
-    DataError
-        Where it is a list, a mapping or empty.
-    """
-    value = spec.options.get(key, default)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or str(value) == "":
-        raise DataError(_wrong(spec, key, value, "a text"))
-    return str(value)
-
-
-def texts(spec: DatasetSpec, key: str) -> tuple[str, ...] | None:
-    """An option that lists texts; None where it is not given.
-
-    Raises
-    ------
-    DataError
-        Where it is not a list of texts.
-    """
-    value = spec.options.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str | int | float) for item in value):
-        raise DataError(_wrong(spec, key, value, "a list of texts"))
-    return tuple(str(item) for item in value)
-
-
-def choice(spec: DatasetSpec, key: str, default: str, allowed: Collection[str]) -> str:
-    """An option that is one of a few words.
-
-    Raises
-    ------
-    DataError
-        Where it is none of them.
-    """
-    value = spec.options.get(key, default)
-    if value not in allowed:
-        raise DataError(_wrong(spec, key, value, f"one of {', '.join(allowed)}"))
-    return str(value)
-
-
-def _wrong(spec: DatasetSpec, key: str, value: Any, allowed: str) -> str:
-    return f"Option {key!r} of data set {spec.name!r} is {value!r}; allowed: {allowed}."

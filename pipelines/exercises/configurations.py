@@ -54,43 +54,24 @@ def _schedule_word(configuration: Any) -> str:
 class Configuration:
     """Hyperparameters of one trial. Epochs are not among them: every shorter training is read off the curve.
 
-    Attributes
-    ----------
-    layers
-        Width of each hidden dense layer; empty for none (input straight to output).
-    convolutions
-        Hidden convolutions before the dense layers, as ``parse_convolutions`` reads them: ``32x3p2-64x3p2``, or
-        ``none``. Images only.
-    backbone, fine_tune
-        A pretrained network that turns an image into features, one of ``BACKBONES``: frozen, or trained as well.
-    activation
-        Of the hidden layers, one of ``ACTIVATIONS``.
-    loss
-        What is trained: ``crossentropy`` (binary or categorical, as the task has it), ``mse``, ``mae``, ...
-    optimizer, learning_rate
-        ``momentum`` is SGD with Nesterov-free momentum 0.9; ``rmsprop_keras2`` is RMSprop as Keras had it up to
-        version 2, see ``models.build_optimizer``.
-    schedule, decay_rate
-        How the learning rate falls with the epoch, see ``learning_rate_at``.
-    batch_size
-        Samples a step.
-    normalisation
-        Of the inputs, fitted on the training part of each fold; ``minus_one_one`` is x / 127.5 - 1.
-    layer_normalisation
-        Between a hidden layer and its activation: ``batch`` or ``layer`` normalisation, or ``none``.
-    dropout
-        Share of the hidden dense layers' activations dropped, 0 to below 1.
-    l2
-        L2 penalty of the hidden kernels.
-    train_fraction
-        Share of each fold's training rows that is used, above 0 to 1.
+    What each of them means, and all else that is known of it, stands at the field; see ``settings.Setting``.
     """
 
-    layers: tuple[int, ...] = setting((64, 64), Setting(Layers(), off=(), word=_layers_word, word_place=3))
+    layers: tuple[int, ...] = setting(
+        (64, 64),
+        Setting(
+            Layers(),
+            "Width of each hidden dense layer; none for none (input straight to output)",
+            off=(),
+            word=_layers_word,
+            word_place=3,
+        ),
+    )
     activation: str = setting(
         "relu",
         Setting(
             Choice(ACTIVATIONS),
+            "Of the hidden layers",
             place=6,
             word=lambda configuration: configuration.activation if configuration.has_hidden_layers else "",
             word_place=4,
@@ -101,26 +82,45 @@ class Configuration:
         "crossentropy",
         Setting(
             Choice(tuple(dict.fromkeys(loss for losses in LOSSES.values() for loss in losses))),
-            {task: Choice(losses) for task, losses in LOSSES.items()},
+            "What is trained; crossentropy is the binary or the categorical one, as the task has it",
+            kind_of_task={task: Choice(losses) for task, losses in LOSSES.items()},
             place=7,
             word_place=8,
         ),
     )
     optimizer: str = setting(
         "adam",
-        Setting(Choice(OPTIMIZERS), place=10, word=lambda configuration: configuration.optimizer, word_place=5),
+        Setting(
+            Choice(OPTIMIZERS),
+            "momentum is SGD with Nesterov-free momentum 0.9; rmsprop_keras2 is RMSprop as in Keras up to version 2",
+            place=10,
+            word=lambda configuration: configuration.optimizer,
+            word_place=5,
+        ),
     )
     learning_rate: float = setting(
         0.001,
-        Setting(Number(0, 100, open_ends="low"), place=11, log=True, word="lr=", word_place=6, argument=True),
+        Setting(
+            Number(0, 100, open_ends="low"),
+            "Step of the optimizer, in the first epoch where a schedule lowers it",
+            place=11,
+            log=True,
+            word="lr=",
+            word_place=6,
+            argument=True,
+        ),
     )
     batch_size: int = setting(
-        32, Setting(Whole(1, MAX_BATCH_SIZE), place=14, log=True, word="batch=", word_place=7, argument=True)
+        32,
+        Setting(
+            Whole(1, MAX_BATCH_SIZE), "Samples a step", place=14, log=True, word="batch=", word_place=7, argument=True
+        ),
     )
     normalisation: str = setting(
         "none",
         Setting(
             Choice(NORMALISATIONS),
+            "Of the inputs, fitted on the training part of each fold; minus_one_one is x / 127.5 - 1",
             title="normalisation of the inputs",
             place=8,
             word="norm=",
@@ -133,6 +133,7 @@ class Configuration:
         "none",
         Setting(
             Choice(LAYER_NORMALISATIONS),
+            "Between a hidden layer and its activation",
             title="normalisation of the hidden layers",
             place=9,
             word="layer_norm=",
@@ -145,6 +146,7 @@ class Configuration:
         0.0,
         Setting(
             Number(0, 1, open_ends="high"),
+            "Share of the hidden dense layers' activations dropped",
             place=15,
             word_place=11,
             needs=("layers",),
@@ -155,6 +157,7 @@ class Configuration:
         0.0,
         Setting(
             Number(0, 100),
+            "L2 penalty of the hidden kernels",
             title="L2 penalty",
             place=16,
             log=True,
@@ -167,6 +170,7 @@ class Configuration:
         1.0,
         Setting(
             Number(0, 1, open_ends="low"),
+            "Share of each fold's training rows that is used",
             title="share of the training rows",
             place=17,
             log=True,
@@ -177,16 +181,34 @@ class Configuration:
         ),
     )
     convolutions: str = setting(
-        "none", Setting(Convolutions(), place=3, word="conv=", word_place=2, rare=True, decides_samples=True)
+        "none",
+        Setting(
+            Convolutions(),
+            "Hidden convolutions before the dense layers, images only",
+            place=3,
+            word="conv=",
+            word_place=2,
+            rare=True,
+            decides_samples=True,
+        ),
     )
     backbone: str = setting(
         "none",
-        Setting(Choice(BACKBONES), place=1, word=_backbone_word, word_place=1, rare=True, decides_samples=True),
+        Setting(
+            Choice(BACKBONES),
+            "Pretrained network that turns an image into features; the number is its width multiplier",
+            place=1,
+            word=_backbone_word,
+            word_place=1,
+            rare=True,
+            decides_samples=True,
+        ),
     )
     fine_tune: bool = setting(
         False,
         Setting(
             Flag(),
+            "Whether the backbone is trained as well, rather than frozen",
             title="backbone trained as well",
             place=2,
             shares_word="backbone",
@@ -199,6 +221,7 @@ class Configuration:
         "constant",
         Setting(
             Choice(SCHEDULES),
+            "How the rate falls in epoch e: as decay_rate ** (e - 1), or as 1 / (1 + decay_rate * (e - 1))",
             title="learning-rate schedule",
             place=12,
             word=_schedule_word,
@@ -212,6 +235,7 @@ class Configuration:
         0.9,
         Setting(
             Number(0, 1, open_ends="low"),
+            "How fast a schedule lets the learning rate fall",
             title="decay rate of the learning rate",
             place=13,
             shares_word="schedule",
@@ -344,15 +368,32 @@ class Configuration:
 
 #: What is known of each field, by name.
 FIELDS: dict[str, Setting] = settings_of(Configuration)
-_UNITS = Setting(Whole(MIN_UNITS, MAX_UNITS), place=4, log=True, remedy=Remedy("fewer units", place=3, less=True))
-_DEPTH = Setting(Whole(0, MAX_DEPTH), title="hidden layers", place=5, remedy=Remedy("fewer layers", place=4, less=True))
+_UNITS = Setting(
+    Whole(MIN_UNITS, MAX_UNITS),
+    "Width of the hidden layers that have none of their own",
+    place=4,
+    log=True,
+    remedy=Remedy("fewer units", place=3, less=True),
+)
+_DEPTH = Setting(
+    Whole(0, MAX_DEPTH),
+    "Number of hidden dense layers",
+    title="hidden layers",
+    place=5,
+    remedy=Remedy("fewer layers", place=4, less=True),
+)
 #: And of each axis of a space: the hidden layers may be given by number and widths in place of ``layers``.
 SETTINGS: dict[str, Setting] = {
     "layers": FIELDS["layers"],
     "depth": complete(_DEPTH, "depth"),
     "units": complete(replace(_UNITS, title="units of the first hidden layer"), "units"),
     **{
-        name: complete(replace(_UNITS, title=f"units of hidden layer {number}", remedy=None), name)
+        name: complete(
+            replace(
+                _UNITS, title=f"units of hidden layer {number}", meaning=f"Width of hidden layer {number}", remedy=None
+            ),
+            name,
+        )
         for number, name in enumerate(OWN_UNITS, start=1)
     },
     **{name: known for name, known in FIELDS.items() if name != "layers"},

@@ -107,6 +107,38 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What documented variants let one ask; answered from the seeds of a reproduction.
+
+    Attributes
+    ----------
+    text
+        The question, or what number is told.
+    variant, against
+        Does the one do better than the other? Empty ``against``: how far does the number move from seed to seed?
+    split, metric
+        What is compared, at the end of the training.
+    remark
+        What else the two differ in, where that is so.
+    """
+
+    text: str
+    variant: str
+    split: str
+    metric: str = "accuracy"
+    against: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What an exercise is about, and what it lets one ask."""
+
+    about: str
+    questions: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True)
 class Exercise:
     """What a sweep is about.
 
@@ -136,6 +168,8 @@ class Exercise:
         What the textbook found.
     path
         The file it was read from.
+    lesson
+        What it teaches; None where it does not say. It is no part of what a sweep is asked.
     """
 
     name: str
@@ -152,6 +186,7 @@ class Exercise:
     holdout: str
     documented: tuple[Variant, ...]
     path: Path
+    lesson: Lesson | None = None
 
     @property
     def digest(self) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from pipelines.checking.checker import Checker
-from pipelines.checking.kinds import Kind, Number, Whole
+from pipelines.checking.kinds import Checker, Kind, Number, Schema, Whole
 from pipelines.datasets.base import Task
 
 T = TypeVar("T")
@@ -56,6 +55,8 @@ class Setting:
     ----------
     kind
         What it may be.
+    meaning
+        In the reference of the YAML format.
     kind_of_task
         What it may be where the task is known, if that is less.
     name
@@ -89,6 +90,7 @@ class Setting:
     """
 
     kind: Kind
+    meaning: str
     kind_of_task: Mapping[Task, Kind] = field(default_factory=dict)
     name: str = ""
     title: str = ""
@@ -110,7 +112,6 @@ class Setting:
         return isinstance(self.kind, Whole | Number)
 
     def allowed(self, task: Task | None) -> Kind:
-        """What it may be in networks for a task; None where the task is not known."""
         return self.kind_of_task.get(task, self.kind) if task else self.kind
 
 
@@ -136,41 +137,53 @@ def settings_of(configuration: type[Any]) -> dict[str, Setting]:
 
 
 @dataclass(frozen=True)
-class Layers:
+class Layers(Kind):
     """Widths joined by hyphens, or ``none``; read in their one spelling."""
 
+    @property
+    def allowed(self) -> str:
+        return f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
+
     def read(self, checker: Checker, key: str, value: object) -> str | None:
-        """The widths as text; a single one may be written as a number."""
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         try:
             widths = parse_layers(text) if isinstance(text, str) and text.strip() else None
         except ValueError:
             widths = None
         if widths is None or len(widths) > MAX_DEPTH or not all(MIN_UNITS <= width <= MAX_UNITS for width in widths):
-            allowed = f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
-            checker.note(key, value, "are no hidden layers", allowed)
+            checker.note(key, value, "are no hidden layers", self.allowed)
             return None
         return layers_text(widths)
 
+    def schema(self) -> Schema:
+        single = {"type": "integer", "minimum": MIN_UNITS, "maximum": MAX_UNITS}
+        return {"anyOf": [{"type": "string", "pattern": r"^(none|[0-9]+(-[0-9]+)*)$"}, single]}
+
 
 @dataclass(frozen=True)
-class Convolutions:
+class Convolutions(Kind):
     """Convolutions as ``parse_convolutions`` reads them, in their one spelling."""
 
+    @property
+    def allowed(self) -> str:
+        return (
+            "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
+            f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
+        )
+
     def read(self, checker: Checker, key: str, value: object) -> str | None:
-        """The convolutions as text."""
         try:
             convolutions = parse_convolutions(value) if isinstance(value, str) and value.strip() else None
         except ValueError:
             convolutions = None
         if convolutions is None or len(convolutions) > MAX_CONVOLUTIONS or not all(c.is_sound for c in convolutions):
-            allowed = (
-                "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
-                f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
-            )
-            checker.note(key, value, "are no convolutions", allowed)
+            checker.note(key, value, "are no convolutions", self.allowed)
             return None
         return convolutions_text(convolutions)
+
+    def schema(self) -> Schema:
+        one = r"[0-9]+x[0-9]+(s[0-9]+)?(p[0-9]+)?"
+        return {"type": "string", "pattern": f"^(none|{one}(-{one})*)$"}
 
 
 def layers_text(widths: tuple[int, ...]) -> str:

@@ -136,8 +136,10 @@ class SweepRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``sweep.json``; what is not known is left out."""
+        # The prose of a lesson is for those who read the exercise's file.
+        exercise = self.exercise and {key: value for key, value in asdict(self.exercise).items() if key != "lesson"}
         sections = {
-            "exercise": self.exercise and asdict(self.exercise),
+            "exercise": exercise,
             "parameters": _known(self.settings),
             "data": _known(self.data),
             "splits": None if self.splits is None else [asdict(split) for split in self.splits],

@@ -22,15 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.checking.kinds import Whole
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.cache import Description, cached, write_array, write_arrays
-from pipelines.datasets.options import check_name, check_options, check_task, whole
+from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import DataError
 
 NAMES = ("imdb", "reuters", "boston_housing")
-DEFAULT_WORDS = 10_000
+DEFAULT_WORDS = OPTIONS["keras"]["words"].default
 SEED = 113  # of the shuffle in Keras' load_data
 TRAIN_SHARE = 1 - 0.2  # as Keras computes it; 0.8 is another float and another row count for some sizes
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -141,11 +142,11 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
         check_options(spec, ())
         check_task(spec, task, Task.REGRESSION)
         return _boston(spec, _find(spec.name, places))
-    check_options(spec, ("words",))
+    check_options(spec, OPTIONS[spec.source])
     actual, classes = (Task.BINARY, SENTIMENTS) if spec.name == "imdb" else (Task.MULTICLASS, TOPICS)
     check_task(spec, task, actual)
     most = VOCABULARIES[spec.name] + RESERVED + 1
-    columns = whole(spec, "words", DEFAULT_WORDS, RESERVED + 1, most)
+    columns = option(spec, "words", Whole(RESERVED + 1, most))
     source = _find(spec.name, places)
     identity = {"source": spec.source, "name": spec.name, "sha256": source.sha256, "words": columns}
 

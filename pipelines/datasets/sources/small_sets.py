@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.folds import TEST_FRACTION, split_off_test
-from pipelines.datasets.options import check_name, check_options, check_task, number, whole
+from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
 from pipelines.datasets.places import Places
-from pipelines.errors import DataError
 
 SLOPE, INTERCEPT = 1.8, 32.0
 TEXTBOOK_POINTS = (-40.0, -10.0, 0.0, 8.0, 15.0, 22.0, 38.0)
-RANGE = (-40.0, 38.0)
-POINTS = len(TEXTBOOK_POINTS)
 SKLEARN_TASKS = {"digits": Task.MULTICLASS, "breast_cancer": Task.BINARY, "diabetes": Task.REGRESSION}
 
 
@@ -43,11 +40,11 @@ def load_formula(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
         Where the name, an option or the stated task is wrong.
     """
     check_name(spec, ("celsius",))
-    check_options(spec, ("points", "range", "noise", "seed"))
+    check_options(spec, OPTIONS[spec.source])
     check_task(spec, task, Task.REGRESSION)
     celsius = _grid(spec)
-    noise = number(spec, "noise", 0.0, 0.0, 1e6)
-    seed = whole(spec, "seed", 0, 0, 2**32 - 1)
+    noise = option(spec, "noise")
+    seed = option(spec, "seed")
     fahrenheit = _formula(celsius) + noise * np.random.default_rng(seed).standard_normal(len(celsius))
     between = (celsius[:-1] + celsius[1:]) / 2
     inputs, targets = celsius.astype(np.float32)[:, np.newaxis], fahrenheit.astype(np.float32)
@@ -82,7 +79,7 @@ def load_sklearn(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
     from sklearn import datasets
 
     check_name(spec, SKLEARN_TASKS)
-    check_options(spec, ())
+    check_options(spec, OPTIONS[spec.source])
     actual = SKLEARN_TASKS[spec.name]
     check_task(spec, task, actual)
     features: tuple[str, ...] = ()
@@ -117,17 +114,8 @@ def load_sklearn(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
 def _grid(spec: DatasetSpec) -> NDArray[np.float64]:
     if "points" not in spec.options and "range" not in spec.options:
         return np.array(TEXTBOOK_POINTS)
-    points = whole(spec, "points", POINTS, 2, 1_000_000)
-    ends = spec.options.get("range", RANGE)
-    numbers = isinstance(ends, list | tuple) and all(
-        isinstance(end, int | float) and not isinstance(end, bool) for end in ends
-    )
-    if not numbers or len(ends) != 2 or not -1e6 <= ends[0] < ends[1] <= 1e6:
-        raise DataError(
-            f"Option 'range' of data set {spec.name!r} is {ends!r}; allowed: [lowest, highest] in Celsius, from -1e6 "
-            "to 1e6."
-        )
-    return np.linspace(float(ends[0]), float(ends[1]), points)
+    low, high = option(spec, "range")
+    return np.linspace(low, high, option(spec, "points"))
 
 
 def _formula(celsius: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.cache import Description, cached, seal, write_array, write_arrays
-from pipelines.datasets.folds import TEST_FRACTION, split_off_test
-from pipelines.datasets.options import check_name, check_options, check_task, number, whole
+from pipelines.datasets.folds import split_off_test
+from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import DataError
@@ -62,13 +62,11 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
         Where the set cannot be had or read, or an option is wrong.
     """
     check_name(spec, SETS)
-    check_options(spec, ("size", "test_fraction"))
+    check_options(spec, OPTIONS[spec.source])
     check_task(spec, task, Task.MULTICLASS)
     known = SETS[spec.name]
-    size = known.size
-    if spec.options.get("size") is not None:
-        size = whole(spec, "size", 0, 8, 1024)
-    fraction = number(spec, "test_fraction", TEST_FRACTION, 0.0, 1.0, open_end=True)
+    size = option(spec, "size") or known.size
+    fraction = option(spec, "test_fraction")
     prepared = _find(spec.name, known, places)
     sha256 = hash_folder(prepared)
     identity = {

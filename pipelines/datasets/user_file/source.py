@@ -28,9 +28,16 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.cache import Description, cached, write_arrays
 from pipelines.datasets.folds import split_off_test
-from pipelines.datasets.options import check_options, choice, number, text, texts
+from pipelines.datasets.options import (
+    COMMON_OPTIONS,
+    CSV_OPTIONS,
+    NPZ_OPTIONS,
+    TABLE_OPTIONS,
+    check_options,
+    option,
+)
 from pipelines.datasets.places import Places
-from pipelines.datasets.user_file.columns import MISSING, TEXT, Encoder, fit_encoder, fit_labels, kind_of
+from pipelines.datasets.user_file.columns import TEXT, Encoder, fit_encoder, fit_labels, kind_of
 from pipelines.datasets.user_file.tables import (
     CSV_SUFFIXES,
     NPZ_SUFFIXES,
@@ -49,11 +56,6 @@ from pipelines.words import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COMMON_OPTIONS = ("path", "target", "missing", "test", "test_fraction")
-TABLE_OPTIONS = ("features", "exclude", "categorical")
-CSV_OPTIONS = ("separator", "decimal", "encoding", "missing_markers")
-NPZ_OPTIONS = ("inputs", "test_inputs", "test_target")
 
 
 @dataclass(frozen=True)
@@ -289,36 +291,35 @@ def _is_text(series: "pd.Series[Any]") -> bool:
 
 
 def _settings(spec: DatasetSpec, places: Places) -> Settings:
-    path_text = text(spec, "path")
+    path_text = option(spec, "path")
     if path_text is None:
         raise DataError(f"Data set {spec.name!r} of source 'file' needs the option 'path'.")
     path = _resolve(path_text, places, spec)
     suffix = suffix_of(path)
-    known: tuple[str, ...] = COMMON_OPTIONS + TABLE_OPTIONS
-    known += CSV_OPTIONS if suffix in CSV_SUFFIXES else NPZ_OPTIONS if suffix in NPZ_SUFFIXES else ()
-    check_options(spec, known)
-    test_text = text(spec, "test")
-    features, exclude = texts(spec, "features"), texts(spec, "exclude")
+    of_format = CSV_OPTIONS if suffix in CSV_SUFFIXES else NPZ_OPTIONS if suffix in NPZ_SUFFIXES else {}
+    check_options(spec, COMMON_OPTIONS | TABLE_OPTIONS | of_format)
+    test_text = option(spec, "test")
+    features, exclude = option(spec, "features"), option(spec, "exclude")
     if features is not None and exclude is not None:
         raise DataError(f"Data set {spec.name!r} has both options 'features' and 'exclude'; one of them is enough.")
     settings = Settings(
         path=path,
         test_path=None if test_text is None else _resolve(test_text, places, spec),
-        target=text(spec, "target"),
-        missing=choice(spec, "missing", "refuse", MISSING),
-        test_fraction=number(spec, "test_fraction", 0.0, 0.0, 1.0, open_end=True),
+        target=option(spec, "target"),
+        missing=option(spec, "missing"),
+        test_fraction=option(spec, "test_fraction"),
         features=features,
         exclude=exclude or (),
-        categorical=texts(spec, "categorical") or (),
+        categorical=option(spec, "categorical") or (),
         text_format=TextFormat(
-            text(spec, "separator"),
-            text(spec, "decimal") or ".",
-            text(spec, "encoding") or "utf-8-sig",
-            texts(spec, "missing_markers"),
+            option(spec, "separator"),
+            option(spec, "decimal"),
+            option(spec, "encoding"),
+            option(spec, "missing_markers"),
         ),
-        inputs=text(spec, "inputs"),
-        test_inputs=text(spec, "test_inputs"),
-        test_target=text(spec, "test_target"),
+        inputs=option(spec, "inputs"),
+        test_inputs=option(spec, "test_inputs"),
+        test_target=option(spec, "test_target"),
     )
     if settings.test_path is not None and settings.test_fraction:
         raise DataError(f"Data set {spec.name!r} has both options 'test' and 'test_fraction'; one of them is enough.")
