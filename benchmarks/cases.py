@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.datasets import Dataset, DatasetSpec, load_dataset
+from pipelines.datasets import Dataset, DatasetSpec, Places, load_dataset
 from pipelines.datasets.folds import Split, make_splits
 from pipelines.exercises.configurations import Configuration
 
@@ -89,7 +89,7 @@ CASES = {
 def load(case: Case) -> Dataset:
     """The real data, from ``$OVERFIT_ATLAS_DATA`` where that is set, else downloaded."""
     folder = os.environ.get("OVERFIT_ATLAS_DATA")
-    return load_dataset(case.spec, data_dir=Path(folder) if folder else None)
+    return load_dataset(case.spec, places=Places(Path(folder) if folder else None))
 
 
 def splits_of(case: Case, dataset: Dataset) -> tuple[Split, ...]:

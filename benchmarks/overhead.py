@@ -29,8 +29,10 @@ def main() -> None:
     import yaml
     from rich.console import Console
 
+    from pipelines.datasets import Places
     from pipelines.exercises.reader import load_exercise
-    from pipelines.sweep.loop import SweepSettings, run_sweep
+    from pipelines.sweep.description import SweepSettings
+    from pipelines.sweep.loop import run_sweep
 
     folder = os.environ.get("OVERFIT_ATLAS_DATA")
     with tempfile.TemporaryDirectory() as scratch:
@@ -47,7 +49,7 @@ def main() -> None:
             trials=given.trials,
             tuner=given.tuner,
             documented=False,
-            data_dir=Path(folder) if folder else None,
+            places=Places(Path(folder) if folder else None),
         )
         imported = time.perf_counter() - started
         outcome = run_sweep(settings, Console(width=140, highlight=False))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import CASES
-from pipelines.tracking import environment
+from pipelines.tracking.sweeps import current_environment
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,12 +34,12 @@ def run(script: str, *arguments: str) -> dict[str, Any]:
 
 def header(module: str) -> str:
     """Command, date, hardware and versions, for the head of a log."""
-    facts = environment()
-    versions = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    facts = current_environment()
+    versions = ", ".join(f"{name} {version}" for name, version in facts.packages.items())
     command = shlex.join(["python", "-m", f"benchmarks.{module}", *sys.argv[1:]])
     return (
-        f"`{command}`, {facts['started'][:10]}, {facts['processor']}, {os.cpu_count()} cores, "
-        f"{facts['memory_gib']} GiB, Python {facts['python']}, {versions}"
+        f"`{command}`, {facts.started[:10]}, {facts.processor}, {os.cpu_count()} cores, "
+        f"{facts.memory_gib} GiB, Python {facts.python}, {versions}"
     )
 
 

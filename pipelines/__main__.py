@@ -1,4 +1,4 @@
-"""``python -m pipelines main|sweep|report``: what the entry points of the MLflow project call."""
+"""``python -m pipelines main|sweep|reproduce|final|report``: what the entry points of the MLflow project call."""
 
 import sys
 

@@ -10,11 +10,11 @@ For notebooks the same as DataFrames:
 >>> print(latex(points[["configuration", "best_epoch", "onset"]]))          # doctest: +SKIP
 """
 
-from reports.frames import learning_curves, overfitting_points, parameter_points
 from reports.pages.sweep import ReportPaths, publish, write_report
 from reports.report import Report, read_report
 from reports.tables.configurations import terminal_table
-from reports.tables.frame_text import latex, markdown
+from reports.tables.frames import learning_curves, overfitting_points, parameter_points
+from reports.tables.table import latex, markdown
 
 __all__ = [
     "Report",

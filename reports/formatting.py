@@ -97,6 +97,11 @@ def interval(point: OverfittingPoint) -> str:
     return f"{low} to ≥ {point.epochs}" if point.censored else f"{low} to {high}"
 
 
+def capitalised(sentence: str) -> str:
+    """A sentence with a capital letter in front, the rest as it is."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def no_formula(text: str) -> str:
     """A text that no spreadsheet takes for a formula.
 

@@ -1,16 +1,51 @@
-"""What a report says, before it is put on a page: ranking, labels, the answer in words."""
+"""What a report says, before it is put on a page: ranking, labels, curves, what varies, the answer in words."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median_low
 
+import numpy as np
+
+from pipelines.datasets.folds import parse_holdout
+from pipelines.errors import UserError
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.reading import read_sweep, read_trial_curves
+from pipelines.tracking.sweeps import Sweep
+from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted, listed
 from reports.formatting import best_epoch, interval, number
-from reports.store import Sweep, Trial, read_sweep
+from reports.settings import VariedSetting, varied_settings
 
 BASELINE = "baseline"
+DOWNLOADS = 8
+
+
+class StoredCurves(Mapping[str, Curves]):
+    """Curves by run id, each file read when it is first asked for.
+
+    A trial whose file is gone or cannot be read is left out, as if it had no curves.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._uri = sweep.uri
+        self._trials = {trial.run_id: trial for trial in sweep.trials}
+        self._read: dict[str, Curves | None] = {}
+
+    def __getitem__(self, run_id: str) -> Curves:
+        if run_id not in self._read:
+            self._read[run_id] = read_trial_curves(self._trials[run_id], uri=self._uri)
+        if (found := self._read[run_id]) is None:
+            raise KeyError(run_id)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (run_id for run_id in self._trials if run_id in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +64,8 @@ class Report:
         Short name of each trial by run id: what is common to all configurations is left out.
     common
         What is common to all configurations, as in their labels; empty where nothing is.
+    curves
+        Of the trials by run id, then by name, each (fits, epochs), repeat-major; trials may be missing.
     """
 
     sweep: Sweep
@@ -36,6 +73,7 @@ class Report:
     others: tuple[Trial, ...]
     labels: Mapping[str, str]
     common: str
+    curves: Mapping[str, Curves] = field(default_factory=dict)
 
     @property
     def best(self) -> Trial | None:
@@ -45,9 +83,8 @@ class Report:
     @property
     def title(self) -> str:
         """Title of the exercise."""
-        exercise = self.sweep.details.get("exercise")
-        title = exercise.get("title") if isinstance(exercise, Mapping) else None
-        return str(title or self.sweep.exercise or "Sweep")
+        exercise = self.sweep.record.exercise
+        return (exercise and exercise.title) or self.sweep.exercise or "Sweep"
 
     @property
     def value_name(self) -> str:
@@ -58,6 +95,44 @@ class Report:
     def epochs(self) -> int:
         """Length of the longest training."""
         return max((point_of(trial).epochs for trial in self.ranked), default=0)
+
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """Rank of each trial with a result by run id, from 1."""
+        return {trial.run_id: rank for rank, trial in enumerate(self.ranked, start=1)}
+
+    @cached_property
+    def varied(self) -> tuple[VariedSetting, ...]:
+        """The settings that take more than one value in the trials with a result, and in those that diverged."""
+        return varied_settings((*self.ranked, *(trial for trial in self.others if trial.diverged)))
+
+    @cached_property
+    def validation_ratio(self) -> float | None:
+        """Validation rows over training rows of a fit, mean over the fits, as the sweep recorded its splits.
+
+        Without that record ``1 / (folds - 1)`` for k folds, and what the exercise says of a hold-out; None where that
+        is gone too. A configuration with a ``train_fraction`` below 1 trains on fewer rows; the ratio is that of the
+        splits, as for its over-fitting point.
+        """
+        record = self.sweep.record
+        if record.splits and all(split.training for split in record.splits):
+            return float(np.mean([split.validation / split.training for split in record.splits]))
+        folds = max((point_of(trial).folds for trial in self.ranked), default=0)
+        if folds > 1:
+            return 1 / (folds - 1)
+        try:
+            held_out = parse_holdout(record.exercise.holdout if record.exercise else "")
+        except UserError:
+            return None
+        samples = record.data.samples or 0
+        if held_out < 1:
+            return held_out / (1 - held_out)
+        return held_out / (samples - held_out) if samples > held_out else None
+
+    def read_curves(self) -> None:
+        """Read the curves of all trials with a result now, several at a time: on a server a request takes long."""
+        with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
+            list(pool.map(self.curves.get, self.ranks))
 
     @property
     def headline(self) -> str:
@@ -71,23 +146,31 @@ class Report:
 
 
 def read_report(sweep_run_id: str, *, tracking_uri: str) -> Report:
-    """Read a sweep from the tracking store and rank its trials.
+    """Read a sweep from the tracking store and rank its trials; curves are read where they are first asked for.
 
     Raises
     ------
     TrackingError
         When the store does not answer, has no such run, or the run is not that of a sweep.
     """
-    return make_report(read_sweep(sweep_run_id, uri=tracking_uri))
+    sweep = read_sweep(sweep_run_id, uri=tracking_uri)
+    return make_report(sweep, StoredCurves(sweep))
 
 
-def make_report(sweep: Sweep) -> Report:
-    """Rank the trials of a sweep and shorten their names."""
+def make_report(sweep: Sweep, curves: Mapping[str, Curves] | None = None) -> Report:
+    """Rank the trials of a sweep and shorten their names; without ``curves``, by run id, a report has none."""
     ranked = sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)
     others = [trial for trial in sweep.trials if not trial.has_result]
     labels, common = short_labels([trial.name for trial in sweep.trials])
     by_run = {trial.run_id: label for trial, label in zip(sweep.trials, labels, strict=True)}
-    return Report(sweep, tuple(ranked), tuple(others), by_run, common)
+    return Report(
+        sweep=sweep,
+        ranked=tuple(ranked),
+        others=tuple(others),
+        labels=by_run,
+        common=common,
+        curves={} if curves is None else curves,
+    )
 
 
 def point_of(trial: Trial) -> OverfittingPoint:
@@ -95,6 +178,18 @@ def point_of(trial: Trial) -> OverfittingPoint:
     if trial.point is None:
         raise ValueError(f"the trial {trial.run_id} has no over-fitting point")
     return trial.point
+
+
+def last_seen(point: OverfittingPoint) -> tuple[int, bool]:
+    """The best epoch, or the last epoch and True where the best may only be where the training ended."""
+    beyond = best_epoch(point) != str(point.best_epoch)
+    return (point.epochs if beyond or point.best_epoch is None else point.best_epoch), beyond
+
+
+def saved_epochs(point: OverfittingPoint) -> int | None:
+    """Epochs that a training which stops at its best would save; None where that may lie beyond the end."""
+    epoch, beyond = last_seen(point)
+    return None if beyond or point.best_epoch is None else point.epochs - epoch
 
 
 def short_labels(labels: Sequence[str]) -> tuple[list[str], str]:
@@ -181,11 +276,11 @@ def _rest_sentence(report: Report) -> str:
         (verdicts[Verdict.STILL_IMPROVING], "still improving at the end"),
         (verdicts[Verdict.PLATEAU], "on a plateau"),
     ]
-    said = [f"{count} {'was' if count == 1 else 'were'} {what}" for count, what in parts if count]
+    counts = [f"{count} {'was' if count == 1 else 'were'} {what}" for count, what in parts if count]
     failed = len(report.others) - diverged
-    said += [f"{diverged} diverged"] if diverged else []
-    said += [f"{failed} failed or {'was' if failed == 1 else 'were'} cut off"] if failed else []
-    return f"{listed(said)}." if said else ""
+    counts += [f"{diverged} diverged"] if diverged else []
+    counts += [f"{failed} failed or {'was' if failed == 1 else 'were'} cut off"] if failed else []
+    return f"{listed(counts)}." if counts else ""
 
 
 def _closeness_sentence(report: Report) -> str:

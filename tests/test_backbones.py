@@ -13,14 +13,15 @@ import keras
 import numpy as np
 import pytest
 
+from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.backbones import BACKBONES, build_backbone, check_images, find_weights
-from pipelines.networks.depthwise import ShiftedDepthwiseConv2D
+from pipelines.networks.fast_layers import ShiftedDepthwiseConv2D
+from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import is_per_sample
 from pipelines.networks.models import build_network
-from pipelines.networks.seeding import build_seeded
 from tests.support.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
 
 
@@ -103,13 +104,13 @@ def test_building_draws_nothing_itself(folder):
 
 def test_where_weights_are_searched(folder, offline):
     keras_own = write_weights(offline / "keras" / "models" / FILE)
-    assert find_weights(NAME, None).path == keras_own
+    assert find_weights(NAME, Places()).path == keras_own
     beside = offline / "data" / "weights"
     shutil.copytree(folder, beside)
-    assert find_weights(NAME, None, offline / "data").path == beside / FILE
-    assert find_weights(NAME, folder, offline / "data").path == folder / FILE
+    assert find_weights(NAME, Places(offline / "data")).path == beside / FILE
+    assert find_weights(NAME, Places(offline / "data", weights=folder)).path == folder / FILE
     (beside / FILE).unlink()
-    assert find_weights(NAME, None, offline / "data").path == keras_own
+    assert find_weights(NAME, Places(offline / "data")).path == keras_own
 
 
 def test_they_are_downloaded_into_keras_own_folder_at_last(folder, offline, monkeypatch):
@@ -120,7 +121,7 @@ def test_they_are_downloaded_into_keras_own_folder_at_last(folder, offline, monk
         return write_weights(offline / "downloaded" / name)
 
     monkeypatch.setattr(downloads, "download_keras_file", download)
-    assert find_weights(NAME, None).path == offline / "downloaded" / FILE
+    assert find_weights(NAME, Places()).path == offline / "downloaded" / FILE
     [(name, url, where)] = asked
     assert (name, where) == (FILE, "models")
     assert url.startswith("https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/")
@@ -128,7 +129,7 @@ def test_they_are_downloaded_into_keras_own_folder_at_last(folder, offline, monk
 
 def test_without_a_network_the_error_says_what_to_do(offline):
     with pytest.raises(UserError) as error:
-        find_weights(NAME, None, offline)
+        find_weights(NAME, Places(offline))
     for part in (str(offline / "weights" / FILE), str(offline / "keras" / "models"), "no connection", "digits"):
         assert part in str(error.value)
 
@@ -172,7 +173,7 @@ def test_weights_that_are_not_finite(tmp_path, folder):
 @pytest.mark.parametrize("path", ["nowhere", "."])
 def test_weights_that_are_not_there(tmp_path, path):
     with pytest.raises(UserError, match=f"cannot be read from .*(no such file).* {FILE}"):
-        find_weights(NAME, tmp_path / path)
+        find_weights(NAME, Places(weights=tmp_path / path))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 from scipy import stats
 
 from pipelines.overfitting.point import analyse
+from pipelines.tracking.sweeps import Sweep
+from pipelines.tracking.trials import Trial
 from reports.analysis.comparing import (
     MATRIX_SIZE,
     Pair,
@@ -17,12 +19,11 @@ from reports.analysis.comparing import (
     corrected_t_test,
     holm,
     posterior_probabilities,
-    validation_ratio,
-    values_at_best,
 )
+from reports.analysis.fits import best_values
 from reports.report import Report, make_report
-from reports.store import Sweep, Trial
-from reports.tables.comparison_wording import basis, choice_sentences, pair_notes, pair_sentence, probability
+from reports.tables.comparisons import basis, choice_sentences, pair_notes, pair_sentence, probability
+from tests.support.made_reports import made_record
 
 THIRD = 1 / 3
 DIFFERENCES = np.array([0.3, 0.1, 0.2, 0.4, 0.1, 0.2])
@@ -104,28 +105,29 @@ def test_the_level_is_kept_where_folds_are_correlated() -> None:
 
 
 def test_values_are_those_at_the_own_best_epoch() -> None:
-    report, curves = _sweep({"a": 0.0})
+    report = _sweep({"a": 0.0})
     trial = report.ranked[0]
-    values = values_at_best(trial, curves, "val_loss")
-    np.testing.assert_array_equal(values, curves["a"]["val_loss"][:, trial.point.best_epoch - 1].astype(float))
+    values = best_values(report, trial)
+    curve = report.curves["a"]["val_loss"]
+    np.testing.assert_array_equal(values, curve[:, trial.point.best_epoch - 1].astype(float))
     assert values.mean() == pytest.approx(trial.point.best_value)
     for broken in (
         {},
         {"a": {}},
-        {"a": {"val_loss": curves["a"]["val_loss"][:3]}},
+        {"a": {"val_loss": curve[:3]}},
         {"a": {"val_loss": np.full((8, 30), np.nan)}},
     ):
-        assert values_at_best(trial, broken, "val_loss") is None
+        assert best_values(replace(report, curves=broken), trial) is None
 
 
 def test_the_best_is_compared_with_those_ranked_next() -> None:
-    report, curves = _sweep({"far": 2.0, "best": 0.0, "near": 0.001, "middle": 0.4})
-    found = compare_with_best(report, curves, THIRD, limit=2)
+    report = _sweep({"far": 2.0, "best": 0.0, "near": 0.001, "middle": 0.4})
+    found = compare_with_best(report, limit=2)
     assert found.best == "best"
     assert [(pair.first, pair.second) for pair in found.pairs] == [("best", "near"), ("best", "middle")]
     assert (found.left_out, found.not_shown) == (0, 1)
     near, middle = found.pairs
-    differences = _at_best(report, curves, "middle") - _at_best(report, curves, "best")
+    differences = _at_best(report, "middle") - _at_best(report, "best")
     error, p = corrected_t_test(differences, THIRD)
     assert middle.difference == pytest.approx(differences.mean())
     assert (middle.standard_error, middle.p) == (error, p)
@@ -140,15 +142,15 @@ def test_the_best_is_compared_with_those_ranked_next() -> None:
 
 
 def test_the_simplest_of_the_practically_equal_is_found() -> None:
-    report, curves = _sweep({"best": 0.0, "near": 0.001, "nearer": 0.0005, "far": 1.0}, sizes=[900, 300, 500, 10])
-    found = compare_with_best(report, curves, THIRD)
+    report = _sweep({"best": 0.0, "near": 0.001, "nearer": 0.0005, "far": 1.0}, sizes=[900, 300, 500, 10])
+    found = compare_with_best(report)
     assert found.practically_equal == ("best", "nearer", "near")
     assert found.simplest_equal == "near"
     sentences = choice_sentences(found, report)
     assert "surely better (with probability .95 or more) than 1 of the 3" in sentences[0]
     assert sentences[1].startswith("near is simpler (300 parameters against 900)")
-    alone, curves = _sweep({"best": 0.0, "far": 1.0}, sizes=[20, 10])
-    found = compare_with_best(alone, curves, THIRD)
+    alone = _sweep({"best": 0.0, "far": 1.0}, sizes=[20, 10])
+    found = compare_with_best(alone)
     assert found.simplest_equal == "best"
     assert choice_sentences(found, alone)[:2] == (
         "best is surely better (with probability .95 or more) than the configuration ranked next.",
@@ -158,59 +160,60 @@ def test_the_simplest_of_the_practically_equal_is_found() -> None:
 
 def test_not_surely_worse_is_not_yet_practically_equal() -> None:
     # Five percent behind in the mean, far more apart from fold to fold: neither sure nor equal.
-    report, curves = _sweep({"best": 0.0, "noisy": 0.05}, spread={"noisy": 0.3}, sizes=[900, 10])
-    found = compare_with_best(report, curves, THIRD)
+    report = _sweep({"best": 0.0, "noisy": 0.05}, spread={"noisy": 0.3}, sizes=[900, 10])
+    found = compare_with_best(report)
     assert found.not_surely_worse == ("best", "noisy")
     assert found.practically_equal == ("best",)
     assert found.simplest_equal == "best"
 
 
 def test_a_rope_can_be_given_in_units_of_the_metric() -> None:
-    report, curves = _sweep({"best": 0.0, "middle": 0.4})
-    found = compare_with_best(report, curves, THIRD, rope=1.0)
+    report = _sweep({"best": 0.0, "middle": 0.4})
+    found = compare_with_best(report, rope=1.0)
     assert found.pairs[0].rope == 1.0
     assert found.pairs[0].p_equal > 0.9
     assert found.practically_equal == ("best", "middle")
 
 
 def test_what_cannot_be_paired_is_left_out_and_counted() -> None:
-    report, curves = _sweep({"best": 0.0, "lost": 0.2, "near": 0.3, "next": 0.4})
+    report = _sweep({"best": 0.0, "lost": 0.2, "near": 0.3, "next": 0.4})
     odd, more = _trial("odd", 0.1, folds=2, repeats=2)
-    report = make_report(replace(report.sweep, trials=(*report.sweep.trials, odd)))
+    curves = {run_id: found for run_id, found in {**report.curves, **more}.items() if run_id != "lost"}
+    report = make_report(replace(report.sweep, trials=(*report.sweep.trials, odd)), curves)
     assert [trial.run_id for trial in report.ranked] == ["best", "odd", "lost", "near", "next"]
-    curves = {run_id: found for run_id, found in (curves | more).items() if run_id != "lost"}
-    found = compare_with_best(report, curves, THIRD, limit=1)
+    found = compare_with_best(report, limit=1)
     assert [pair.second for pair in found.pairs] == ["near"]
     assert (found.left_out, found.not_shown) == (2, 1)
     assert "2 were left out, for want of curves or of the same folds and seeds." in choice_sentences(found, report)
-    every = compare_with_best(report, curves, THIRD)
+    every = compare_with_best(report)
     assert (len(every.pairs), every.left_out, every.not_shown) == (2, 2, 0)
-    matrix = compare_pairs(report, curves, THIRD)
+    matrix = compare_pairs(report)
     assert (matrix.run_ids, matrix.left_out) == (("best", "near", "next"), 2)
 
 
 def test_without_curves_of_the_best_nothing_is_compared_with_it() -> None:
-    report, curves = _sweep({"best": 0.0, "near": 0.1})
-    assert compare_with_best(report, {"near": curves["near"]}, THIRD) is None
-    assert compare_with_best(make_report(replace(report.sweep, trials=())), {}, THIRD) is None
-    alone = compare_with_best(report, {"best": curves["best"]}, THIRD)
+    report = _sweep({"best": 0.0, "near": 0.1})
+    assert compare_with_best(replace(report, curves={"near": report.curves["near"]})) is None
+    assert compare_with_best(make_report(replace(report.sweep, trials=()))) is None
+    alone = compare_with_best(replace(report, curves={"best": report.curves["best"]}))
     assert (alone.pairs, alone.left_out, alone.not_surely_worse) == ((), 1, ("best",))
     assert choice_sentences(alone, report) == ("No other configuration can be compared with the best.",)
 
 
 def test_a_matrix_has_every_two_once() -> None:
-    report, curves = _sweep({name: 0.1 * number for number, name in enumerate("abcd")})
-    matrix = compare_pairs(report, curves, THIRD, top=3)
+    report = _sweep({name: 0.1 * number for number, name in enumerate("abcd")})
+    matrix = compare_pairs(report, top=3)
     assert [(pair.first, pair.second) for pair in matrix.pairs] == list(combinations("abc", 2))
     assert [pair.p_holm for pair in matrix.pairs] == holm([pair.p for pair in matrix.pairs])
     assert matrix.left_out == 0
     with pytest.raises(ValueError, match=f"1 to {MATRIX_SIZE}"):
-        compare_pairs(report, curves, THIRD, top=9)
+        compare_pairs(report, top=9)
 
 
 def test_a_single_fit_allows_no_test() -> None:
-    report, curves = _sweep({"best": 0.0, "near": 0.1}, folds=1, repeats=1)
-    found = compare_with_best(report, curves, 0.25)
+    report = _sweep({"best": 0.0, "near": 0.1}, folds=1, repeats=1, details={"exercise": {"holdout": "0.2"}})
+    assert report.validation_ratio == 0.25
+    found = compare_with_best(report)
     pair = found.pairs[0]
     assert (pair.standard_error, pair.p, pair.p_holm, pair.p_equal, pair.p_first_better) == (None,) * 5
     assert found.simplest_equal is None
@@ -220,30 +223,37 @@ def test_a_single_fit_allows_no_test() -> None:
 
 
 def test_an_unknown_share_of_validation_rows_allows_no_test() -> None:
-    report, curves = _sweep({"best": 0.0, "near": 0.1})
-    pair = compare_with_best(report, curves, None).pairs[0]
+    report = _sweep({"best": 0.0, "near": 0.1}, folds=1, details={"exercise": {"holdout": "first 10000"}})
+    assert report.validation_ratio is None
+    pair = compare_with_best(report).pairs[0]
     assert pair.p is None
     assert pair_sentence(pair, report.labels).startswith("How many rows were held out is not recorded")
 
 
 # The share of validation rows
 
+SPLIT = {"repeat": 0, "fold": 0, "training": 303}
+
 
 @pytest.mark.parametrize(
     ("details", "folds", "ratio"),
     [
-        ({"splits": [{"training": 303, "validation": 101}, {"training": 300, "validation": 60}]}, 4, (THIRD + 0.2) / 2),
+        (
+            {"splits": [SPLIT | {"training": 303, "validation": 101}, SPLIT | {"training": 300, "validation": 60}]},
+            4,
+            (THIRD + 0.2) / 2,
+        ),
         ({}, 4, THIRD),
         ({"splits": [{"broken": 1}]}, 4, THIRD),
-        ({"exercise": {"holdout": 0.2}}, 1, 0.25),
+        ({"exercise": {"holdout": "0.2"}}, 1, 0.25),
         ({"exercise": {"holdout": "first 10000"}, "data": {"samples": 25000}}, 1, 2 / 3),
         ({"exercise": {"holdout": "first 10000"}}, 1, None),
         ({}, 1, None),
     ],
 )
 def test_validation_ratio(details, folds, ratio) -> None:
-    report, _ = _sweep({"a": 0.0}, folds=folds, details=details)
-    found = validation_ratio(report)
+    report = _sweep({"a": 0.0}, folds=folds, details=details)
+    found = report.validation_ratio
     assert found is None if ratio is None else found == pytest.approx(ratio)
 
 
@@ -282,9 +292,9 @@ def test_basis_of_a_holdout() -> None:
     assert basis(1, 5) == "1 hold-out and 5 seeds, 5 fits"
 
 
-def _at_best(report: Report, curves, run_id: str):
+def _at_best(report: Report, run_id: str):
     trial = next(trial for trial in report.ranked if trial.run_id == run_id)
-    return values_at_best(trial, curves, report.sweep.monitor)
+    return best_values(report, trial)
 
 
 def _trial(
@@ -297,11 +307,13 @@ def _trial(
     falling = 1 + level + (np.arange(1, epochs + 1) - 12) ** 2 / 200
     curve = (falling + own + 0.05 * np.tile(np.arange(folds), repeats)[:, None]).astype(np.float32)
     point = analyse(curve, folds=folds, repeats=repeats, validation_ratio=THIRD, draws=50)
-    return Trial(run_id, "FINISHED", None, run_id, "tuner", point, 1.0, size, "", ""), {run_id: {"val_loss": curve}}
+    return Trial(configuration=None, run_id=run_id, name=run_id, point=point, seconds=1.0, parameters=size), {
+        run_id: {"val_loss": curve}
+    }
 
 
 def _sweep(levels, *, folds: int = 4, repeats: int | None = None, spread=None, sizes=None, details=None):
-    """A report of made trials, and their curves."""
+    """A report of made trials with their curves."""
     repeats = repeats or (2 if folds > 1 else 3)
     trials, curves = [], {}
     for number, (run_id, level) in enumerate(levels.items()):
@@ -312,6 +324,13 @@ def _sweep(levels, *, folds: int = 4, repeats: int | None = None, spread=None, s
         curves |= more
     started = datetime(2025, 1, 1, tzinfo=UTC)
     sweep = Sweep(
-        "s", "", "FINISHED", "made", "", "", "", "", "", "val_loss", started, None, details or {}, (), tuple(trials)
+        run_id="s",
+        uri="",
+        status="FINISHED",
+        exercise="made",
+        monitor="val_loss",
+        started=started,
+        record=made_record(details or {}),
+        trials=tuple(trials),
     )
-    return make_report(sweep), curves
+    return make_report(sweep, curves)

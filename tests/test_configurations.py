@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from pipelines.exercises.configurations import Configuration, Convolution, convolutions_text, parse_convolutions
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.settings import Convolution, convolutions_text, parse_convolutions
 
 GOAL = Configuration(
     layers=(200,),

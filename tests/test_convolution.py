@@ -19,7 +19,7 @@ def test_equals_keras_own_convolution(shape: tuple[int, ...], filters: int, side
     import jax
     import keras
 
-    from pipelines.networks.convolution import PatchConv2D
+    from pipelines.networks.fast_layers import PatchConv2D
 
     images = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
     ours = PatchConv2D(filters, side, strides=stride, padding="same")

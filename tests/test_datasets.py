@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.datasets import SOURCES, DatasetSpec, Task, load_dataset
+from pipelines.datasets import SOURCES, DatasetSpec, Places, Task, load_dataset
 from pipelines.datasets.sources import downloads, keras_sets
 from pipelines.errors import DataError
 
@@ -63,8 +63,8 @@ def load_real(spec, cache_dir, tmp_path):
     if spec.source == "file":
         lines = [f"{number},{number % 3},{'ab'[number % 2]},{number / 4 + 0.1}" for number in range(8)]
         (tmp_path / "mine.csv").write_text("\n".join(["n,m,k,y", *lines]))
-        return load_dataset(spec, data_dir=tmp_path, cache_dir=cache_dir)
-    return load_dataset(spec, data_dir=DATA if DATA.is_dir() else None, cache_dir=cache_dir)
+        return load_dataset(spec, places=Places(data_dir=tmp_path, cache_dir=cache_dir))
+    return load_dataset(spec, places=Places(data_dir=DATA if DATA.is_dir() else None, cache_dir=cache_dir))
 
 
 # The contract of every source
@@ -130,7 +130,7 @@ def test_wrong_names_and_options_are_refused(spec, task, said):
 
 def test_a_data_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"data folder .*gone"):
-        load_dataset(DatasetSpec("formula", "celsius"), data_dir=tmp_path / "gone")
+        load_dataset(DatasetSpec("formula", "celsius"), places=Places(data_dir=tmp_path / "gone"))
 
 
 def test_no_source_brings_tensorflow_into_this_process(tmp_path):
@@ -250,7 +250,7 @@ def test_made_files_load_as_keras_loads_them(tmp_path, monkeypatch):
     for name in paths:
         options = {} if name == "boston_housing" else {"words": 25}
         spec = DatasetSpec("keras", name, options)
-        assert_equal_to_keras(load_dataset(spec, data_dir=tmp_path, cache_dir=tmp_path), expected)
+        assert_equal_to_keras(load_dataset(spec, places=Places(data_dir=tmp_path, cache_dir=tmp_path)), expected)
 
 
 def test_files_are_found_in_every_layout(tmp_path, monkeypatch):
@@ -260,14 +260,16 @@ def test_files_are_found_in_every_layout(tmp_path, monkeypatch):
     for folder in (flat, own):
         folder.mkdir(parents=True)
         (folder / "boston_housing.npz").write_bytes(paths["boston_housing"].read_bytes())
-    sources = [load_dataset(spec, data_dir=folder).source for folder in (tmp_path / "a", flat, None)]
+    sources = [load_dataset(spec, places=Places(data_dir=folder)).source for folder in (tmp_path / "a", flat, None)]
     assert sources == [str(folder / "boston_housing.npz") for folder in (tmp_path / "a" / "keras", flat, own)]
 
 
 def test_more_words_than_needed_and_another_number_of_words(tmp_path, monkeypatch):
     made_keras_files(tmp_path / "keras", monkeypatch)
     small, large = (
-        load_dataset(DatasetSpec("keras", "imdb", {"words": words}), data_dir=tmp_path, cache_dir=tmp_path)
+        load_dataset(
+            DatasetSpec("keras", "imdb", {"words": words}), places=Places(data_dir=tmp_path, cache_dir=tmp_path)
+        )
         for words in (10, 60)
     )
     assert small.input_shape == (10,)
@@ -293,7 +295,7 @@ def test_a_pickle_of_unknown_hash_is_not_opened(tmp_path, name):
     trap = object_array([Touch(ran)] * 3)
     np.savez(tmp_path / f"{name}.npz", x=trap, x_train=trap, x_test=trap, y=[0], y_train=[0], y_test=[0])
     with pytest.raises(DataError, match=r"sha256 .* expected .* was not opened"):
-        load_dataset(DatasetSpec("keras", name), data_dir=tmp_path, cache_dir=tmp_path)
+        load_dataset(DatasetSpec("keras", name), places=Places(data_dir=tmp_path, cache_dir=tmp_path))
     assert not ran.exists()
 
 
@@ -307,7 +309,7 @@ def test_the_trap_would_have_run(tmp_path):
 def test_a_damaged_file_is_refused(tmp_path, content):
     (tmp_path / "boston_housing.npz").write_bytes(content)
     with pytest.raises(DataError, match=f"{len(content)} bytes"):
-        load_dataset(DatasetSpec("keras", "boston_housing"), data_dir=tmp_path)
+        load_dataset(DatasetSpec("keras", "boston_housing"), places=Places(data_dir=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -319,11 +321,11 @@ def test_a_damaged_file_is_refused(tmp_path, content):
 )
 def test_without_a_network_the_error_says_what_to_do(spec, place, tmp_path):
     with pytest.raises(DataError) as error:
-        load_dataset(spec, data_dir=tmp_path, cache_dir=tmp_path)
+        load_dataset(spec, places=Places(data_dir=tmp_path, cache_dir=tmp_path))
     for told in ("no connection to https://storage.googleapis.com", str(tmp_path / place), "'digits'"):
         assert told in str(error.value)
     with pytest.raises(DataError, match=r"-home.*download failed"):
-        load_dataset(spec, cache_dir=tmp_path)
+        load_dataset(spec, places=Places(cache_dir=tmp_path))
 
 
 def test_a_download_is_checked_like_any_file(tmp_path, monkeypatch):
@@ -335,7 +337,7 @@ def test_a_download_is_checked_like_any_file(tmp_path, monkeypatch):
         return paths["boston_housing"]
 
     monkeypatch.setattr(downloads, "download_keras_file", download)
-    dataset = load_dataset(DatasetSpec("keras", "boston_housing"), download_seconds=5)
+    dataset = load_dataset(DatasetSpec("keras", "boston_housing"), places=Places(download_seconds=5))
     assert dataset.samples == 8
     ((name, url, sha256, seconds),) = asked
     assert url.startswith("https://")
@@ -437,7 +439,7 @@ def test_a_prepared_set_of_images(tmp_path):
     made_flowers(tmp_path / "tf_flowers" / "3.0.1", [*images, wide], 20)
     made_flowers(tmp_path / "tf_flowers" / "2.9.0", images[:5], 5)
     spec = DatasetSpec("tfds", "tf_flowers", {"size": 8, "test_fraction": 0.25})
-    dataset = load_dataset(spec, data_dir=tmp_path, cache_dir=tmp_path / "cache")
+    dataset = load_dataset(spec, places=Places(data_dir=tmp_path, cache_dir=tmp_path / "cache"))
     assert dataset.classes == ("dandelion", "daisy", "tulips", "sunflowers", "roses")
     assert np.bincount(dataset.targets).tolist() == [3] * 5
     assert np.bincount(dataset.test_targets).tolist() == [1] * 5
@@ -456,7 +458,7 @@ def test_records_cut_off_are_noticed(tmp_path):
     made_flowers(tmp_path / "tfds" / "tf_flowers" / "3.0.1", images, 11)
     spec = DatasetSpec("tfds", "tf_flowers", {"size": 8})
     with pytest.raises(DataError, match=r"cannot be read: .* 11 elements but contained only 10 elements\.$"):
-        load_dataset(spec, data_dir=tmp_path, cache_dir=tmp_path / "cache")
+        load_dataset(spec, places=Places(data_dir=tmp_path, cache_dir=tmp_path / "cache"))
     assert list((tmp_path / "cache" / "datasets").iterdir()) == []
 
 
@@ -465,7 +467,7 @@ def test_a_prepared_set_without_records_is_refused(tmp_path):
     folder.mkdir(parents=True)
     (folder / "dataset_info.json").write_text("{}")
     with pytest.raises(DataError, match="no record files"):
-        load_dataset(DatasetSpec("tfds", "mnist"), data_dir=tmp_path, cache_dir=tmp_path)
+        load_dataset(DatasetSpec("tfds", "mnist"), places=Places(data_dir=tmp_path, cache_dir=tmp_path))
 
 
 # The real data
@@ -475,26 +477,30 @@ class TestRealData:
     pytestmark = needs_data
 
     def test_boston_first_row(self):
-        dataset = load_dataset(DatasetSpec("keras", "boston_housing"), data_dir=DATA)
+        dataset = load_dataset(DatasetSpec("keras", "boston_housing"), places=Places(data_dir=DATA))
         row = [1.23247, 0, 8.14, 0, 0.538, 6.142, 91.7, 3.9769, 4, 307, 21, 396.9, 18.72]
         np.testing.assert_array_equal(dataset.inputs[0], np.array(row, np.float32))
         assert dataset.targets[0] == np.float32(15.2)
 
     def test_reuters_labels(self, cache_dir):
-        dataset = load_dataset(DatasetSpec("keras", "reuters", {"words": 50}), data_dir=DATA, cache_dir=cache_dir)
+        dataset = load_dataset(
+            DatasetSpec("keras", "reuters", {"words": 50}), places=Places(data_dir=DATA, cache_dir=cache_dir)
+        )
         assert dataset.targets[:10].tolist() == [3, 4, 3, 4, 4, 4, 4, 3, 3, 16]
         assert dataset.inputs[0, [1, 2, 5, 8, 10, 43]].all()
         assert (dataset.targets == 3).sum() + (dataset.test_targets == 3).sum() == 3972
         assert (dataset.classes[3], dataset.classes[4]) == ("earn", "acq")
 
     def test_imdb_first_review(self, cache_dir):
-        dataset = load_dataset(DatasetSpec("keras", "imdb", {"words": 50}), data_dir=DATA, cache_dir=cache_dir)
+        dataset = load_dataset(
+            DatasetSpec("keras", "imdb", {"words": 50}), places=Places(data_dir=DATA, cache_dir=cache_dir)
+        )
         assert dataset.targets[:10].tolist() == [1, 0, 0, 1, 0, 0, 1, 0, 1, 0]
         assert dataset.inputs[0, [1, 14, 22, 16, 43, 2]].all()
         assert dataset.targets.sum() == dataset.test_targets.sum() == 12500
 
     def test_fashion_mnist_is_balanced_and_in_its_own_order(self, cache_dir):
-        dataset = load_dataset(DatasetSpec("tfds", "fashion_mnist"), data_dir=DATA, cache_dir=cache_dir)
+        dataset = load_dataset(DatasetSpec("tfds", "fashion_mnist"), places=Places(data_dir=DATA, cache_dir=cache_dir))
         assert dataset.targets[:10].tolist() == [2, 1, 8, 4, 1, 9, 2, 2, 0, 2]
         assert np.bincount(dataset.targets).tolist() == [6000] * 10
         assert np.bincount(dataset.test_targets).tolist() == [1000] * 10

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import Dataset, Task
 from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
-from pipelines.executors import ByNetwork, InProcess, Job
+from pipelines.executors import ByNetwork, InProcess, Job, OneSlot, run_job
 from pipelines.executors.base import WorkerLostError
-from pipelines.executors.transport import MappedArray, PackedDataset
-from pipelines.executors.worker import WorkerProcess
+from pipelines.executors.worker import MappedArray, PackedDataset, WorkerProcess
 from pipelines.exercises.configurations import Configuration
 from pipelines.training.plan import FitPlan, OnChunk, Progress, Training
 
@@ -56,7 +55,7 @@ def worker() -> Iterator[WorkerProcess]:
         yield executor
 
 
-class Named:
+class Named(OneSlot):
     """An executor that only says who it is, and whether it is in use."""
 
     def __init__(self, log: list[str], name: str) -> None:
@@ -85,7 +84,7 @@ def test_auto_gives_convolutions_to_one_executor_and_all_else_to_the_other() -> 
             frozen,
             replace(frozen, fine_tune=True),
         ):
-            executor.train(replace(job, configuration=configuration))
+            run_job(executor, replace(job, configuration=configuration))
     assert log == [
         "jax begins",
         "tensorflow begins",

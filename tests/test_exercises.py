@@ -4,8 +4,9 @@ import pytest
 
 from pipelines.datasets.base import Task
 from pipelines.errors import ExerciseError, UserError
-from pipelines.exercises.configurations import LOSSES, Configuration
+from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.reader import OVERRIDES, available_exercises, load_exercise
+from pipelines.exercises.settings import LOSSES
 from pipelines.exercises.spaces import Space
 
 BUNDLED = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.datasets import DatasetSpec, load_dataset
+from pipelines.datasets import DatasetSpec, Places, load_dataset
 from pipelines.datasets.base import Dataset, Task
 from pipelines.datasets.folds import make_splits
 from pipelines.errors import UserError
@@ -55,7 +55,7 @@ def entries(folder: Path) -> list[str]:
 def test_features_are_what_the_backbone_makes_of_the_images(dataset, weights, tmp_path):
     seen = []
     prepared = prepare_dataset(
-        dataset, FROZEN, weights=weights, cache_dir=tmp_path, on_progress=lambda *done: seen.append(done)
+        dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path), on_progress=lambda *done: seen.append(done)
     )
     for made, pictures in ((prepared.inputs, dataset.inputs), (prepared.test_inputs, dataset.test_inputs)):
         assert made.dtype == np.float16
@@ -73,20 +73,22 @@ def test_features_are_what_the_backbone_makes_of_the_images(dataset, weights, tm
 
 
 def test_batches_make_no_difference(dataset, weights, tmp_path, monkeypatch):
-    whole = prepare_dataset(dataset, FROZEN, weights=weights, cache_dir=tmp_path / "a", test=False)
+    whole = prepare_dataset(dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path / "a"), test=False)
     monkeypatch.setattr(features, "_BATCH_PIXELS", 4 * SHAPE[0] * SHAPE[1])  # the last batch is not full
-    batches = prepare_dataset(dataset, FROZEN, weights=weights, cache_dir=tmp_path / "b", test=False)
+    batches = prepare_dataset(dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path / "b"), test=False)
     np.testing.assert_allclose(whole.inputs, batches.inputs, atol=5e-3)
 
 
 def test_they_are_computed_once(dataset, weights, tmp_path, monkeypatch):
-    first = prepare_dataset(dataset, FROZEN, weights=weights, cache_dir=tmp_path)
+    first = prepare_dataset(dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path))
 
     def compute(*arguments, **options):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(features, "_blocks", compute)
-    again = prepare_dataset(dataset, FROZEN, weights=weights.parent, cache_dir=tmp_path, on_progress=compute)
+    again = prepare_dataset(
+        dataset, FROZEN, places=Places(weights=weights.parent, cache_dir=tmp_path), on_progress=compute
+    )
     np.testing.assert_array_equal(first.inputs, again.inputs)
     np.testing.assert_array_equal(first.test_inputs, again.test_inputs)
 
@@ -96,16 +98,16 @@ def test_other_images_weights_or_normalisation_are_other_features(dataset, weigh
     others.write_bytes(others.read_bytes() + b" ")
     changed = Dataset(**{**vars(dataset), "inputs": dataset.inputs[::-1]})
     scaled = Configuration(layers=(), backbone=NAME, normalisation="divide_255")
-    prepare_dataset(dataset, FROZEN, weights=weights, cache_dir=tmp_path, test=False)
+    prepare_dataset(dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path), test=False)
     for count, (data, configuration, file) in enumerate(
         [(changed, FROZEN, weights), (dataset, scaled, weights), (dataset, FROZEN, others)], start=2
     ):
-        prepare_dataset(data, configuration, weights=file, cache_dir=tmp_path, test=False)
+        prepare_dataset(data, configuration, places=Places(weights=file, cache_dir=tmp_path), test=False)
         assert len(entries(tmp_path)) == count
 
 
 def test_the_test_split_is_left_alone_unless_asked_for(dataset, weights, tmp_path):
-    prepared = prepare_dataset(dataset, FROZEN, weights=weights, cache_dir=tmp_path, test=False)
+    prepared = prepare_dataset(dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path), test=False)
     assert prepared.test_inputs.shape == (0, *prepared.input_shape)
     assert prepared.test_targets.shape == (0,)
     assert len(entries(tmp_path)) == 1
@@ -116,13 +118,13 @@ def test_an_interruption_leaves_nothing_behind(dataset, weights, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_dataset(dataset, FROZEN, weights=weights, cache_dir=tmp_path, on_progress=interrupt)
+        prepare_dataset(dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path), on_progress=interrupt)
     assert entries(tmp_path) == []
 
 
 @pytest.mark.parametrize("configuration", [TUNED, Configuration()])
 def test_only_a_frozen_backbone_has_features(dataset, weights, tmp_path, configuration):
-    assert prepare_dataset(dataset, configuration, weights=weights, cache_dir=tmp_path) is dataset
+    assert prepare_dataset(dataset, configuration, places=Places(weights=weights, cache_dir=tmp_path)) is dataset
 
 
 @pytest.mark.parametrize("normalisation", ["standardise", "minmax"])
@@ -131,18 +133,18 @@ def test_a_normalisation_of_each_fold_is_refused(dataset, weights, tmp_path, nor
     with pytest.raises(
         UserError, match=f"'{normalisation}' is fitted on each fold's .* shared by all folds; allowed: none"
     ):
-        prepare_dataset(dataset, configuration, weights=weights, cache_dir=tmp_path)
+        prepare_dataset(dataset, configuration, places=Places(weights=weights, cache_dir=tmp_path))
 
 
 def test_tensorflow_makes_the_same_features_in_a_process_of_its_own(dataset, weights, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    prepared = prepare_dataset(dataset, FROZEN, weights=weights, cache_dir=tmp_path, test=False)
+    prepared = prepare_dataset(dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path), test=False)
     np.testing.assert_allclose(prepared.inputs, expected(dataset.inputs), atol=5e-3)
 
 
 def test_a_head_is_trained_on_features_and_a_whole_network_on_images(dataset, weights, tmp_path):
     splits = make_splits(dataset.targets, dataset.task, validation="kfold", folds=2, repeats=1, seed=1)
-    prepared = prepare_dataset(dataset, FROZEN, weights=weights, cache_dir=tmp_path, test=False)
+    prepared = prepare_dataset(dataset, FROZEN, places=Places(weights=weights, cache_dir=tmp_path), test=False)
     plan = make_plan(FROZEN, prepared, splits, seed=1, epochs=6)
     head = JaxEngine().train(plan)
     assert head.parameters == (2 * 1280 + 1) * 3
@@ -186,7 +188,9 @@ def exercise(tmp_path, store, monkeypatch):
 @pytest.mark.parametrize("tuner", ["optuna:grid", "keras_tuner:grid", "optuna:tpe"])
 def test_a_sweep_over_frozen_and_trained_backbones(exercise, weights, tmp_path, tuner):
     executor = MadeExecutor()
-    outcome, printed = sweep(executor, exercise(), trials=4, tuner=tuner, weights=weights, cache_dir=tmp_path / "c")
+    outcome, printed = sweep(
+        executor, exercise(), trials=4, tuner=tuner, places=Places(weights=weights, cache_dir=tmp_path / "c")
+    )
     assert outcome.trained == 4
     kinds = {(job.configuration.normalisation, job.configuration.fine_tune): job for job in executor.jobs}
     assert len(kinds) == 4
@@ -201,9 +205,9 @@ def test_other_weights_make_another_sweep(exercise, weights, tmp_path):
     others = write_weights(tmp_path / "others.h5")
     others.write_bytes(others.read_bytes() + b" ")
     made = exercise()
-    assert sweep(MadeExecutor(), made, trials=2, weights=weights)[0].trained == 2
-    assert sweep(MadeExecutor(), made, trials=2, weights=weights)[0].resumed == 2
-    assert sweep(MadeExecutor(), made, trials=2, weights=others)[0].resumed == 0
+    assert sweep(MadeExecutor(), made, trials=2, places=Places(weights=weights))[0].trained == 2
+    assert sweep(MadeExecutor(), made, trials=2, places=Places(weights=weights))[0].resumed == 2
+    assert sweep(MadeExecutor(), made, trials=2, places=Places(weights=others))[0].resumed == 0
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_other_weights_make_another_sweep(exercise, weights, tmp_path):
 def test_a_mistake_is_named_before_anything_is_trained(exercise, weights, shape, changes, message):
     executor = MadeExecutor()
     with pytest.raises(UserError, match=message):
-        sweep(executor, exercise(shape, **changes), trials=2, weights=weights)
+        sweep(executor, exercise(shape, **changes), trials=2, places=Places(weights=weights))
     assert executor.jobs == []
 
 
@@ -233,10 +237,12 @@ DATA = Path(os.environ.get("OVERFIT_ATLAS_DATA") or Path(__file__).resolve().par
 @pytest.mark.skipif(not (DATA / "weights").is_dir(), reason="needs the real data: set OVERFIT_ATLAS_DATA")
 def test_real_weights_tell_flowers_apart(tmp_path):
     """With a hundred photographs and the real weights a head learns what a network of its own could not."""
-    whole = load_dataset(DatasetSpec("tfds", "tf_flowers", {"size": 64}), data_dir=DATA, cache_dir=tmp_path)
+    whole = load_dataset(
+        DatasetSpec("tfds", "tf_flowers", {"size": 64}), places=Places(data_dir=DATA, cache_dir=tmp_path)
+    )
     rows = np.concatenate([np.flatnonzero(whole.targets == label)[:30] for label in range(5)])
     some = Dataset(**{**vars(whole), "inputs": whole.inputs[rows], "targets": whole.targets[rows]})
-    prepared = prepare_dataset(some, FROZEN, weights=DATA / "weights", cache_dir=tmp_path, test=False)
+    prepared = prepare_dataset(some, FROZEN, places=Places(weights=DATA / "weights", cache_dir=tmp_path), test=False)
     splits = make_splits(some.targets, some.task, validation="kfold", folds=3, repeats=1, seed=1)
     training = JaxEngine().train(make_plan(FROZEN, prepared, splits, seed=1, epochs=15))
     assert training.curves["val_accuracy"][:, -1].mean() > 0.45, "a guess is right in 20 %"

@@ -21,18 +21,18 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from pipelines.datasets import DatasetSpec, Task
+from pipelines.datasets import DatasetSpec, Places, Task
 from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
-from pipelines.final.evaluation import Evaluation, evaluate, intervals
-from pipelines.final.exporting import build_predictor
-from pipelines.final.files import LABELLED, WORST, rows_to_show
 from pipelines.final.making import FinalSettings, choose_trial, run_final
+from pipelines.final.model import Evaluation, build_predictor, evaluate, intervals
+from pipelines.final.outcome import LABELLED, WORST, rows_to_show
 from pipelines.networks.models import build_network
-from pipelines.tracking import latest_sweep, names
-from pipelines.tracking.final_runs import StoredSweep, read_sweep
-from pipelines.tracking.registry import CHALLENGER, CHAMPION, choose_alias
+from pipelines.tracking import names
+from pipelines.tracking.final_runs import CHALLENGER, CHAMPION, choose_alias
+from pipelines.tracking.reading import latest_sweep, read_finished_sweep
+from pipelines.tracking.sweeps import Sweep
 from tests.support.small_sweep import MadeExecutor, make_store, small_exercise, sweep, use_store
 
 DATA = Path(os.environ.get("OVERFIT_ATLAS_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -187,7 +187,7 @@ def test_only_a_better_version_on_the_same_data_becomes_champion(champion, alias
 @pytest.mark.skipif(not (DATA / "keras" / "imdb.npz").exists(), reason=f"no real data in {DATA}")
 def test_reviews_are_readable_and_rare_words_are_marked():
     spec = DatasetSpec("keras", "imdb", {"words": 1000})
-    texts, remark = decoded_texts(spec, [0], "train", data_dir=DATA, words=10)
+    texts, remark = decoded_texts(spec, [0], "train", Places(DATA), words=10)
     assert not remark
     # The best-known review of the set, in which Keras' own decoding has question marks for rare words.
     assert texts == {0: "this film was just brilliant casting [location] [scenery] story direction …"}
@@ -196,7 +196,7 @@ def test_reviews_are_readable_and_rare_words_are_marked():
 def test_without_the_file_of_words_there_are_no_texts_and_a_remark(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr("pipelines.datasets.sources.downloads.explain_unreachable", lambda url: "no network")
-    texts, remark = decoded_texts(DatasetSpec("keras", "reuters"), [0], "test", data_dir=tmp_path)
+    texts, remark = decoded_texts(DatasetSpec("keras", "reuters"), [0], "test", Places(tmp_path))
     assert texts == {}
     assert "reuters_word_index.json" in remark
     assert not has_texts(DatasetSpec("keras", "boston_housing"))
@@ -216,15 +216,15 @@ def folder(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     yield tmp_path
 
 
-def made_sweep(folder: Path, **changes: Any) -> StoredSweep:
+def made_sweep(folder: Path, **changes: Any) -> Sweep:
     """A sweep of made curves over a table of sixty rows; its best epoch is the third."""
     dataset = {"source": "file", "path": "table.csv", "target": "y", "test_fraction": 0.25}
     exercise = small_exercise(folder, **{"dataset": dataset, "epochs": 8} | changes)
     outcome, _ = sweep(MadeExecutor(best=3), exercise, trials=2)
-    return read_sweep(outcome.run.run_id)
+    return read_finished_sweep(outcome.run.run_id)
 
 
-def made_final(stored: StoredSweep, **settings: Any) -> tuple[Any, str]:
+def made_final(stored: Sweep, **settings: Any) -> tuple[Any, str]:
     printed = io.StringIO()
     outcome = run_final(FinalSettings(stored, **settings), Console(file=printed, width=140, highlight=False))
     return outcome, printed.getvalue()
@@ -285,7 +285,7 @@ def plain_predictions(uri: str, version: Any, folder: Path) -> np.ndarray:
 
 def test_without_a_test_split_nothing_is_tested_and_another_configuration_can_be_chosen(folder):
     stored = made_sweep(folder, dataset={"source": "file", "path": "table.csv", "target": "y"})
-    worse = stored.trials[1].configuration
+    worse = stored.finished[1].configuration
     outcome, printed = made_final(stored, configuration=worse.hash[:6])
     client = MlflowClient(stored.uri)
     assert "no test split" in printed
@@ -320,16 +320,16 @@ def test_other_data_are_refused(folder):
 def test_sweeps_that_cannot_be_finished_are_refused(folder):
     stored = made_sweep(folder)
     with pytest.raises(UserError, match="has no run 'nonsense'"):
-        read_sweep("nonsense")
+        read_finished_sweep("nonsense")
     with pytest.raises(UserError, match="single trial"):
-        read_sweep(stored.trials[0].run_id)
+        read_finished_sweep(stored.finished[0].run_id)
     with pytest.raises(UserError, match="is no finished configuration"):
         choose_trial(stored, "zz")
 
 
 def test_the_beginning_of_a_hash_must_name_one_configuration(folder):
     stored = made_sweep(folder)
-    many = [replace(stored.trials[0], configuration=Configuration(batch_size=size)) for size in range(1, 18)]
+    many = [replace(stored.finished[0], configuration=Configuration(batch_size=size)) for size in range(1, 18)]
     first = [trial.configuration.hash[0] for trial in many]
     shared = next(digit for digit in first if first.count(digit) > 1)  # of 17 hashes two begin alike
     with pytest.raises(UserError, match=f"beginning of {first.count(shared)} configurations"):
@@ -342,7 +342,7 @@ def test_a_sweep_without_a_finished_trial_is_refused(folder):
         sweep(broken, small_exercise(folder), trials=2)
     uri = os.environ["MLFLOW_TRACKING_URI"]
     with pytest.raises(UserError, match="has no finished trial"):
-        read_sweep(latest_sweep(uri), uri=uri)
+        read_finished_sweep(latest_sweep(uri), uri=uri)
 
 
 def test_the_command_line_answers_in_one_sentence(store, tmp_path):

@@ -7,10 +7,10 @@ import pytest
 
 from pipelines.exercises.configurations import Configuration
 from reports.analysis.importance import Importances
-from reports.pages.files import write_figures, write_tables
 from reports.pages.findings import find
-from reports.tables.differences import find_differences
-from reports.tables.ranking import ranking
+from reports.pages.sweep import write_figures, write_tables
+from reports.tables.comparisons import find_differences
+from reports.tables.configurations import ranking
 from reports.tables.table import Cell, Column, Heading, frame, table
 from reports.tables.wording import rests_on
 from tests.support.made_reports import EPOCHS, FOLDS, REPEATS, SPLITS, made_point, made_report
@@ -28,6 +28,11 @@ def curves_like(best: float, number: int, best_epoch: int = 40) -> dict[str, np.
     return {"val_loss": validation.astype(np.float32), "loss": (validation - 0.002 * epochs).astype(np.float32)}
 
 
+def with_curves(report):
+    curves = {trial.run_id: curves_like(trial.point.best_value, n) for n, trial in enumerate(report.ranked)}
+    return replace(report, curves=curves)
+
+
 @pytest.fixture(scope="module")
 def report():
     """Eight widths: the wider, the worse, and the more it over-fits."""
@@ -36,17 +41,12 @@ def report():
         (replace(BASE, layers=(width,)), made_point(1.0 + 0.2 * n, severity=0.1 * (n + 1)))
         for n, width in enumerate(widths)
     ]
-    return made_report(pairs, details=DETAILS)
+    return with_curves(made_report(pairs, details=DETAILS))
 
 
 @pytest.fixture(scope="module")
-def curves(report):
-    return {trial.run_id: curves_like(trial.point.best_value, n) for n, trial in enumerate(report.ranked)}
-
-
-@pytest.fixture(scope="module")
-def findings(report, curves):
-    return find(report, curves)
+def findings(report):
+    return find(report)
 
 
 def test_first_screen_answers_what_a_reviewer_asks(report, findings):
@@ -80,10 +80,10 @@ def test_what_says_nothing_is_not_on_the_first_screen():
     """A rule that stops nothing has no line of code, one that is judged by values near zero is not named at all."""
     improving = made_report([(BASE, made_point(onset=None))], details=DETAILS)
     falling = np.tile(np.linspace(2, 1, EPOCHS, dtype=np.float32), (FOLDS * REPEATS, 1))
-    (answer,) = find(improving, {"run0": {"val_loss": falling, "loss": falling}}).answers
+    (answer,) = find(replace(improving, curves={"run0": {"val_loss": falling, "loss": falling}})).answers
     assert answer.code == "" and "train to the end" in answer.text
     tiny = 10 ** np.random.default_rng(0).uniform(-9, 0, (FOLDS * REPEATS, EPOCHS)).astype(np.float32)
-    assert find(improving, {"run0": {"val_loss": tiny, "loss": tiny}}).answers == ()
+    assert find(replace(improving, curves={"run0": {"val_loss": tiny, "loss": tiny}})).answers == ()
 
 
 def test_equal_configurations_are_not_surely_better():
@@ -93,7 +93,7 @@ def test_equal_configurations_are_not_surely_better():
         trial.run_id: {"val_loss": 1 + noise.normal(0, 0.1, (FOLDS * REPEATS, EPOCHS)).astype(np.float32)}
         for trial in pair.ranked
     }
-    clear = next(answer for answer in find(pair, curves).answers if answer.section == "differences")
+    clear = next(answer for answer in find(replace(pair, curves=curves)).answers if answer.section == "differences")
     assert clear.text.startswith("Not surely better than the one configuration ranked next (4 folds and 2 seeds")
 
 
@@ -109,9 +109,7 @@ def test_of_every_two_one_or_neither_is_better(report, findings):
 
 def test_more_data_is_a_table_and_a_figure():
     pairs = [(replace(BASE, train_fraction=share), made_point(2.0 - share)) for share in (0.25, 0.5, 1.0)]
-    report = made_report(pairs, details=DETAILS)
-    curves = {trial.run_id: curves_like(trial.point.best_value, n) for n, trial in enumerate(report.ranked)}
-    found = find(report, curves)
+    found = find(with_curves(made_report(pairs, details=DETAILS)))
     assert [row[0].text for row in found.advice.data.rows] == ["25 %", "50 %", "100 %"]
     assert [row[1].value for row in found.advice.data.rows] == [75, 150, 300]
     (chart,) = [chart for chart in found.charts if chart.name == "data-size"]
@@ -121,7 +119,7 @@ def test_more_data_is_a_table_and_a_figure():
     assert line.x == (75.0, 150.0, 300.0) and line.y == pytest.approx((1.75, 1.5, 1.0), abs=0.01)
     assert all(low < middle < high for low, middle, high in zip(band.low, line.y, band.high, strict=True))
     assert "more data would help" in chart.alt
-    assert "data-size" not in {chart.name for chart in find(made_report(pairs[:1], details=DETAILS), {}).charts}
+    assert "data-size" not in {chart.name for chart in find(made_report(pairs[:1], details=DETAILS)).charts}
 
 
 def test_the_table_says_what_its_rows_rest_on(report):
@@ -137,17 +135,16 @@ def test_the_table_says_what_its_rows_rest_on(report):
 
 
 def test_one_trial_has_nothing_to_compare_and_no_trial_nothing_to_find():
-    single = made_report([(BASE, made_point())], details=DETAILS)
-    curves = {"run0": curves_like(1.0, 0)}
-    assert find_differences(single, curves)[1] is None
-    found = find(single, curves)
+    single = made_report([(BASE, made_point())], details=DETAILS, curves={"run0": curves_like(1.0, 0)})
+    assert find_differences(single)[1] is None
+    found = find(single)
     assert [answer.question for answer in found.answers] == ["When to stop?"]
     assert found.settings == () and found.advice.data is None
-    assert find(made_report([(BASE, None)], details=DETAILS), {}) is None
+    assert find(made_report([(BASE, None)], details=DETAILS)) is None
 
 
 def test_without_curves_there_is_no_advice_on_stopping(report):
-    found = find(report, {})
+    found = find(replace(report, curves={}))
     assert found.advice.rule is None and found.differences is None
     assert [table.name for table in found.settings] == ["by_units"]
 
@@ -164,18 +161,18 @@ def test_a_table_a_setting_speaks_of_all_configurations_at_a_value(report, findi
 
 
 def importances(target: str, explained: float | None, **shares: float) -> Importances:
-    from reports.analysis.parameters import Parameter
+    from reports.settings import VariedSetting
 
-    parameters = tuple(Parameter(name, name, True, False, (), {}, {}) for name in shares)
-    return Importances(target, "fANOVA", 20, parameters, tuple(shares.values()), explained)
+    settings = tuple(VariedSetting(name, name, True, False, (), {}, {}) for name in shares)
+    return Importances(target, "fANOVA", 20, settings, tuple(shares.values()), explained)
 
 
-def test_settings_that_explain_nothing_drive_nothing(report, curves, monkeypatch):
-    from reports.tables import gather
+def test_settings_that_explain_nothing_drive_nothing(report, monkeypatch):
+    from reports.pages import findings
 
     found = (importances("best value", 0.8, units=0.7, depth=0.2, l2=0.1), importances("severity", 0.1, units=1.0))
-    monkeypatch.setattr(gather, "parameter_importances", lambda report: found)
-    told = find(report, curves)
+    monkeypatch.setattr(findings, "setting_importances", lambda report: found)
+    told = find(report)
     assert told.answers[0].text == (
         "No setting explains how far a configuration over-fits; how good it gets depends most on units (70 % of what "
         "settings explain) and depth (20 %)."
@@ -183,8 +180,8 @@ def test_settings_that_explain_nothing_drive_nothing(report, curves, monkeypatch
     assert told.drivers[0].endswith("predict 80 % of its variance between configurations that were not seen.")
     assert told.drivers[1].endswith("; too little to say which setting matters.")
     assert "importance" in {chart.name for chart in told.charts}
-    monkeypatch.setattr(gather, "parameter_importances", lambda report: found[1:])
-    assert "importance" not in {chart.name for chart in find(report, curves).charts}
+    monkeypatch.setattr(findings, "setting_importances", lambda report: found[1:])
+    assert "importance" not in {chart.name for chart in find(report).charts}
 
 
 def test_a_column_that_is_empty_throughout_is_left_out():

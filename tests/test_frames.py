@@ -10,19 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import read_report
-from reports.analysis import bins
-from reports.frames import (
-    csv,
-    latex,
-    learning_curves,
-    markdown,
-    overfitting_points,
-    parameter_points,
-    points_frame,
-)
-from reports.store import read_trial_curves
-from reports.tables import frame_text
+from pipelines.tracking.reading import read_trial_curves
+from reports import read_report, settings
+from reports.tables import table
+from reports.tables.frames import learning_curves, overfitting_points, parameter_points, points_frame
+from reports.tables.table import csv, latex, markdown
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Store
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 40
@@ -173,7 +165,7 @@ def test_empty_frames_have_a_heading() -> None:
     assert "best epoch \\\\\n\\midrule\n\\bottomrule" in latex(empty)
 
 
-@pytest.mark.parametrize("module", [frame_text, bins])
+@pytest.mark.parametrize("module", [table, settings])
 def test_examples_run(module) -> None:
     found = doctest.testmod(module)
     assert found.attempted and not found.failed

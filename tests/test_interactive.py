@@ -65,8 +65,7 @@ def search():
 
 @pytest.fixture(scope="module")
 def charts(search):
-    report, curves = search
-    return make_charts(report, curves, SHARES, {"units": 0.5})
+    return make_charts(search, SHARES, {"units": 0.5})
 
 
 # What is drawn
@@ -74,7 +73,7 @@ def charts(search):
 
 def test_learning_curves_show_means_deviations_and_points() -> None:
     report = made_report([Made(BASE, POINT)])
-    chart = interactive.learning_curves(report, {"run1": straight()})
+    chart = interactive.learning_curves(replace(report, curves={"run1": straight()}))
     (panel,) = chart.views[0].panels
     lines = marks_of(chart, Line)
     assert panel.by_x
@@ -83,6 +82,9 @@ def test_learning_curves_show_means_deviations_and_points() -> None:
     assert lines["training"].y == tuple(range(10, 0, -1))
     assert lines["best epoch"].x == (6, 6)
     assert lines["onset of over-fitting"].x == (9, 9)
+    assert chart.views[0].name == "1. ▲ 64-64 relu rmsprop: overfits"
+    # Two folds of two seeds each, on the levels 1 and 3.
+    assert lines["single folds or seeds"].y == (*[1.0] * 10, None, *[3.0] * 10, None)
     bands = [mark for mark in panel.marks if type(mark).__name__ == "Band"]
     assert bands[0].x == (4, 8)
     assert bands[2].low[0] == pytest.approx(2 - math.sqrt(4 / 3), abs=1e-3)
@@ -90,9 +92,27 @@ def test_learning_curves_show_means_deviations_and_points() -> None:
     assert "over-fits from epoch 9" in chart.alt
 
 
+def test_the_best_few_and_the_baseline_come_first() -> None:
+    origins = ["tuner"] * 8 + ["baseline", "tuner"]
+    trials = [
+        Made(replace(BASE, layers=(n + 1,)), replace(POINT, best_value=1.0 + n), origin=origin)
+        for n, origin in enumerate(origins)
+    ]
+    curves = {f"run{number}": straight() for number in range(1, 11)}
+    chart = interactive.learning_curves(replace(made_report(trials), curves=curves))
+    ranks = [int(view.name.partition(".")[0]) for view in chart.views]
+    assert ranks == [1, 2, 3, 4, 5, 9, 6, 7, 8, 10]
+    assert chart.views[5].name == "9. ▲ 9 (baseline): overfits"
+    assert chart.pictured == 6
+    assert [bool(marks_of(chart, Line, view)["single folds or seeds"].x) for view in range(10)] == [True] * 6 + [
+        False
+    ] * 4
+
+
 def test_learning_curves_of_long_trainings_keep_both_ends_and_the_marked_epochs() -> None:
     point = replace(POINT, epochs=1000, best_epoch=333, onset=707)
-    chart = interactive.learning_curves(made_report([Made(BASE, point)]), {"run1": straight(epochs=1000)})
+    report = replace(made_report([Made(BASE, point)]), curves={"run1": straight(epochs=1000)})
+    chart = interactive.learning_curves(report)
     epochs = marks_of(chart, Line)["validation"].x
     assert len(epochs) <= 100
     assert {1, 333, 707, 1000} <= set(epochs)
@@ -101,7 +121,7 @@ def test_learning_curves_of_long_trainings_keep_both_ends_and_the_marked_epochs(
 def test_learning_curves_of_a_single_fit_without_training_curves() -> None:
     point = replace(POINT, fits=1, folds=1, repeats=1, best_epoch_low=None, best_epoch_high=None, onset=None)
     only = {MONITOR: straight(1)[MONITOR]}
-    chart = interactive.learning_curves(made_report([Made(BASE, point)]), {"run1": only})
+    chart = interactive.learning_curves(replace(made_report([Made(BASE, point)]), curves={"run1": only}))
     figure = go.Figure(plotly_figure(chart))
     drawn = [trace.name for trace in figure.data if trace.y]
     assert [name for name in drawn if name] == ["validation", "best epoch"]
@@ -109,12 +129,12 @@ def test_learning_curves_of_a_single_fit_without_training_curves() -> None:
 
 def test_all_curves_put_the_best_on_top() -> None:
     report = made_report([Made(BASE, POINT), Made(replace(BASE, layers=(8,)), replace(POINT, best_value=0.4))])
-    chart = interactive.all_curves(report, {"run1": straight(), "run2": straight()})
+    chart = interactive.all_curves(replace(report, curves={"run1": straight(), "run2": straight()}))
     lines = [mark for mark in chart.views[0].panels[0].marks if isinstance(mark, Line)]
     assert [line.hover[0] for line in lines] == ["64-64", "8"]
     assert [line.width for line in lines] == [1.2, 3.0]
     assert "2 of 2 rise again for sure, half of those by epoch 9" in chart.alt
-    assert interactive.all_curves(report, {"run1": straight()}) is None
+    assert interactive.all_curves(replace(report, curves={"run1": straight()})) is None
 
 
 def test_settings_have_epochs_with_intervals_and_severity() -> None:
@@ -256,12 +276,12 @@ def test_capacity_is_in_order_of_size() -> None:
 
 def test_nothing_to_show_is_none() -> None:
     one = made_report([Made(BASE)])
-    assert make_charts(one, {}) == ()
-    assert make_charts(made_report([Made(BASE, None, status="FAILED")]), {}) == ()
+    assert make_charts(one) == ()
+    assert make_charts(made_report([Made(BASE, None, status="FAILED")])) == ()
     same = made_report([Made(BASE, seconds=None, parameters=None)] * 2)
-    assert [chart.name for chart in make_charts(same, {"run1": {}}, {"units": 0.0})] == ["history"]
+    assert [chart.name for chart in make_charts(replace(same, curves={"run1": {}}), {"units": 0.0})] == ["history"]
     flat = made_report([Made(BASE, replace(POINT, epochs=1, best_epoch=1, onset=None))])
-    assert interactive.learning_curves(flat, {"run1": straight(epochs=1)}) is None
+    assert interactive.learning_curves(replace(flat, curves={"run1": straight(epochs=1)})) is None
 
 
 def test_views_must_have_the_same_marks() -> None:
@@ -334,7 +354,7 @@ def test_texts_of_users_are_shown_as_they_are() -> None:
     trials = [Made(BASE, origin=f"documented: {EVIL}", name=f"{EVIL} a"), Made(replace(BASE, layers=(8,)), name="b")]
     report = made_report(trials, title=EVIL)
     curves = {"run1": straight(), "run2": straight()}
-    for chart in make_charts(report, curves, {EVIL: 1.0}):
+    for chart in make_charts(replace(report, curves=curves), {EVIL: 1.0}):
         for text in _texts(plotly_figure(chart)):
             assert re.sub(r"</?b>|<br>|<extra></extra>", "", text).count("<") == 0, text
         for text in _templates(plotly_figure(chart)):
@@ -384,8 +404,7 @@ def test_parts_of_a_page(charts) -> None:
 
 
 def test_a_large_sweep_stays_within_the_budget() -> None:
-    report, curves = searched(200, repeats=1, epochs=100, draws=10)
-    made = make_charts(report, curves, SHARES, SHARES)
+    made = make_charts(searched(200, repeats=1, epochs=100, draws=10), SHARES, SHARES)
     markup = embed(made).figures
     assert len(made) == 9 and len(made[0].views) > 150
     assert sum(len(text.encode()) for text in markup.values()) < BUDGET

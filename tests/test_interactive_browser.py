@@ -18,8 +18,7 @@ ACCENT = {"light": "rgb(0, 114, 178)", "dark": "rgb(86, 180, 233)"}
 
 @pytest.fixture(scope="module")
 def charts() -> tuple[Chart, ...]:
-    report, curves = searched(12, repeats=1, name=f"{EVIL} ")
-    return make_charts(report, curves, SHARES, SHARES)
+    return make_charts(searched(12, repeats=1, name=f"{EVIL} "), SHARES, SHARES)
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,16 @@ import pytest
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import Verdict
-from reports.analysis.bins import MOST_BINS, number_levels
-from reports.analysis.parameters import Parameter, parameter_table, setting, varied_parameters
-from reports.analysis.trends import trend_sentence, trends
+from reports.analysis.by_setting import trends, value_rows
+from reports.settings import MOST_BINS, VariedSetting, number_levels, setting_of
+from reports.tables.by_setting import trend_sentence
 from tests.support.made_reports import DIVERGED, made_point, made_report
 
 BASE = Configuration(layers=(16,))
 
 
-def parameter(report, name: str) -> Parameter:
-    return next(found for found in varied_parameters(report) if found.name == name)
+def varied(report, name: str) -> VariedSetting:
+    return next(found for found in report.varied if found.name == name)
 
 
 def widths(count: int) -> list[Configuration]:
@@ -72,7 +72,7 @@ def test_only_what_varies_and_has_an_effect() -> None:
             (replace(BASE, layers=(), activation="selu", l2=0.1), made_point(3.0)),
         ]
     )
-    found = varied_parameters(report)
+    found = report.varied
     assert [p.name for p in found] == ["units", "depth", "activation", "dropout"]
     units, depth, activation, dropout = found
     assert units.log and units.numeric and [level.label for level in units.levels] == ["16", "64"]
@@ -86,19 +86,19 @@ def test_a_later_layer_of_its_own_width_is_a_parameter() -> None:
     report = made_report(
         [(replace(BASE, layers=(64, 4)), made_point()), (replace(BASE, layers=(64, 64)), made_point())]
     )
-    assert [p.name for p in varied_parameters(report)] == ["units_2"]
-    assert setting(Configuration(layers=(64, 4)), "units_2") == 4
-    assert setting(Configuration(layers=(64,)), "units_2") is None
+    assert [p.name for p in report.varied] == ["units_2"]
+    assert setting_of(Configuration(layers=(64, 4)), "units_2") == 4
+    assert setting_of(Configuration(layers=(64,)), "units_2") is None
 
 
 def test_nothing_varies_in_one_configuration() -> None:
-    assert varied_parameters(made_report([(BASE, made_point())])) == ()
-    assert varied_parameters(made_report([])) == ()
+    assert made_report([(BASE, made_point())]).varied == ()
+    assert made_report([]).varied == ()
 
 
 def test_zero_has_a_place_on_a_log_scale() -> None:
     report = made_report([(replace(BASE, l2=l2), made_point()) for l2 in (0.0, 1e-4, 1e-2)])
-    l2 = parameter(report, "l2")
+    l2 = varied(report, "l2")
     assert [l2.position(value) for value in (0.0, 1e-4, 1e-2)] == pytest.approx([-5, -4, -2])
 
 
@@ -114,7 +114,7 @@ def test_a_row_speaks_of_all_configurations_and_of_the_best() -> None:
     ]
     configurations = [replace(BASE, batch_size=size, layers=(16 + n,)) for n, size in enumerate([8, 8, 64, 64, 64, 64])]
     report = made_report(list(zip(configurations, [*small, *large, DIVERGED], strict=True)))
-    few, many = parameter_table(report, parameter(report, "batch_size"))
+    few, many = value_rows(report, varied(report, "batch_size"))
     assert (few.level.label, few.configurations, few.diverged, few.overfitting, few.share) == ("8", 2, 0, 0, 0.0)
     assert few.best.run_id == "run1" and few.point.best_value == 1.0
     assert few.median_onset is None
@@ -130,7 +130,7 @@ def test_a_row_speaks_of_all_configurations_and_of_the_best() -> None:
 def test_an_onset_that_never_came_counts_as_late(onsets, expected) -> None:
     points = [(c, made_point(onset=onset)) for c, onset in zip(widths(len(onsets)), onsets, strict=True)]
     report = made_report([*points, (replace(BASE, batch_size=64), made_point())])
-    row = parameter_table(report, parameter(report, "batch_size"))[0]
+    row = value_rows(report, varied(report, "batch_size"))[0]
     assert row.median_onset == expected
 
 
@@ -144,7 +144,7 @@ def test_a_best_epoch_at_the_end_is_a_lower_bound(best, expected) -> None:
         for c, epoch in zip(widths(len(best)), best, strict=True)
     ]
     report = made_report([*points, (replace(BASE, batch_size=64), made_point())])
-    row = parameter_table(report, parameter(report, "batch_size"))[0]
+    row = value_rows(report, varied(report, "batch_size"))[0]
     assert (row.median_best_epoch, row.beyond) == expected
 
 
@@ -152,13 +152,13 @@ def test_a_short_training_that_still_improved_bounds_the_median_from_below() -> 
     short = made_point(onset=None, verdict=Verdict.STILL_IMPROVING, best_epoch=29, epochs=30)
     points = list(zip(widths(3), [short, made_point(best_epoch=50), made_point(best_epoch=60)], strict=True))
     report = made_report([*points, (replace(BASE, batch_size=64), made_point())])
-    row = parameter_table(report, parameter(report, "batch_size"))[0]
+    row = value_rows(report, varied(report, "batch_size"))[0]
     assert (row.median_best_epoch, row.beyond) == (50, True)
 
 
 def test_a_value_at_which_all_diverged_has_a_row() -> None:
     report = made_report([(BASE, made_point()), (replace(BASE, learning_rate=1.0), DIVERGED)])
-    good, bad = parameter_table(report, parameter(report, "learning_rate"))
+    good, bad = value_rows(report, varied(report, "learning_rate"))
     assert good.configurations == 1
     assert (bad.configurations, bad.diverged, bad.best, bad.point, bad.share) == (0, 1, None, None, None)
     assert bad.median_best_epoch is None and bad.median_onset is None
@@ -171,8 +171,8 @@ def test_rows_hold_every_configuration_once() -> None:
         for w, r in zip(generator.integers(2, 3000, 40), 10 ** generator.uniform(-5, -1, 40), strict=True)
     ]
     report = made_report([(configuration, made_point()) for configuration in chosen])
-    for found in varied_parameters(report):
-        assert sum(row.configurations for row in parameter_table(report, found)) == 40
+    for found in report.varied:
+        assert sum(row.configurations for row in value_rows(report, found)) == 40
 
 
 # Sentences
@@ -187,7 +187,7 @@ def test_a_trend_is_said_with_its_numbers() -> None:
             for n, (s, e, v) in enumerate(zip(sizes, epochs, severity, strict=True))
         ]
     )
-    assert trend_sentence(report, parameter(report, "units")) == (
+    assert trend_sentence(report, varied(report, "units")) == (
         "With units from 16 to 1024, the median best epoch falls from 12 to 3 and the median "
         "severity rises from 2 % to 40 % (rank correlations -0.97 and +0.97 over 9 configurations)."
     )
@@ -203,7 +203,7 @@ def test_words_are_compared_as_groups() -> None:
             for n in range(20)
         ]
     )
-    assert trend_sentence(report, parameter(report, "activation")) == (
+    assert trend_sentence(report, varied(report, "activation")) == (
         "By activation, the median severity is lowest with tanh (9 %) and highest with relu (110 %) (Kruskal-Wallis "
         "test, p < 0.01, over 20 configurations)."
     )
@@ -211,7 +211,7 @@ def test_words_are_compared_as_groups() -> None:
 
 def test_few_configurations_and_chance_are_no_trend() -> None:
     perfect = [(replace(BASE, layers=(2**n,)), made_point(severity=float(n))) for n in range(1, 8)]
-    assert trend_sentence(made_report(perfect), parameter(made_report(perfect), "units")) == ""
+    assert trend_sentence(made_report(perfect), varied(made_report(perfect), "units")) == ""
     said = 0
     for seed in range(100):
         generator = np.random.default_rng(seed)
@@ -219,5 +219,5 @@ def test_few_configurations_and_chance_are_no_trend() -> None:
             [(replace(BASE, dropout=0.1 * (n % 5)), made_point(severity=generator.random(), best_epoch=n % 7 + 9))
              for n in range(15)]
         )  # fmt: skip
-        said += any(trend.quantity == "severity" for trend in trends(report, parameter(report, "dropout")))
+        said += any(trend.quantity == "severity" for trend in trends(report, varied(report, "dropout")))
     assert said <= 5

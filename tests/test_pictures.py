@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.tracking.final_models import Predictions
 from reports import write_report
-from reports.analysis.predictions import Predictions, confusion_counts, confusions, row_shares, share, wilson_interval
+from reports.analysis.predictions import confusion_counts, confusions, row_shares, share, wilson_interval
 from reports.charts.drawing import drawn, photograph, png, svg
 from reports.charts.final_pictures import (
     confusion_matrix,

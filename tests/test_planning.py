@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipelines.checking.kinds import Choice, Flag, Number, Whole
 from pipelines.datasets.base import Dataset, Task
 from pipelines.datasets.folds import Split, make_splits
 from pipelines.errors import UserError
-from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.configurations import FIELDS, Configuration
+from pipelines.exercises.settings import Convolutions, Layers
 from pipelines.training.plan import FitPlan
-from pipelines.training.planning import fit_seed, make_plan
+from pipelines.training.planning import fit_seed, make_plan, program_key
 
 SAMPLES = 41
 NONE_LEFT_OUT = np.empty(0, np.int32)
@@ -148,6 +150,34 @@ def test_a_setting_that_is_an_argument_of_the_program_leaves_its_key_alone(setti
 )
 def test_a_setting_that_the_program_is_made_of_changes_its_key(setting: dict[str, object]) -> None:
     assert plan_of(**setting).key != plan_of().key
+
+
+def other_value(name: str) -> object:
+    """A value of a setting, from its entry in the registry, that is not its default."""
+    kind, default = FIELDS[name].kind, getattr(Configuration, name)
+    if isinstance(kind, Choice):
+        return next(word for word in kind.words if word != default)
+    if isinstance(kind, Whole | Number):
+        values = (kind.low + 1, (kind.low + (kind.high or kind.low + 2)) / 3)
+        return next(type(default)(value) for value in values if value not in (default, kind.high))
+    return {Flag: not default, Layers: (5,), Convolutions: "8x3"}[type(kind)]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_changes_the_program_or_is_stated_to_be_an_argument_of_it(name: str) -> None:
+    there = {needed: other_value(needed) for needed in FIELDS[name].needs}
+    before = Configuration(**there).canonical()  # type: ignore[arg-type]
+    after = replace(before, **{name: other_value(name)}).canonical()
+    assert after.hash != before.hash, "the setting has an effect"
+    keys = {program_key(configuration, make_dataset()) for configuration in (before, after)}
+    assert len(keys) == (1 if FIELDS[name].argument else 2)
+
+
+def test_arguments_of_a_program() -> None:
+    arguments = {name for name, known in FIELDS.items() if known.argument}
+    assert arguments == {
+        "learning_rate", "batch_size", "normalisation", "train_fraction", "schedule", "decay_rate"
+    }  # fmt: skip
 
 
 def test_another_task_or_shape_of_the_data_changes_the_key() -> None:

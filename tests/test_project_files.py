@@ -1,10 +1,12 @@
 """The files around the code: MLproject, conda.yaml, requirements and Makefile."""
 
+import ast
 import json
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ from hypothesis import strategies as st
 from mlflow.projects._project_spec import EntryPoint, load_project
 from mlflow.utils.environment import _PythonEnv
 
-from pipelines.commands.cli import SWEEP_PARAMETERS
 from pipelines.commands.parameters import split_arguments
+from pipelines.commands.sweep import PARAMETERS as SWEEP_PARAMETERS
 
 ROOT = Path(__file__).parent.parent
 PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+( ; .+)?")
@@ -108,6 +110,25 @@ def test_every_requirement_is_pinned_and_no_index_is_named(name: str) -> None:
     if name == "requirements-dev.txt":
         assert lines.pop(0) == "-r requirements.txt"
     assert [line for line in lines if not PINNED.fullmatch(line)] == []
+
+
+def test_direct_dependencies_are_what_the_product_imports_and_are_all_resolved() -> None:
+    lines = (line.partition("#")[0].strip() for line in (ROOT / "requirements.in").read_text().splitlines())
+    direct = {line for line in lines if line}
+    pinned = {line.partition("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    assert direct <= pinned
+    owners = packages_distributions()
+    for path in (path for package in ("pipelines", "reports") for path in (ROOT / package).rglob("*.py")):
+        for module in _imported(path) - set(sys.stdlib_module_names) - {"pipelines", "reports"}:
+            # Several packages may bring one name (MLflow's parts do): one of them is enough.
+            assert {name.lower().replace("_", "-") for name in owners[module]} & direct, f"{path} imports {module}"
+
+
+def _imported(path: Path) -> set[str]:
+    """First parts of the names of all modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {name.partition(".")[0] for name in plain | {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)}}
 
 
 def test_no_lock_file_that_would_replace_the_requirements() -> None:

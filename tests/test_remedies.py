@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pipelines.exercises.configurations import Configuration
-from reports.analysis.effects import Effect, Unit
-from reports.analysis.matching import Estimate, matched_sets, over_fits
-from reports.analysis.partial import Partial, partial_effect
+from reports.analysis.effects import Effect, Partial, Unit, partial_effect
+from reports.analysis.fits import Estimate, over_fits
 from reports.analysis.remedies import Basis, Help, remedies
+from reports.settings import matched_sets
 from tests.support.made_reports import EPOCHS, FOLDS, REPEATS, made_point, made_report
 
 BASE = Configuration(layers=(64,))
@@ -17,7 +17,7 @@ FITS = FOLDS * REPEATS
 
 
 def row(report, name: str, curves=None):
-    return next(found for found in remedies(report, curves) if found.name == name)
+    return next(found for found in remedies(replace(report, curves=curves or {})) if found.name == name)
 
 
 def fit_curves(level: float, rise: float, noise: float = 0.0, seed: int = 0):
@@ -41,24 +41,28 @@ def test_sets_differ_in_one_setting_alone() -> None:
             (replace(BASE, layers=()), made_point(5.0)),
         ]
     )
-    (found,) = matched_sets(report, "dropout")
+    (found,) = matched_sets(report.ranked, "dropout")
     assert {value: trial.run_id for value, trial in found.trials.items()} == {0.0: "run0", 0.2: "run2", 0.5: "run1"}
     assert list(found.trials) == [0.0, 0.2, 0.5]
-    (by_l2,) = matched_sets(report, "l2")
+    (by_l2,) = matched_sets(report.ranked, "l2")
     assert set(by_l2.trials) == {0.0, 0.1}
 
 
 def test_units_and_depth_keep_the_shape() -> None:
     shapes = [(8,), (64,), (64, 64), (64, 64, 64), (8, 64), (8, 8)]
     report = made_report([(replace(BASE, layers=layers), made_point(1.0 + n)) for n, layers in enumerate(shapes)])
-    assert [sorted(found.trials) for found in matched_sets(report, "units")] == [[8.0, 64.0], [8.0, 64.0]]
-    assert sorted(sorted(found.trials) for found in matched_sets(report, "depth")) == [[1.0, 2.0], [1.0, 2.0, 3.0]]
+    trials = report.ranked
+    assert [sorted(found.trials) for found in matched_sets(trials, "units")] == [[8.0, 64.0], [8.0, 64.0]]
+    assert sorted(sorted(found.trials) for found in matched_sets(trials, "depth")) == [
+        [1.0, 2.0],
+        [1.0, 2.0, 3.0],
+    ]
 
 
 def test_a_schedule_is_matched_with_its_rate() -> None:
     falling = replace(BASE, schedule="exponential", decay_rate=0.8)
     report = made_report([(BASE, made_point(2.0)), (falling, made_point(1.0))])
-    (found,) = matched_sets(report, "schedule")
+    (found,) = matched_sets(report.ranked, "schedule")
     assert set(found.trials) == {"constant", "exponential 0.8"}
 
 

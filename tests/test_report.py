@@ -9,10 +9,10 @@ import pytest
 
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict, analyse
+from pipelines.tracking.reading import read_sweep, read_trial_curves
 from reports import read_report, write_report
 from reports.pages.sweep import render_html
 from reports.report import make_report, short_labels
-from reports.store import read_sweep, read_trial_curves
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Page, Store, rendered
 
 pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
@@ -43,7 +43,7 @@ def test_censoring_survives_the_store(report) -> None:
 
 
 def test_more_trials_than_one_page_of_the_search(store: Store, sweep: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.store.PAGE", 2)
+    monkeypatch.setattr("pipelines.tracking.runs.PAGE", 2)
     assert len(read_sweep(sweep, uri=store.uri).trials) == 5
 
 
@@ -204,16 +204,32 @@ def test_names_and_reasons_are_escaped(written) -> None:
 
 def test_page_of_a_run_name_that_is_markup(report) -> None:
     trial = replace(report.ranked[0], configuration=None, name=EVIL)
-    page = Page(render_html(make_report(replace(report.sweep, trials=(trial,))), {}))
+    page = Page(render_html(make_report(replace(report.sweep, trials=(trial,)))))
     assert page.count("script") == 1
     assert EVIL.split(" | ", maxsplit=1)[0] in page.text
 
 
-def test_forest_has_a_row_for_each_result_and_panels_for_the_best(written) -> None:
+def curve_choices(page: Page) -> list[str]:
+    """What the figure of learning curves offers; none without the figure."""
+    if ("chart-learning-curves", True) not in [(a.get("id"), t == "div") for t, a in page.elements]:
+        return []
+    selects = [i for i, (tag, a) in enumerate(page.elements) if a.get("data-for") == "chart-learning-curves"]
+    rest = [tag for tag, _ in page.elements[selects[0] + 1 :]] if selects else []
+    count = next((i for i, tag in enumerate(rest) if tag != "option"), len(rest)) if selects else 1
+    first = page.words.index("Learning curves, training against validation")
+    return [word for word in page.words[first:] if word.strip()][2 : 2 + count] if selects else [""]
+
+
+def test_forest_has_a_row_for_each_result_and_its_curves_can_be_chosen(written, report) -> None:
     page = Page(written.html.read_text(encoding="utf-8"))
     rows = [a for t, a in page.elements if t == "div" and a.get("class") == "row" and "data-verdict" in a]
     assert [a["data-verdict"] for a in rows] == ["overfits", "overfits", "still-improving"]
-    assert page.count("svg", "curves") == 3
+    choices = curve_choices(page)
+    assert len(choices) == 3
+    for rank, (choice, trial) in enumerate(zip(choices, report.ranked, strict=True), start=1):
+        assert choice.startswith(f"{rank}. ") and report.labels[trial.run_id] in choice
+        assert choice.endswith(f": {trial.point.verdict}")
+    assert "(baseline)" in choices[1] and f"(documented: {EVIL})" in choices[2]
 
 
 def test_facts_of_the_run(written, sweep: str) -> None:
@@ -258,7 +274,7 @@ def test_missing_artifacts_leave_a_report_without_curves(store: Store, tmp_path:
     root = MlflowClient(store.uri).get_run(run).info.artifact_uri
     (Path(root.removeprefix("file://")) / "sweep.json").write_text("not json")
     page = Page(write_report(run, tracking_uri=store.uri, output=tmp_path, log_to_run=False).html.read_text("utf-8"))
-    assert page.count("svg", "curves") == 0
+    assert curve_choices(page) == []
     assert page.text.count("512 tanh") >= 2
 
 
@@ -296,7 +312,7 @@ def test_single_fits_have_no_interval(store: Store, tmp_path: Path) -> None:
 def test_short_trainings(store: Store, tmp_path: Path, epochs: int) -> None:
     run = store.fill([MadeTrial(BASE)], epochs=epochs, title="short")
     page = Page(write_report(run, tracking_uri=store.uri, output=tmp_path, log_to_run=False).html.read_text("utf-8"))
-    assert page.count("svg", "curves") == 1
+    assert len(curve_choices(page)) == (epochs > 1)  # one epoch is no curve
     assert "nan" not in page.text
 
 

@@ -11,26 +11,25 @@ from rich.console import Console
 
 from pipelines.overfitting.point import Verdict, analyse
 from pipelines.words import listed
-from reports import frames, terminal_table
-from reports.analysis.documented import compare
+from reports import terminal_table
 from reports.charts.chart import epoch_ticks, ticks
 from reports.charts.inline_svg import EpochAxis, curve_panel, forest_row
 from reports.formatting import best_epoch, interval, number, percent, seconds, signed
 from reports.pages.sweep import render_markdown, render_summary
-from reports.report import make_report
-from reports.store import read_trial_curves
-from reports.tables.configurations import saved_epochs
+from reports.report import make_report, saved_epochs
+from reports.tables.comparisons import documented_comparisons
+from reports.tables.frames import points_frame
+from reports.tables.table import csv as csv_of
 from tests.support.curves import make_curves
-from tests.support.report_store import BASE, EVIL, MONITOR, Store, rendered
+from tests.support.report_store import BASE, EVIL, MONITOR, rendered
 
 pytest_plugins = ("tests.support.report_fixtures",)
 
 # Beside the textbook
 
 
-def test_documented_values_beside_ours(store: Store, report) -> None:
-    curves = {trial.run_id: read_trial_curves(trial, uri=store.uri) for trial in report.ranked}
-    rows = compare(report, curves)
+def test_documented_values_beside_ours(report) -> None:
+    rows = documented_comparisons(report)
     assert [(row.variant, row.quantity, row.documented) for row in rows] == [
         ("first", "validation mae after epoch 30", "0.9"),
         ("first", "best epoch", "20"),
@@ -38,7 +37,7 @@ def test_documented_values_beside_ours(store: Store, report) -> None:
         (EVIL, "test mae after epoch 60", "1.6"),
     ]
     baseline = next(trial for trial in report.ranked if trial.configuration == BASE)
-    at_30 = np.asarray(curves[baseline.run_id][MONITOR], float)[:, 29]
+    at_30 = np.asarray(report.curves[baseline.run_id][MONITOR], float)[:, 29]
     assert rows[0].ours == f"{number(at_30.mean())} ± {number(at_30.std(ddof=1), 2)}"
     assert rows[1].ours.startswith(f"{baseline.point.best_epoch} (")
     assert "own estimator on our curves" in rows[1].note
@@ -46,7 +45,7 @@ def test_documented_values_beside_ours(store: Store, report) -> None:
 
 
 def test_without_curves_nothing_is_compared(report) -> None:
-    rows = compare(report, {})
+    rows = documented_comparisons(replace(report, curves={}))
     assert [row.ours for row in rows if "mae" in row.quantity] == ["–"] * 3
 
 
@@ -68,12 +67,12 @@ def test_csv_has_every_trial_in_full(written, report) -> None:
 
 def test_csv_cells_are_no_formulas(report) -> None:
     trial = replace(report.others[0], reason="=HYPERLINK(1)", origin="@x")
-    text = frames.csv(frames.points_frame(make_report(replace(report.sweep, trials=(trial,)))))
+    text = csv_of(points_frame(make_report(replace(report.sweep, trials=(trial,)))))
     assert "'=HYPERLINK(1)" in text and "'@x" in text
 
 
 def test_markdown_has_one_row_a_configuration(report) -> None:
-    text = render_markdown(report, {})
+    text = render_markdown(report)
     rows = [line for line in text.splitlines() if re.match(r"\| \d+ \|", line)]
     assert len(rows) == 3
     assert "512 tanh" in rows[0]

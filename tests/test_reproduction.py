@@ -13,13 +13,13 @@ from tests.support.small_sweep import curves_of, make_store, runs, statuses, use
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import run as run_command
 from pipelines.exercises.configurations import Configuration
-from pipelines.datasets import load_dataset
+from pipelines.datasets import Places, load_dataset
 from pipelines.datasets.base import Task
 from pipelines.errors import ExerciseError, UserError
 from pipelines.executors import InProcess
 from pipelines.exercises.exercise import Figure, Variant
 from pipelines.exercises.reader import load_exercise
-from pipelines.commands.interruption import Interrupted
+from pipelines.commands.cli import Interrupted
 from pipelines.networks.models import KERAS2_EPSILON, build_optimizer
 from pipelines.overfitting.point import analyse
 from pipelines.training.planning import make_plan
@@ -69,7 +69,7 @@ def asked(value: float, metric: str = "accuracy", **more: Any) -> Asked:
 
 
 def data_of(exercise):
-    return load_dataset(exercise.dataset, exercise.task, data_dir=None, cache_dir=None)
+    return load_dataset(exercise.dataset, exercise.task, Places())
 
 
 # What is measured where
@@ -462,12 +462,12 @@ def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
 
     asked_with = []
 
-    def prepare(dataset, configuration, **settings):
-        asked_with.append((configuration.backbone, settings["weights"], settings["test"]))
+    def prepare(dataset, configuration, places, **settings):
+        asked_with.append((configuration.backbone, places.weights, settings["test"]))
         return replace(dataset, name="features")
 
-    def find(name, weights, data_dir):
-        return backbones.Weights(weights / f"{name}.h5", sha256="a" * 64)
+    def find(name, places):
+        return backbones.Weights(places.weights / f"{name}.h5", sha256="a" * 64)
 
     monkeypatch.setattr(running, "prepare_dataset", prepare)
     monkeypatch.setattr(backbones, "find_weights", find)
@@ -484,7 +484,7 @@ def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
         },
     ]
     executor = MadeMeasurements()
-    reproduce(executor, documented_exercise(tmp_path, variants), repeats=2, weights=tmp_path)
+    reproduce(executor, documented_exercise(tmp_path, variants), repeats=2, places=Places(weights=tmp_path))
     file = tmp_path / "mobilenet_v2.h5"
     assert asked_with == [("mobilenet_v2", file, False)]
     assert [(job.dataset.name, job.weights) for job in executor.jobs] == [("features", file), ("table", file)]
@@ -517,7 +517,7 @@ def test_weights_that_cannot_be_had_fail_their_own_rows_only(tmp_path):
     ]
     executor = MadeMeasurements()
     (outcome,), _ = reproduce(
-        executor, documented_exercise(tmp_path, variants), repeats=2, weights=tmp_path / "nowhere.h5"
+        executor, documented_exercise(tmp_path, variants), repeats=2, places=Places(weights=tmp_path / "nowhere.h5")
     )
     assert (outcome.trained, outcome.failed, len(executor.jobs)) == (1, 1, 1)
 

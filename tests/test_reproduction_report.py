@@ -21,7 +21,7 @@ from reports.tables import reproduction_wording as words
 from reports.pages.reproduction import ReproductionReport, draw, render_html, render_markdown, terminal_table
 from reports.pages.reproduction import results_of, write_reproduction
 from pipelines.overfitting.statistics import causal_average
-from reports.analysis.reproduction_store import Reproduced, read_reproductions
+from pipelines.reproduction.results import Reproduced, read_reproductions
 from reports.tables.teaching import LESSONS, Question, about, answers, paired_difference
 from tests.support.small_reproduction import BASE
 
@@ -169,7 +169,7 @@ def test_a_row_that_agrees_has_no_cause():
 def reproduced(*rows: Row, exercise: str = "imdb") -> Reproduced:
     from datetime import UTC, datetime
 
-    return Reproduced("r", "u", datetime.now(UTC), "", {"exercise": exercise}, rows, ())
+    return Reproduced("r", "u", datetime.now(UTC), "", exercise=exercise, rows=rows)
 
 
 def of(variant: str, *values: float) -> Row:

@@ -16,6 +16,7 @@ import pytest
 from pipelines.commands import cli
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict
+from pipelines.tracking.reading import read_sweep
 from reports.analysis.changes import Basis, changes, deviation_margin, intervals_overlap, same_fits
 from reports.analysis.several import make_comparison, progress, read_comparison
 from reports.charts.inline_svg import search_figure
@@ -28,9 +29,8 @@ from reports.pages.several import (
     write_comparison,
 )
 from reports.report import make_report
-from reports.store import read_sweep
 from reports.tables import several_wording as words
-from tests.support.made_reports import DIVERGED, SPLITS, made_point, made_report
+from tests.support.made_reports import DIVERGED, SPLITS, made_point, made_record, made_report
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Page, Store
 
 pytest_plugins = ("tests.support.report_fixtures",)
@@ -45,24 +45,23 @@ DETAILS = {
 }
 
 
-def made(pairs, run_id: str, *, days: int = 0, details=None, monitor: str = "val_loss", **changed):
+def made(pairs, run_id: str, *, days: int = 0, details=None, monitor: str = "val_loss", curves=None, **changed):
     """A report whose trials are named after its sweep."""
     report = made_report(pairs, details={**DETAILS, **(details or {})}, monitor=monitor)
     sweep = report.sweep
     trials = tuple(replace(trial, run_id=f"{run_id}-{trial.run_id}") for trial in sweep.trials)
     started = sweep.started + timedelta(days=days)
-    return make_report(
-        replace(sweep, run_id=run_id, started=started, trials=trials, **{"data_sha256": "ab" * 32, **changed})
-    )
+    sweep = replace(sweep, run_id=run_id, started=started, trials=trials, **{"data_sha256": "ab" * 32, **changed})
+    return make_report(sweep, curves)
 
 
-def only_group(*reports, curves=None):
-    (group,) = make_comparison(reports, curves).groups
+def only_group(*reports):
+    (group,) = make_comparison(reports).groups
     return group
 
 
-def one_pair(first, second, curves=None):
-    (pair,) = only_group(first, second, curves=curves).pairs
+def one_pair(first, second):
+    (pair,) = only_group(first, second).pairs
     return pair
 
 
@@ -107,7 +106,7 @@ def test_an_axis_of_the_space_is_shown_as_its_bounds_or_choices() -> None:
 
 def test_details_that_are_gone_change_nothing_but_what_they_said() -> None:
     bare = made([(BASE, made_point())], "b")
-    bare = make_report(replace(bare.sweep, details={}))
+    bare = make_report(replace(bare.sweep, record=made_record({})))
     found = {change.what for change in changes([made([(BASE, made_point())], "a").sweep, bare.sweep])}
     assert found == {"samples", "features", "validation", "epochs", "seed", "keras"}
 
@@ -151,11 +150,11 @@ def curves_at(level: float, spread: float = 0.01):
 
 
 def test_equal_folds_and_seeds_are_compared_fit_by_fit() -> None:
-    old, new = made([(BASE, made_point(1.0))], "a"), made([(BASE, made_point(1.1))], "b", days=1)
-    assert same_fits(old.sweep, new.sweep)
     # Every fit rose by 0.1 give or take 0.02, far less than the fits differ among themselves.
-    curves = {"a-run0": curves_at(1.0, 0.5), "b-run0": curves_at(1.1, 0.52)}
-    (found,) = one_pair(old, new, curves).matches
+    old = made([(BASE, made_point(1.0))], "a", curves={"a-run0": curves_at(1.0, 0.5)})
+    new = made([(BASE, made_point(1.1))], "b", days=1, curves={"b-run0": curves_at(1.1, 0.52)})
+    assert same_fits(old.sweep, new.sweep)
+    (found,) = one_pair(old, new).matches
     assert found.basis is Basis.PAIRED
     assert found.difference == pytest.approx(0.1, rel=1e-5)
     # Student's .975 quantile of 7 degrees of freedom, corrected for a third as many rows to validate as to train.
@@ -163,14 +162,14 @@ def test_equal_folds_and_seeds_are_compared_fit_by_fit() -> None:
     assert found.margin == pytest.approx(2.364624 * deviation * math.sqrt(1 / 8 + 1 / 3), rel=1e-4)
     assert found.within is False and found.moved
     assert words.within_words(found) == "beyond ±0.034 (paired fits)"
-    curves["b-run0"] = curves_at(1.1, 0.9)
-    (found,) = one_pair(old, new, curves).matches
+    (found,) = one_pair(old, replace(new, curves={"b-run0": curves_at(1.1, 0.9)})).matches
     assert found.within is True and not found.moved
 
 
 def test_what_was_computed_twice_alike_is_equal() -> None:
-    old, new = made([(BASE, made_point(1.0))], "a"), made([(BASE, made_point(1.0))], "b", days=1)
-    (found,) = one_pair(old, new, {"a-run0": curves_at(1.0), "b-run0": curves_at(1.0)}).matches
+    old = made([(BASE, made_point(1.0))], "a", curves={"a-run0": curves_at(1.0)})
+    new = made([(BASE, made_point(1.0))], "b", days=1, curves={"b-run0": curves_at(1.0)})
+    (found,) = one_pair(old, new).matches
     assert (found.difference, found.margin, found.within) == (0, 0, True)
     assert words.within_words(found) == "equal"
 
@@ -339,7 +338,7 @@ def test_two_tables_of_a_users_own_are_two_exercises() -> None:
             replace(
                 made([(BASE, made_point())], name).sweep,
                 exercise="table",
-                details={**DETAILS, "exercise": {"title": title}, "data": {"name": name}},
+                record=made_record({**DETAILS, "exercise": {"title": title}, "data": {"name": name}}),
             )
         )
         for name in ("houses", "cells")

@@ -10,7 +10,7 @@ import pytest
 from pipelines.datasets.base import Dataset, Task
 from pipelines.datasets.folds import make_splits
 from pipelines.exercises.configurations import Configuration
-from pipelines.networks.sparse_layer import sparse_product
+from pipelines.networks.fast_layers import sparse_product
 from pipelines.training.jax.engine import JaxEngine
 from pipelines.training.jax.sparse_rows import SparseRows, batch_of, capacity_of, rounded, sparse_rows
 from pipelines.training.planning import make_plan

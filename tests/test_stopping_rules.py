@@ -11,18 +11,22 @@ import numpy as np
 import pytest
 
 from pipelines.overfitting.point import analyse
-from reports.analysis.stopping_criteria import (
+from pipelines.tracking.trials import Trial
+from reports.analysis.stopping import (
     KERAS,
+    TOLERANCE,
     generalisation_loss,
     keras_early_stopping,
     progress_quotient,
+    replay_rules,
     standard_rules,
     successive_rises,
 )
-from reports.analysis.stopping_rules import TOLERANCE, recommend, replay_notes, replay_rules
 from reports.formatting import number
-from reports.store import Trial
+from reports.report import make_report
+from reports.tables.advice import recommend, replay_notes
 from tests.support.curves import Noise, make_curves
+from tests.support.made_reports import made_report
 
 # Keras' own callback
 
@@ -174,7 +178,7 @@ def test_short_curves(epochs) -> None:
 def test_costs_and_savings_by_hand() -> None:
     # Fit 1: lowest 2 at epoch 2; patience 2 stops at 4, where it is 3: +50 %. Fit 2 falls to 1 at the end.
     trial, curves = _trial([[4, 2, 3, 3, 5, 5, 5, 5], [8, 7, 6, 5, 4, 3, 2, 1]])
-    replay = replay_rules([trial], curves, "val_loss")
+    replay = _replay([trial], curves)
     results = {result.rule.name: result for result in replay.results}
     last, best = results["patience 2"], results["patience 2, best weights restored"]
     assert (last.loss_percent, last.loss_percent_sd) == (25.0, None)
@@ -187,7 +191,7 @@ def test_costs_and_savings_by_hand() -> None:
 def test_baselines_stop_all_fits_of_a_trial_where_their_mean_says() -> None:
     trial, curves = _trial([[3, 2, 4, 5, 6], [3, 4, 2, 5, 6]])
     trial = replace(trial, point=replace(trial.point, best_epoch=3, one_se_epoch=2))
-    results = {result.rule.name: result for result in replay_rules([trial], curves, "val_loss").results}
+    results = {result.rule.name: result for result in _replay([trial], curves).results}
     best, one_se = results["all fits to their common best epoch"], results["all fits to their common one-SE epoch"]
     assert (best.loss_percent, best.saved_share) == (50.0, pytest.approx(0.4))
     assert (one_se.loss_percent, one_se.saved_share) == (50.0, pytest.approx(0.6))
@@ -196,7 +200,7 @@ def test_baselines_stop_all_fits_of_a_trial_where_their_mean_says() -> None:
 def test_configurations_count_alike_whatever_their_fits_and_epochs() -> None:
     one, curves = _trial([[1, 2, 2, 2]], run_id="one")
     two, more = _trial([[1, 1, 1, 1, 1, 1, 1.5, 1.5, 1.5, 4]] * 3, run_id="two")
-    replay = replay_rules([two, one], curves | more, "val_loss")
+    replay = _replay([two, one], curves | more)
     result = next(result for result in replay.results if result.rule.name == "train to the end")
     assert (result.loss_percent, result.configurations, result.fits) == (200.0, 2, 4)
     assert result.loss_percent_sd == pytest.approx(np.std([100, 300], ddof=1))
@@ -204,8 +208,8 @@ def test_configurations_count_alike_whatever_their_fits_and_epochs() -> None:
 
 def test_results_do_not_depend_on_what_is_replayed_together() -> None:
     trials, curves = _sweep(6)
-    together = {result.rule.name: result for result in replay_rules(trials, curves, "val_loss").results}
-    alone = [replay_rules([trial], curves, "val_loss") for trial in trials]
+    together = {result.rule.name: result for result in _replay(trials, curves).results}
+    alone = [_replay([trial], curves) for trial in trials]
     for name, result in together.items():
         single = [next(r for r in replay.results if r.rule.name == name) for replay in alone]
         assert result.loss_percent == pytest.approx(np.mean([r.loss_percent for r in single]))
@@ -215,7 +219,7 @@ def test_results_do_not_depend_on_what_is_replayed_together() -> None:
 
 def test_more_patience_saves_less_and_gives_away_less_of_restored_weights() -> None:
     trials, curves = _sweep(6)
-    results = [r for r in replay_rules(trials, curves, "val_loss").results if r.rule.family == KERAS][7:14]
+    results = [r for r in _replay(trials, curves).results if r.rule.family == KERAS][7:14]
     assert all(result.rule.restores for result in results)
     for impatient, patient in pairwise(results):
         assert patient.saved_share <= impatient.saved_share
@@ -229,11 +233,11 @@ def test_a_value_of_nearly_nothing_does_not_blow_up_the_loss() -> None:
     zero, others = _trial([[1, 0, 1, 1, 1]] * 2, run_id="zero")
     normal, more = _trial([[4, 2, 3, 3, 3]] * 2, run_id="normal")
     curves = curves | others | more
-    replay = replay_rules([solved, zero, normal], curves, "val_loss")
+    replay = _replay([solved, zero, normal], curves)
     end = next(result for result in replay.results if result.rule.name == "train to the end")
     assert (end.loss_percent, end.configurations, replay.negligible) == (50.0, 3, 2)
     assert any("2 configurations with a best value of nearly 0 are left out" in note for note in replay_notes(replay))
-    nothing_left = replay_rules([solved], curves, "val_loss")
+    nothing_left = _replay([solved], curves)
     assert all(result.loss_percent is None for result in nothing_left.results)
     assert recommend(nothing_left) is None
 
@@ -244,12 +248,12 @@ def test_missing_curves_are_counted_and_pq_goes_without_training_curves() -> Non
         trials[0].run_id: {"val_loss": curves[trials[0].run_id]["val_loss"]},
         trials[1].run_id: curves[trials[1].run_id],
     }
-    replay = replay_rules(trials, curves, "val_loss")
+    replay = _replay(trials, curves)
     assert (replay.configurations, replay.left_out, replay.fits) == (2, 1, 8)
     assert {r.configurations for r in replay.results if r.rule.name.startswith("PQ")} == {1}
     assert {r.configurations for r in replay.results if not r.rule.name.startswith("PQ")} == {2}
     assert "The curves of 1 configuration are not there." in replay_notes(replay)
-    nothing = replay_rules(trials, {}, "val_loss")
+    nothing = _replay(trials, {})
     assert nothing.results == ()
     assert recommend(nothing) is None
 
@@ -259,12 +263,12 @@ def test_epochs_after_the_training_ended_are_not_replayed() -> None:
     padded = {
         trial.run_id: {name: np.pad(c, [(0, 0), (0, 3)], constant_values=np.nan) for name, c in curves["run"].items()}
     }
-    assert _numbers(replay_rules([trial], padded, "val_loss")) == _numbers(replay_rules([trial], curves, "val_loss"))
+    assert _numbers(_replay([trial], padded)) == _numbers(_replay([trial], curves))
 
 
 def test_recommendation_follows_its_principle() -> None:
     trials, curves = _sweep(8)
-    replay = replay_rules(trials, curves, "val_loss")
+    replay = _replay(trials, curves)
     chosen = recommend(replay)
     rivals = [result for result in replay.results if result.rule.family == KERAS and result.rule.restores]
     least = min(result.loss_percent for result in rivals)
@@ -281,12 +285,12 @@ def test_where_the_common_best_epoch_does_better_it_is_said() -> None:
     # Every rule stops on the hill, longer than any patience, before the fall to 1 at epoch 40. At 38 it is 3 - 10/7.
     trial, curves = _trial([[3, 2, *np.linspace(3, 3.9, 30), *np.linspace(3, 1, 8)]] * 2)
     trial = replace(trial, point=replace(trial.point, best_epoch=38))
-    chosen = recommend(replay_rules([trial], curves, "val_loss"))
+    chosen = recommend(_replay([trial], curves))
     assert chosen.result.loss_percent == 100
     assert "gives away less: 57 %, with 5.0 % of the epochs saved" in chosen.notes[0]
     assert "none of Keras' rules gives away less" in chosen.sentence
     easy, curves = _trial([[4, 2, 3, 3, 5, 5, 5, 5]])
-    assert chosen.notes[0] not in recommend(replay_rules([easy], curves, "val_loss")).notes
+    assert chosen.notes[0] not in recommend(_replay([easy], curves)).notes
 
 
 @pytest.mark.parametrize(
@@ -299,7 +303,7 @@ def test_where_the_common_best_epoch_does_better_it_is_said() -> None:
 )
 def test_the_line_of_code_uses_keras_names(monitor, code, note) -> None:
     trial, curves = _trial([[4, 2, 3, 3, 5, 5, 5, 5]], monitor=monitor)
-    chosen = recommend(replay_rules([trial], curves, monitor))
+    chosen = recommend(_replay([trial], curves, monitor))
     assert code in chosen.code
     assert chosen.notes[0].startswith(note or "Replayed on 1 recorded curve of 1 configuration.")
 
@@ -307,14 +311,14 @@ def test_the_line_of_code_uses_keras_names(monitor, code, note) -> None:
 def test_still_improving_configurations_are_said_to_hide_their_best() -> None:
     validation, _ = make_curves("improving", epochs=60, noise=Noise(deviation=0.002, offset=0.01))
     trial, curves = _trial(validation)
-    replay = replay_rules([trial], curves, "val_loss")
+    replay = _replay([trial], curves)
     assert replay.still_improving == 1
     assert any(note.startswith("The only configuration was still improving") for note in replay_notes(replay))
 
 
 def test_nothing_to_stop_is_said() -> None:
     trial, curves = _trial([np.linspace(2, 1, 12)] * 2)
-    chosen = recommend(replay_rules([trial], curves, "val_loss"))
+    chosen = recommend(_replay([trial], curves))
     assert chosen.result.saved_share == 0
     assert "train to the end" in chosen.sentence
 
@@ -323,7 +327,7 @@ def _trial(validation, *, run_id: str = "run", monitor: str = "val_loss") -> tup
     """A trial of one repeat with these curves, and its curves by run id; the training curve is the validation curve."""
     curve = np.asarray(validation, np.float32)
     point = analyse(curve, folds=len(curve), repeats=1, validation_ratio=0.25, draws=50)
-    trial = Trial(run_id, "FINISHED", None, run_id, "tuner", point, 1.0, 100, "", "")
+    trial = Trial(configuration=None, run_id=run_id, name=run_id, point=point, seconds=1.0, parameters=100)
     return trial, {run_id: {monitor: curve, monitor.removeprefix("val_"): curve}}
 
 
@@ -337,8 +341,13 @@ def _sweep(configurations: int) -> tuple[list[Trial], dict]:
     return trials, curves
 
 
+def _replay(trials, curves, monitor: str = "val_loss"):
+    sweep = replace(made_report([], monitor=monitor).sweep, trials=tuple(trials))
+    return replay_rules(make_report(sweep, curves))
+
+
 def _group(validation, training=None):
-    from reports.analysis.stopping_criteria import FitGroup
+    from reports.analysis.stopping import FitGroup
 
     ends = np.full(len(validation), validation.shape[1])
     training = validation if training is None else training

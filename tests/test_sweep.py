@@ -3,8 +3,8 @@
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tests.support.small_sweep import (
     MadeExecutor,
+    ScriptedTuner,
     curves_file,
     curves_of,
     hashes_of,
@@ -32,12 +33,12 @@ from pipelines.overfitting.statistics import smooth
 from pipelines.sweep.display import SweepDisplay
 from pipelines.errors import TrackingError, UserError
 from pipelines.executors import InProcess, Job
-from pipelines.commands.interruption import Interrupted
+from pipelines.commands.cli import Interrupted
 from pipelines.overfitting.point import OverfittingPoint, Verdict
-from pipelines.sweep.loop import Stop, SweepSettings, sweep_identity
+from pipelines.sweep.description import SweepSettings, sweep_identity
+from pipelines.sweep.stopping import Stop
+from pipelines.tracking.trials import FAILED, FINISHED, Trial
 from pipelines.training.plan import OnChunk, OutOfMemoryError, Progress, Training
-from pipelines.tuners.base import Suggestion
-from pipelines.exercises.spaces import Value, Values
 
 
 @pytest.fixture(scope="module")
@@ -48,31 +49,6 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_store(uri, tmp_path, monkeypatch)
-
-
-@dataclass
-class ScriptedTuner:
-    """Names given learning rates, and keeps what it is told."""
-
-    rates: Sequence[float]
-    epochs: int | None = None
-    told: list[tuple[float, float | None]] = field(default_factory=list)
-    added: list[tuple[Value, float | None]] = field(default_factory=list)
-    name: str = "scripted"
-    asked: int = 0
-
-    def ask(self) -> Suggestion | None:
-        if self.asked == len(self.rates):
-            return None
-        self.asked += 1
-        rate = self.rates[self.asked - 1]
-        return Suggestion(self.asked, {"learning_rate": rate, "batch_size": 20}, self.epochs)
-
-    def tell(self, suggestion: Suggestion, value: float | None) -> None:
-        self.told.append((float(suggestion.values["learning_rate"]), value))
-
-    def add(self, values: Values, value: float | None) -> None:
-        self.added.append((values["learning_rate"], value))
 
 
 @pytest.fixture
@@ -585,9 +561,12 @@ def shown(console: Console, *, trials: int = 12, finished: int = 0) -> None:
             (LONG, replace(POINT, censored=True, best_epoch_low=None, best_epoch_high=None), ""),
             (LONG, None, "RuntimeError: boom\nand a page more"),
         ):
-            display.begin(configuration, 3, 60)
-            display.advance(Progress(30, 0, 3, {}), 3)
-            display.end(configuration, point, 1.25, failure)
+            bar = display.begin(configuration, 3, 60)
+            bar.advance(Progress(30, 0, 3, {}), 3)
+            status = FAILED if failure else FINISHED
+            display.end(
+                bar, Trial(configuration=configuration, point=point, seconds=1.25, status=status, reason=failure)
+            )
 
 
 @pytest.mark.parametrize("width", [100, 120, 140])
@@ -608,12 +587,12 @@ def test_a_log_file_has_an_aligned_line_a_trial_that_fits_its_width(width: int, 
 def test_a_terminal_shows_bars_however_long_the_names(capsys: Any) -> None:
     console = Console(width=80, highlight=False, force_terminal=True, color_system=None, legacy_windows=False)
     with SweepDisplay(console, 12, 0, "val_crossentropy") as display:
-        display.seen(LONG, 0.25)
-        display.begin(LONG, 3, 60)
+        display.seen(LONG.label, 0.25)
+        bar = display.begin(LONG, 3, 60)
         display._progress.refresh()  # as its clock does ten times a second
-        display.advance(Progress(9, 0, 3, {}), 3)
+        bar.advance(Progress(9, 0, 3, {}), 3)
         display._progress.refresh()
-        display.end(LONG, POINT, 1.25, "")
+        display.end(bar, Trial(configuration=SHORT, point=POINT, seconds=1.25))
     lines = re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", capsys.readouterr().out)
     bars = [line for line in lines if line.startswith(("sweep ", "trial "))]
     assert {len(line) for line in bars} == {80}

@@ -1,14 +1,17 @@
 """Recording in MLflow, against SQLite: the way there and back, resuming, endings, and stores that cannot be written."""
 
+import json
 import math
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,13 +20,39 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Param, Run
 
-from pipelines import tracking
 from pipelines.datasets.base import Dataset, Task
 from pipelines.errors import TrackingError, UserError
 from pipelines.exercises.configurations import Configuration
-from pipelines.overfitting.point import OverfittingPoint, Verdict
-from pipelines.tracking import FitLabel, SweepDescription, TrialRecord, open_sweep
-from pipelines.tracking.records import thinned, trial_metrics, write_curves
+from pipelines.exercises.reader import available_exercises, load_exercise
+from pipelines.overfitting.point import OverfittingPoint, Verdict, is_censored
+from pipelines.tracking import names
+from pipelines.tracking import runs as tracked
+from pipelines.tracking.recording import open_sweep
+from pipelines.tracking.store import redacted, tracking_uri, ui_command, ui_link
+from pipelines.tracking.sweeps import (
+    DataFacts,
+    RecordedSettings,
+    SplitSizes,
+    SweepDescription,
+    SweepRecord,
+    WeightsFile,
+    current_environment,
+    plain_text,
+)
+from pipelines.tracking.trials import (
+    FAILED,
+    FINISHED,
+    POINT_METRICS,
+    FitLabel,
+    Trial,
+    read_curves,
+    thinned,
+    trial_metrics,
+    trial_of,
+    trial_params,
+    trial_tags,
+    write_curves,
+)
 
 ROOT = Path(__file__).parent.parent
 NOTHING = np.zeros((0, 3), np.float32)
@@ -39,7 +68,9 @@ DATA = Dataset(
     sha256="0123456789abcdef" * 4,
     source="made up",
 )
-SWEEP = SweepDescription("tiny", "optuna:tpe", "jax", "identity0", DATA, {"folds": 2}, {"monitor": "val_loss"})
+SETTINGS = RecordedSettings(exercise="tiny", tuner="optuna:tpe", backend="jax", folds=2)
+SWEEP = SweepDescription("identity0", DATA, SweepRecord(settings=SETTINGS))
+SWEEP_PARAMS = {"sweep.exercise": "tiny", "sweep.tuner": "optuna:tpe", "sweep.backend": "jax", "sweep.folds": "2"}
 POINT = OverfittingPoint(
     verdict=Verdict.OVERFITS,
     best_epoch=2,
@@ -65,7 +96,7 @@ CURVES = {
     "loss": np.array([[3, 2, 1], [3, 2, 1], [3, 2, 1], [3, 2, 1]], np.float32),
     "val_loss": np.array([[4, 1, 2], [6, 3, 4], [8, 5, 6], [6, 3, 4]], np.float32),
 }
-RECORD = TrialRecord(
+RECORD = Trial(
     configuration=Configuration(layers=(4, 4), loss="mse", learning_rate=1 / 3),
     origin="tuner",
     epochs=3,
@@ -77,7 +108,7 @@ RECORD = TrialRecord(
     seconds=1.5,
     training_seconds=1.25,
     compile_seconds=0.5,
-    model_parameters=41,
+    parameters=41,
 )
 
 
@@ -108,7 +139,7 @@ def runs(uri: str, kind: str = "trial") -> list[Run]:
     return list(found)
 
 
-def run_one_trial(uri: str, record: TrialRecord = RECORD, sweep: SweepDescription = SWEEP) -> str:
+def run_one_trial(uri: str, record: Trial = RECORD, sweep: SweepDescription = SWEEP) -> str:
     with open_sweep(sweep, uri=uri) as run, run.trial(record.configuration, record.origin, seeds=(1, 2)) as trial:
         trial.finish(record)
     return run.run_id
@@ -205,7 +236,7 @@ def test_every_value_of_every_fit_is_kept_in_the_parquet_file(uri: str) -> None:
     curves["val_loss"][2, 1:] = np.nan
     run_one_trial(uri, replace(RECORD, curves=curves))
     (trial,) = runs(uri)
-    fits, read = tracking.read_curves(Path(MlflowClient(uri).download_artifacts(trial.info.run_id, "curves.parquet")))
+    fits, read = read_curves(Path(MlflowClient(uri).download_artifacts(trial.info.run_id, "curves.parquet")))
     assert fits == RECORD.fits
     assert list(read) == list(curves)
     for name, curve in curves.items():
@@ -229,13 +260,15 @@ def test_the_sweep_has_its_settings_data_set_and_description(uri: str) -> None:
     run = MlflowClient(uri).get_run(sweep.run_id)
     assert run.info.run_name == "tiny optuna:tpe"
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"sweep.folds": "2"}
+    assert run.data.params == SWEEP_PARAMS
     assert run.data.metrics == {"sweep/trials": 0}
     assert run.data.tags["mlflow.note.content"] == "| best | epoch |"
     (dataset,) = run.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("tiny", DATA.sha256[:10])
     sweep_file = Path(MlflowClient(uri).download_artifacts(sweep.run_id, "sweep.json"))
-    assert sweep_file.read_text() == '{\n  "monitor": "val_loss"\n}'
+    written = json.loads(sweep_file.read_text())
+    assert written == json.loads(json.dumps(SWEEP.record.to_json()))
+    assert written["parameters"] == {"exercise": "tiny", "tuner": "optuna:tpe", "backend": "jax", "folds": 2}
     assert MlflowClient(uri).get_experiment(run.info.experiment_id).name == "overfit-atlas"
 
 
@@ -243,7 +276,7 @@ def test_a_description_is_given_to_a_sweep_that_has_none(uri: str) -> None:
     with open_sweep(SWEEP, uri=uri) as sweep:
         pass
     for said in ("the first", "another"):
-        tracking.describe_if_empty(sweep.run_id, said, uri=uri)
+        tracked.describe_if_empty(sweep.run_id, said, uri=uri)
     assert MlflowClient(uri).get_run(sweep.run_id).data.tags["mlflow.note.content"] == "the first"
 
 
@@ -252,8 +285,108 @@ def test_a_report_is_kept_with_the_sweep(uri: str, tmp_path: Path) -> None:
         pass
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "report.md").write_text("# Report")
-    tracking.save_report(sweep.run_id, tmp_path / "made", uri=uri)
+    tracked.save_report(sweep.run_id, tmp_path / "made", uri=uri)
     assert [file.path for file in MlflowClient(uri).list_artifacts(sweep.run_id, "report")] == ["report/report.md"]
+
+
+# A trial's way to the store and back
+
+
+class StoreForm:
+    """A run as the store returns it, from what is written of a trial."""
+
+    def __init__(self, trial: Trial) -> None:
+        configuration = {names.TAG_CONFIGURATION: trial.configuration.hash} if trial.configuration else {}
+        tags = {names.TAG_SCHEMA: names.SCHEMA, names.TAG_ORIGIN: trial.origin, **configuration, **trial_tags(trial)}
+        metrics = {name: value for name, value, _ in trial_metrics(trial)}
+        self.data = SimpleNamespace(params=trial_params(trial), tags=tags, metrics=metrics)
+        self.info = SimpleNamespace(run_id="r", status=trial.status, artifact_uri="")
+
+
+@st.composite
+def points(draw: st.DrawFn) -> OverfittingPoint:
+    """Any over-fitting point there may be."""
+    folds, repeats, epochs = draw(st.integers(1, 10)), draw(st.integers(1, 5)), draw(st.integers(1, 100_000))
+    epoch, number = st.integers(1, epochs), st.floats(allow_nan=False, allow_infinity=False)
+    sizes = {"epochs": epochs, "fits": folds * repeats, "folds": folds, "repeats": repeats}
+    nothing = dict.fromkeys(field for field in POINT_METRICS if field not in ("epochs", "diverged_fits"))
+    if draw(st.booleans()):
+        diverged = {"diverged_fits": draw(st.integers(1, folds * repeats)), "diverged_epoch": draw(epoch)}
+        return OverfittingPoint(Verdict.DIVERGED, **{**nothing, **sizes, **diverged}, censored=False)
+    found = {
+        name: draw(st.none() | (epoch if POINT_METRICS[name][1] is int else number))
+        for name in nothing
+        if name != "diverged_epoch"
+    }
+    found |= {"best_epoch": draw(epoch), "best_value": draw(number)}
+    verdict = draw(st.sampled_from([verdict for verdict in Verdict if verdict is not Verdict.DIVERGED]))
+    censored = is_censored(found["best_epoch"], found["best_epoch_high"], found["onset"], epochs)
+    return OverfittingPoint(verdict, **found, **sizes, censored=censored)
+
+
+@settings(deadline=None)
+@given(points())
+def test_any_over_fitting_point_comes_back_from_the_store_as_it_was(point: OverfittingPoint) -> None:
+    curves = {"val_loss": np.zeros((1, point.epochs), np.float32)}
+    status = FAILED if point.verdict is Verdict.DIVERGED else FINISHED
+    trial = replace(
+        RECORD,
+        point=point,
+        folds=point.folds,
+        repeats=point.repeats,
+        curves=curves,
+        fits=RECORD.fits[:1],
+        status=status,
+    )
+    stored = trial_of(StoreForm(trial))  # type: ignore[arg-type]
+    assert stored.point == point
+    assert (stored.status, stored.diverged, stored.intact) == (status, status == FAILED, True)
+    assert {field.name for field in fields(OverfittingPoint)} == {
+        *POINT_METRICS,
+        *("verdict", "censored", "fits", "folds", "repeats"),
+    }
+
+
+def test_a_trial_comes_back_from_the_store_as_it_was() -> None:
+    trial = replace(RECORD, reason="stopped at epoch 3: pruned")
+    stored = trial_of(StoreForm(trial))  # type: ignore[arg-type]
+    assert stored.configuration == RECORD.configuration.canonical()
+    same = "origin status reason epochs folds repeats point seconds training_seconds compile_seconds parameters".split()
+    assert [getattr(stored, name) for name in same] == [getattr(trial, name) for name in same]
+    assert stored.validation == {"loss": 3}
+
+
+@pytest.mark.parametrize("name", available_exercises())
+def test_an_exercise_comes_back_from_the_file_of_a_sweep_as_it_was(name: str) -> None:
+    exercise = load_exercise(
+        name, **({"data": "any.csv", "task": "regression", "target": "y"} if name == "table" else {})
+    )
+    record = SweepRecord(
+        exercise=exercise,
+        settings=SETTINGS,
+        data=DataFacts.of(DATA),
+        splits=(SplitSizes(0, 0, 6, 2), SplitSizes(0, 1, 6, 2)),
+        weights={"mobilenet_v2": WeightsFile("weights.h5", "ab" * 32)},
+        environment=current_environment(),
+    )
+    read = SweepRecord.from_json(json.loads(plain_text(record.to_json())))
+    assert read.exercise is not None
+    assert read.exercise == exercise
+    assert read.exercise.digest == exercise.digest
+    assert (read.settings, read.data, read.splits) == (record.settings, record.data, record.splits)
+    assert (read.weights, read.environment) == (record.weights, record.environment)
+
+
+def test_what_is_damaged_in_the_file_of_a_sweep_is_left_out() -> None:
+    exercise = load_exercise("imdb")
+    content = json.loads(plain_text(SweepRecord(exercise, SETTINGS, environment=current_environment()).to_json()))
+    content["exercise"]["documented"][0]["figures"] = "none"
+    content |= {"splits": [{"repeat": 0}], "cores": "many", "parameters": {"folds": 3, "seed": "x"}, "data": []}
+    read = SweepRecord.from_json(content)
+    assert read.exercise is not None and read.exercise.documented == exercise.documented[1:]
+    assert (read.settings, read.splits, read.data) == (RecordedSettings(folds=3), None, DataFacts())
+    assert (read.environment.cores, read.environment.python) == (None, platform.python_version())
+    assert SweepRecord.from_json(["no object"]).exercise is None
 
 
 # Numbers
@@ -305,7 +438,7 @@ def test_a_second_start_takes_the_finished_trials_over(uri: str) -> None:
     with open_sweep(SWEEP, uri=uri) as second:
         (stored,) = second.finished_trials()
     assert stored.configuration == RECORD.configuration.canonical()
-    assert (stored.origin, stored.verdict, stored.value) == ("tuner", "overfits", 0.5)
+    assert (stored.origin, stored.point, stored.value) == ("tuner", POINT, 0.5)
     assert (stored.epochs, stored.folds, stored.repeats) == (3, 2, 2)
     (trial,) = runs(uri)
     assert trial.data.tags["mlflow.parentRunId"] == second.run_id
@@ -330,9 +463,14 @@ def test_another_sweep_and_a_fresh_start_take_nothing_over(uri: str) -> None:
 
 def test_a_diverged_trial_is_not_trained_again_but_one_that_broke_is(uri: str) -> None:
     diverged = replace(
-        RECORD, point=replace(POINT, verdict=Verdict.DIVERGED, best_value=None), failure="diverged at epoch 2"
+        RECORD,
+        point=replace(POINT, verdict=Verdict.DIVERGED, best_value=None),
+        status=FAILED,
+        reason="diverged at epoch 2",
     )
-    broken = replace(RECORD, configuration=Configuration(layers=(8,)), curves={}, point=None, failure="out of memory")
+    broken = replace(
+        RECORD, configuration=Configuration(layers=(8,)), curves={}, point=None, status=FAILED, reason="out of memory"
+    )
     run_one_trial(uri, diverged)
     run_one_trial(uri, broken)
     assert [(run.info.status, run.data.tags["atlas.reason"]) for run in runs(uri)] == [
@@ -421,7 +559,7 @@ def test_runs_end_with_the_status_that_is_true(uri: str, error: BaseException, s
 
 
 def test_a_trial_stopped_early_is_finished_with_a_remark(uri: str) -> None:
-    run_one_trial(uri, replace(RECORD, remark="stopped at epoch 3: pruned by the tuner"))
+    run_one_trial(uri, replace(RECORD, reason="stopped at epoch 3: pruned by the tuner"))
     (trial,) = runs(uri)
     assert (trial.info.status, trial.data.tags["atlas.reason"]) == (
         "FINISHED",
@@ -459,7 +597,7 @@ def test_under_mlflow_run_the_sweep_is_the_projects_run(uri: str, monkeypatch: p
     assert run_one_trial(uri) == run_id
     (run,) = runs(uri, "sweep")
     assert run.info.run_name == "tiny optuna:tpe"
-    assert run.data.params == {"folds": "''", "exercise": "tiny", "sweep.folds": "2"}
+    assert run.data.params == {"folds": "''", "exercise": "tiny", **SWEEP_PARAMS}
     assert run.info.experiment_id == runs(uri)[0].info.experiment_id == "0"
 
 
@@ -472,7 +610,7 @@ def test_a_second_sweep_under_one_project_run_has_a_run_of_its_own(uri: str, mon
 def test_a_refusal_is_put_on_the_projects_run(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     run_id = project_run(uri, monkeypatch)
-    tracking.record_refusal("trials: 'many' is not a whole number")
+    tracked.record_refusal("trials: 'many' is not a whole number")
     run = MlflowClient(uri).get_run(run_id)
     assert run.info.status == "FAILED"
     assert run.data.tags["atlas.reason"] == "trials: 'many' is not a whole number"
@@ -484,7 +622,7 @@ def test_a_report_of_its_own_is_not_taken_for_a_sweep(
     sweep = run_one_trial(uri)
     run_id = project_run(uri, monkeypatch)
     (tmp_path / "made").mkdir()
-    tracking.save_report(sweep, tmp_path / "made", uri=uri)
+    tracked.save_report(sweep, tmp_path / "made", uri=uri)
     assert MlflowClient(uri).get_run(run_id).data.tags["atlas.kind"] == "report"
 
 
@@ -514,15 +652,15 @@ def test_a_store_that_cannot_be_written_is_named_before_any_training(
     with pytest.raises(TrackingError) as refused:
         open_sweep(SWEEP)
     assert problem.format(tmp=tmp_path) in str(refused.value)
-    assert tracking.redacted(uri) in str(refused.value)
+    assert redacted(uri) in str(refused.value)
     assert "secret" not in str(refused.value)
 
 
 def test_without_a_setting_the_store_is_a_database_in_the_working_folder(uri: str, tmp_path: Path) -> None:
     (tmp_path / "mlruns" / "0").mkdir(parents=True)
     (tmp_path / "mlruns" / "0" / "meta.yaml").touch()  # MLflow itself would go back to its old file store here
-    assert tracking.tracking_uri() == uri
-    assert tracking.ui_command(uri) == "mlflow ui --backend-store-uri 'sqlite:///mlflow.db'"
+    assert tracking_uri() == uri
+    assert ui_command(uri) == "mlflow ui --backend-store-uri 'sqlite:///mlflow.db'"
 
 
 def test_a_deleted_experiment_is_named_with_the_way_to_bring_it_back(uri: str) -> None:
@@ -535,11 +673,11 @@ def test_a_deleted_experiment_is_named_with_the_way_to_bring_it_back(uri: str) -
 
 def test_links_lead_to_the_runs_and_carry_no_password() -> None:
     server = "https://me:secret@tracking.example:8443/"
-    whole = tracking.ui_link(server, "7")
+    whole = ui_link(server, "7")
     assert whole.startswith("https://tracking.example:8443/#/experiments/7/runs?workflowType=machine_learning&")
     assert "orderByKey=metrics.%60best/value%60&orderByAsc=true" in whole
-    assert tracking.ui_command(server) is None
-    local = tracking.ui_link("sqlite:///mlflow.db", "7", "identity0")
+    assert ui_command(server) is None
+    local = ui_link("sqlite:///mlflow.db", "7", "identity0")
     assert local == (
         "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=identity0"
     )

@@ -1,5 +1,6 @@
 """What the MLflow UI and the report are given by the store: names, tags, sortable numbers, and few queries."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,10 +13,12 @@ from sqlalchemy.engine import Engine
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.reader import load_exercise
-from pipelines.tracking.run_names import run_name, varying_settings
+from pipelines.tracking.names import run_name, varying_settings
+from pipelines.tracking.reading import read_sweep
+from pipelines.tracking.sweeps import SweepRecord, plain_text
 from reports.analysis.several import read_comparison
 from reports.report import short_labels
-from reports.store import read_sweep
+from tests.support.made_reports import made_record
 from tests.support.report_store import BASE, LINEAR, WIDE, MadeTrial, Store
 
 pytest_plugins = ("tests.support.report_fixtures",)
@@ -54,24 +57,21 @@ def test_names_that_would_be_alike_are_told_apart() -> None:
 
 def test_what_varies_is_what_the_space_and_the_documented_variants_change() -> None:
     baseline = {"layers": [64, 64], "optimizer": "rmsprop", "normalisation": "standardise", "decay_rate": 0.9}
-    details = {
-        "exercise": {
-            "baseline": baseline,
-            "space": {"parameters": [{"name": "units"}, {"name": "dropout"}, {"name": "fine_tune"}]},
-            "documented": [{"configuration": {**baseline, "optimizer": "adam"}}],
-        }
-    }
-    assert varying_settings(details) == {"units", "dropout", "backbone", "optimizer"}
-    assert varying_settings({}) is None
-    assert varying_settings({"exercise": {"title": "Made"}}) is None
+    axes = [{"name": name, "choices": [1, 2]} for name in ("units", "dropout", "fine_tune")]
+    variant = {"name": "other", "epochs": 1, "validation": "none", "configuration": {**baseline, "optimizer": "adam"}}
+    changed = {"baseline": baseline, "space": {"parameters": axes}, "documented": [variant]}
+    exercise = made_record({"exercise": changed}).exercise
+    assert exercise is not None
+    assert varying_settings(exercise) == {"units", "dropout", "backbone", "optimizer"}
+    assert SweepRecord.from_json({}).exercise is None
+    assert SweepRecord.from_json({"exercise": {"title": "Made"}}).exercise is None
 
 
 def test_what_varies_is_read_from_what_a_sweep_stores() -> None:
-    from dataclasses import asdict
-
     exercise = load_exercise("boston_housing")
-    varying = varying_settings({"exercise": asdict(exercise)})
-    assert varying is not None and varying >= set(exercise.space.names) - {"fine_tune", "decay_rate"}
+    stored = SweepRecord.from_json(json.loads(plain_text(SweepRecord(exercise=exercise).to_json()))).exercise
+    assert stored is not None
+    assert varying_settings(stored) >= set(exercise.space.names) - {"fine_tune", "decay_rate"}
 
 
 def test_a_run_and_its_row_in_the_report_have_the_same_words() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.datasets import DatasetSpec, Task, load_dataset
+from pipelines.datasets import DatasetSpec, Places, Task, load_dataset
 from pipelines.errors import DataError
 
 PEOPLE = pd.DataFrame(
@@ -43,7 +43,7 @@ def load(tmp_path):
             options["test"] = str(write(test, f"test-{name}"))
         if target is not None:
             options["target"] = target
-        return load_dataset(DatasetSpec("file", "mine", options), task, cache_dir=tmp_path / "cache")
+        return load_dataset(DatasetSpec("file", "mine", options), task, places=Places(cache_dir=tmp_path / "cache"))
 
     return run
 
@@ -137,7 +137,7 @@ def test_the_hash_is_the_files_own(load, tmp_path):
 def test_a_relative_path_starts_at_the_data_folder(tmp_path):
     (tmp_path / "mine.csv").write_text("a,y\n1,1.5\n2,2.5\n")
     spec = DatasetSpec("file", "mine", {"path": "mine.csv", "target": "y"})
-    assert load_dataset(spec, data_dir=tmp_path, cache_dir=tmp_path / "cache").samples == 2
+    assert load_dataset(spec, places=Places(data_dir=tmp_path, cache_dir=tmp_path / "cache")).samples == 2
 
 
 def test_a_changed_file_or_option_is_never_served_from_the_cache(load):

@@ -1,1 +1,54 @@
-"""The doors: one module an entry point, what all of them share, and the only importer of ``reports``."""
+"""The doors: one module an entry point, what all of them share, and the only importer of ``reports``.
+
+A module of an entry point has its ``PARAMETERS`` and a function that reads them, does the work of other rooms, and
+prints what came of it. Nothing heavy is imported before the parameters are known: the backend must be chosen before
+Keras is loaded, and a mistake in a parameter should be answered at once.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from pipelines.commands.parameters import Parameters
+
+BACKENDS = ("auto", "jax", "tensorflow")
+#: NumPy's older generators, which the tuners use, take 32 bits.
+MAX_SEED = 2**31 - 1
+#: Parameters of which ``pipelines.datasets.Places`` is made.
+PLACES = ("data_dir", "cache_dir", "weights")
+
+
+def read_places(parameters: "Parameters") -> tuple[Path | None, Path | None, Path | None]:
+    """The first fields of ``Places``, which are whole only when ``parameters`` have been checked."""
+    data_dir = parameters.folder("data_dir", must_exist=True)
+    return data_dir, parameters.folder("cache_dir", must_exist=False), parameters.weights()
+
+
+def read_backend(parameters: "Parameters") -> str:
+    """The backend that is asked for, which is prepared."""
+    backend = parameters.choice("backend", BACKENDS, BACKENDS[0])
+    prepare_backend(backend)
+    return backend
+
+
+def prepare_backend(backend: str) -> None:
+    """Choose Keras' backend, and quiet what its libraries print at their start."""
+    os.environ["KERAS_BACKEND"] = "jax" if backend == "auto" else backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+def print_lines(console: Console, *lines: str) -> None:
+    """What there is to say in the end, below an empty line; a path may be wider than the terminal."""
+    console.print("\n".join(["", *lines]), markup=False, soft_wrap=True)
+
+
+def ui_lines(uri: str, link: str) -> list[str]:
+    """How to see a run in the MLflow UI."""
+    from pipelines.tracking.store import ui_command
+
+    command = ui_command(uri)
+    return [f"MLflow UI   {command}", f"then open   {link}"] if command else [f"MLflow UI   {link}"]

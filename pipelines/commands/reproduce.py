@@ -1,25 +1,48 @@
 """The entry point ``reproduce``: its parameters, the reproductions one after another, and their report."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from pipelines.commands import MAX_SEED, PLACES, print_lines, read_backend, read_places, ui_lines
 from pipelines.commands.parameters import Parameters
 from pipelines.errors import ExerciseError, UserError
+from pipelines.words import counted
 
 if TYPE_CHECKING:
     from pipelines.reproduction.running import ReproductionSettings
 
 PARAMETERS = (
-    *("exercise", "variants", "data_dir", "cache_dir", "weights"),
+    *("exercise", "variants", *PLACES),
     *("repeats", "folds", "seed", "backend", "resume", "output"),
 )
 ALL = "all"
 
 
-def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "ReproductionSettings":
+def reproduce(parameters: Parameters, console: Console) -> None:
+    """Train, compare, and write the report of the exercises that are asked for."""
+    settings = read_settings(parameters, read_backend(parameters))
+    output = parameters.folder("output", must_exist=False)
+    from pipelines.reproduction.running import run_reproduction
+    from reports.pages.reproduction import terminal_table, write_reproduction
+
+    outcomes = run_reproduction(settings, console)
+    uri = outcomes[0].uri
+    paths = write_reproduction(tracking_uri=uri, run_ids=[outcome.run_id for outcome in outcomes], output=output)
+    console.print()
+    console.print(terminal_table(paths.report))
+    failed = sum(outcome.failed for outcome in outcomes)
+    print_lines(
+        console,
+        *([f"{counted(failed, 'training')} failed; the table says why."] if failed else []),
+        f"Report      {paths.html}",
+        f"Markdown    {paths.markdown}",
+        *ui_lines(uri, outcomes[-1].link),
+    )
+
+
+def read_settings(parameters: Parameters, backend: str) -> "ReproductionSettings":
     """Settings of a reproduction from its parameters.
 
     Raises
@@ -27,6 +50,7 @@ def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "R
     ExerciseError
         Naming every mistake in the parameters.
     """
+    from pipelines.datasets import Places
     from pipelines.exercises.exercise import Exercise
     from pipelines.exercises.reader import available_exercises, load_exercise
     from pipelines.reproduction.plan import USUAL_REPEATS
@@ -34,12 +58,10 @@ def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "R
 
     repeats = parameters.whole_number("repeats", minimum=1, default=USUAL_REPEATS)
     folds = parameters.whole_number("folds", minimum=2)
-    seed = parameters.whole_number("seed", minimum=1, maximum=max_seed, default=1)
+    seed = parameters.whole_number("seed", minimum=1, maximum=MAX_SEED, default=1)
     resume = parameters.flag("resume", True)
-    data_dir = parameters.folder("data_dir", must_exist=True)
-    cache_dir = parameters.folder("cache_dir", must_exist=False)
+    places = read_places(parameters)
     parameters.folder("output", must_exist=False)
-    weights = parameters.weights()
     wanted = _listed(parameters.text("exercise", ALL))
     exercises: list[Exercise] = []
     for name in available_exercises() if ALL in wanted else wanted:
@@ -64,34 +86,10 @@ def read_reproduction(parameters: Parameters, backend: str, max_seed: int) -> "R
         seed=seed,
         backend=backend,
         resume=resume,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        weights=weights,
+        places=Places(*places),
     )
     check_variants(settings)
     return settings
-
-
-def reproduce(settings: "ReproductionSettings", output: Path | None, console: Console) -> None:
-    """Train, compare, and write the report of these exercises."""
-    from pipelines.reproduction.running import run_reproduction
-    from pipelines.tracking import ui_command
-    from reports.pages.reproduction import terminal_table, write_reproduction
-
-    outcomes = run_reproduction(settings, console)
-    uri = outcomes[0].uri
-    paths = write_reproduction(tracking_uri=uri, run_ids=[outcome.run_id for outcome in outcomes], output=output)
-    console.print()
-    console.print(terminal_table(paths.report))
-    lines = [""]
-    if failed := sum(outcome.failed for outcome in outcomes):
-        lines.append(f"{'1 training' if failed == 1 else f'{failed} trainings'} failed; the table says why.")
-    lines += [f"Report      {paths.html}", f"Markdown    {paths.markdown}"]
-    if command := ui_command(uri):
-        lines += [f"MLflow UI   {command}", f"then open   {outcomes[-1].link}"]
-    else:
-        lines.append(f"MLflow UI   {outcomes[-1].link}")
-    console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def _listed(text: str) -> list[str]:

@@ -6,13 +6,12 @@
 """
 
 import importlib
-from pathlib import Path
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
-from pipelines.datasets.places import DOWNLOAD_SECONDS, Places
+from pipelines.datasets.places import Places
 from pipelines.errors import DataError
 
-__all__ = ["SOURCES", "Dataset", "DatasetSpec", "Task", "load_dataset"]
+__all__ = ["SOURCES", "Dataset", "DatasetSpec", "Places", "Task", "load_dataset"]
 
 #: Source -> module with ``load(spec, task, places)``; imported when asked for, since pandas and scikit-learn are heavy.
 SOURCES = {
@@ -24,14 +23,7 @@ SOURCES = {
 }
 
 
-def load_dataset(
-    spec: DatasetSpec,
-    task: Task | None = None,
-    *,
-    data_dir: Path | None = None,
-    cache_dir: Path | None = None,
-    download_seconds: float = DOWNLOAD_SECONDS,
-) -> Dataset:
+def load_dataset(spec: DatasetSpec, task: Task | None = None, places: Places | None = None) -> Dataset:
     """Load a data set, from the cache where it was prepared before.
 
     Parameters
@@ -40,12 +32,8 @@ def load_dataset(
         What to load; the module of each source lists its names and options.
     task
         What is predicted; None to take the well-known one, or to infer it from a user's file.
-    data_dir
-        Folder with files put there by hand (see ``Places``), looked at before anything is downloaded.
-    cache_dir
-        Folder of prepared data sets; None for ``$OVERFIT_ATLAS_CACHE`` or the platform's.
-    download_seconds
-        Time limit of a download; a machine without a network learns of it in seconds.
+    places
+        Where it is looked for and kept; None for the usual places.
 
     Raises
     ------
@@ -60,13 +48,5 @@ def load_dataset(
             f"Allowed: {', '.join(SOURCES)}."
         )
     module = importlib.import_module(f"{__name__}.{SOURCES[spec.source]}")
-    dataset: Dataset = module.load(
-        spec,
-        task,
-        Places(
-            None if data_dir is None else Path(data_dir).expanduser(),
-            None if cache_dir is None else Path(cache_dir).expanduser(),
-            download_seconds,
-        ),
-    )
+    dataset: Dataset = module.load(spec, task, places or Places())
     return dataset

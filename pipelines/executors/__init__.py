@@ -4,17 +4,28 @@ import os
 from pathlib import Path
 
 from pipelines.datasets.cache import default_cache_dir
-from pipelines.executors.base import Executor, Job
-from pipelines.executors.by_network import ByNetwork
-from pipelines.executors.in_process import InProcess
+from pipelines.datasets.places import Places
+from pipelines.executors.base import Ended, Executor, Handle, Job, OneSlot, fit_labels, run_job
+from pipelines.executors.local import ByNetwork, InProcess
 
-__all__ = ["ByNetwork", "Executor", "InProcess", "Job", "make_executor", "program_cache"]
+__all__ = [
+    "ByNetwork",
+    "Ended",
+    "Executor",
+    "Handle",
+    "InProcess",
+    "Job",
+    "OneSlot",
+    "fit_labels",
+    "make_executor",
+    "run_job",
+]
 
 #: Cores that count as devices at most; each has a copy of the data.
 _CPU_DEVICES = 8
 
 
-def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
+def make_executor(backend: str, places: Places | None = None) -> Executor:
     """The executor for a backend.
 
     Parameters
@@ -22,8 +33,9 @@ def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
     backend
         ``jax``, ``tensorflow``, or ``auto``: JAX, but TensorFlow for networks that convolve images where there is no
         accelerator.
-    cache_dir
-        Where compiled programs are kept between sweeps; None to keep none.
+    places
+        Compiled programs are kept between sweeps beside the prepared data, where that folder can be written; None to
+        keep none.
     """
     from pipelines.executors.worker import WorkerProcess
 
@@ -33,7 +45,8 @@ def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
 
     from pipelines.training.jax.engine import JaxEngine, configure
 
-    configure(None if cache_dir is None else cache_dir / "programs", cpu_devices=min(os.cpu_count() or 1, _CPU_DEVICES))
+    folder = None if places is None else _writable(places.cache_dir or default_cache_dir())
+    configure(None if folder is None else folder / "programs", cpu_devices=min(os.cpu_count() or 1, _CPU_DEVICES))
     in_process = InProcess(JaxEngine())
     # Asked last: with it JAX is started, and can be configured no more.
     if backend == "auto" and jax.default_backend() == "cpu":
@@ -41,15 +54,8 @@ def make_executor(backend: str, *, cache_dir: Path | None = None) -> Executor:
     return in_process
 
 
-def program_cache(cache_dir: Path | None) -> Path | None:
-    """Where compiled programs are kept for the next sweep; None where nothing can be: they are then compiled again.
-
-    Parameters
-    ----------
-    cache_dir
-        Where prepared data are kept; None for the default.
-    """
-    folder = cache_dir or default_cache_dir()
+def _writable(folder: Path) -> Path | None:
+    """The folder, made where it is not there yet; None where nothing can be kept in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -1,6 +1,6 @@
-"""The contract between the sweep and where its trials run."""
+"""The contract between those who want trials trained and where they are trained: submit a job, wait for what ends."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,9 @@ from pipelines.datasets.base import Dataset
 from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
-from pipelines.training.plan import OnChunk, Training
+from pipelines.tracking.trials import FitLabel
+from pipelines.training.plan import FitPlan, OnChunk, Training
+from pipelines.training.planning import fit_seed, make_plan
 
 
 class WorkerLostError(UserError):
@@ -37,19 +39,93 @@ class Job:
     weights: Path | None = None
     keep_weights: bool = False
 
+    def plan(self) -> FitPlan:
+        """What an engine is to carry out."""
+        return make_plan(
+            self.configuration, self.dataset, self.splits, seed=self.seed, epochs=self.epochs, weights=self.weights
+        )
+
+
+def fit_labels(splits: Sequence[Split], seed: int) -> tuple[FitLabel, ...]:
+    """What the fits of a job are called in the store: repeat, fold, and the seed of each."""
+    return tuple(FitLabel(split.repeat, split.fold, fit_seed(seed, split.repeat, split.fold)) for split in splits)
+
+
+@dataclass(frozen=True, eq=False)
+class Handle:
+    """A job in flight, as ``Executor.submit`` returns it; equal to itself alone.
+
+    Attributes
+    ----------
+    job, on_chunk, chunk_epochs
+        What was submitted.
+    """
+
+    job: Job
+    on_chunk: OnChunk | None = None
+    chunk_epochs: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """What became of a job: its training, or the error that kept it from one.
+
+    Attributes
+    ----------
+    handle
+        Of the job.
+    training
+        None where there is an error.
+    error
+        ``OutOfMemoryError`` where one fit alone exceeds the memory, ``WorkerLostError`` where the process that trained
+        it was killed (others in flight are not touched), else whatever the engine, or ``on_chunk``, has raised.
+    """
+
+    handle: Handle
+    training: Training | None = None
+    error: Exception | None = None
+
+    @property
+    def failure(self) -> str:
+        """The error in words; empty where there is none."""
+        return failure_words(self.error) if self.error else ""
+
+    def result(self) -> Training:
+        """The training; raises the error where there is one."""
+        if self.error is not None:
+            raise self.error
+        assert self.training is not None
+        return self.training
+
+
+def failure_words(error: Exception) -> str:
+    """An error as the reason of a failed trial: a user's as it is, any other with its kind."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
 
 class Executor(Protocol):
-    """Trains jobs, one at a time; a context manager that lets go of its resources."""
+    """Trains jobs, as many at a time as it has slots; a context manager that lets go of its resources."""
 
-    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
-        """Train a job to its end; see ``pipelines.training.plan.Engine.train``.
+    @property
+    def slots(self) -> int:
+        """Jobs that it trains at a time. Further ones wait in line."""
+        ...
 
-        Raises
-        ------
-        OutOfMemoryError
-            Where one fit alone exceeds the memory.
-        WorkerLostError
-            Where the process that trained it was killed; the next job gets a new one.
+    def submit(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Handle:
+        """Hand a job over, to be trained as ``pipelines.training.plan.Engine.train`` does; returns at once.
+
+        Parameters
+        ----------
+        on_chunk
+            The job's own: called after every chunk of its epochs, always during a ``wait`` and in the thread that
+            waits, so that those of several jobs never run at the same time; a job goes on when it has its answer.
+        """
+        ...
+
+    def wait(self, handles: Collection[Handle]) -> Sequence[Ended]:
+        """Wait until at least one of these jobs has ended; each is to be waited for until it is among what ended.
+
+        Errors of a job are part of the answer. What is raised, as by Ctrl-C, ends the wait and with it every job.
         """
         ...
 
@@ -58,3 +134,46 @@ class Executor(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+
+class OneSlot:
+    """An executor that trains one job at a time, in the order in which they are waited for; made by its ``train``."""
+
+    slots = 1
+
+    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
+        """Train a job to its end."""
+        raise NotImplementedError
+
+    def submit(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Handle:
+        """See ``Executor.submit``."""
+        return Handle(job, on_chunk, chunk_epochs)
+
+    def wait(self, handles: Collection[Handle]) -> Sequence[Ended]:
+        """See ``Executor.wait``: the first of them is trained now."""
+        handle = next(iter(handles))
+        try:
+            training = self.train(handle.job, on_chunk=handle.on_chunk, chunk_epochs=handle.chunk_epochs)
+        except Exception as error:
+            return (Ended(handle, error=error),)
+        return (Ended(handle, training),)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+
+def run_job(executor: Executor, job: Job, *, on_chunk: OnChunk | None = None) -> Training:
+    """Submit a single job and wait for it.
+
+    Raises
+    ------
+    Exception
+        What kept it from its end, see ``Ended.error``.
+    """
+    (ended,) = executor.wait([executor.submit(job, on_chunk=on_chunk)])
+    return ended.result()

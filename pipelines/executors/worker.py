@@ -1,8 +1,9 @@
 """Trials in a process of their own, replaced now and then: TensorFlow never forgets a compiled program.
 
-The process is also the one that the system kills when memory runs out; then the trial has failed, and the sweep goes
-on with a new process. Sweep and worker talk over a pipe. After every chunk of epochs the worker waits for the answer
-whether to stop, so a trial ends at the very epoch at which it would have ended in this process.
+A data set travels to it once: files by their path, other arrays by value, the test split not at all. The process is
+also the one that the system kills when memory runs out; then the trial has failed, and the sweep goes on with a new
+process. Sweep and worker talk over a pipe. After every chunk of epochs the worker waits for the answer whether to stop,
+so a trial ends at the very epoch at which it would have ended in this process.
 """
 
 import os
@@ -12,19 +13,22 @@ import traceback
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.compat import nothing_on_stderr
 from pipelines.datasets.base import Dataset
 from pipelines.errors import UserError
-from pipelines.executors.base import Job, WorkerLostError
-from pipelines.executors.transport import PackedDataset
-from pipelines.training.plan import Engine, FitPlan, OnChunk, Progress, Training
+from pipelines.executors.base import Job, OneSlot, WorkerLostError
+from pipelines.training.plan import Engine, OnChunk, Progress, Training
 
 
 @dataclass
-class WorkerProcess:
+class WorkerProcess(OneSlot):
     """Trains jobs in another process, which is started by the first job and again whenever it is needed.
 
     Attributes
@@ -41,7 +45,7 @@ class WorkerProcess:
     _worker: "_Worker | None" = field(default=None, init=False, repr=False)
 
     def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
-        """Train a job in the worker; see ``Executor.train``.
+        """Train a job in the worker; see ``Engine.train``.
 
         Raises
         ------
@@ -68,9 +72,6 @@ class WorkerProcess:
     def process_id(self) -> int | None:
         """Process id of the worker; None where none is running."""
         return self._worker.process.pid if self._worker is not None else None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -162,6 +163,11 @@ def _serve(pipe: Connection, backend: str) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     engine: Engine | None = None
     dataset: Dataset | None = None
+
+    def report(progress: Progress) -> bool:
+        pipe.send(progress)
+        return bool(pipe.recv())
+
     try:
         while True:
             message = pipe.recv()
@@ -169,9 +175,14 @@ def _serve(pipe: Connection, backend: str) -> None:
                 dataset = message.unpack()
                 continue
             try:
-                plan = _plan(replace(message.job, dataset=dataset))
+                plan = replace(message.job, dataset=dataset).plan()
                 engine = engine or _make_engine(backend)
-                result: Any = _train(engine, plan, pipe, message)
+                result: Any = engine.train(
+                    plan,
+                    on_chunk=report if message.reports else None,
+                    chunk_epochs=message.chunk_epochs,
+                    keep_weights=message.job.keep_weights,
+                )
             except (EOFError, ConnectionError):
                 raise
             except Exception as error:
@@ -179,25 +190,6 @@ def _serve(pipe: Connection, backend: str) -> None:
             pipe.send(result)
     except (EOFError, ConnectionError):
         return
-
-
-def _plan(job: Job) -> FitPlan:
-    from pipelines.training.planning import make_plan
-
-    return make_plan(job.configuration, job.dataset, job.splits, seed=job.seed, epochs=job.epochs, weights=job.weights)
-
-
-def _train(engine: Engine, plan: FitPlan, pipe: Connection, order: _Order) -> Training:
-    def report(progress: Progress) -> bool:
-        pipe.send(progress)
-        return bool(pipe.recv())
-
-    return engine.train(
-        plan,
-        on_chunk=report if order.reports else None,
-        chunk_epochs=order.chunk_epochs,
-        keep_weights=order.job.keep_weights,
-    )
 
 
 def _make_engine(backend: str) -> Engine:
@@ -220,3 +212,63 @@ def _portable(error: Exception) -> Exception:
             UserError(str(error)) if isinstance(error, UserError) else RuntimeError(f"{type(error).__name__}: {error}")
         )
     return error
+
+
+@dataclass(frozen=True)
+class MappedArray:
+    """Where the values of an array lie in a file.
+
+    Attributes
+    ----------
+    path, offset
+        The file, and the byte in it where the values begin.
+    dtype, shape
+        Of the array, which is in C order.
+    """
+
+    path: Path
+    offset: int
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> "MappedArray | None":
+        """The place in its file of a memory map, or of a contiguous part of one; None for any other array."""
+        if not isinstance(array, np.memmap) or array.filename is None or not array.flags.c_contiguous or not array.size:
+            return None
+        # A part of a map keeps the offset of the whole; where it really begins, the addresses tell.
+        whole = array
+        while isinstance(whole.base, np.memmap):
+            whole = whole.base
+        distance = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+        return cls(Path(array.filename), whole.offset + distance, array.dtype.str, array.shape)
+
+    def open(self) -> NDArray[Any]:
+        """The array, read-only, mapped again."""
+        return np.memmap(self.path, dtype=self.dtype, mode="r", offset=self.offset, shape=self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedDataset:
+    """A data set without its test split, and with inputs that are a memory map replaced by their place in the file."""
+
+    dataset: Dataset
+    inputs: MappedArray | None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "PackedDataset":
+        """Take out what need not travel; the test split is touched by the final model only."""
+        inputs = MappedArray.of(dataset.inputs)
+        return cls(
+            replace(
+                dataset,
+                inputs=dataset.inputs if inputs is None else np.empty(0),
+                test_inputs=np.empty((0, *dataset.input_shape), dataset.inputs.dtype),
+                test_targets=np.empty(0, dataset.targets.dtype),
+            ),
+            inputs,
+        )
+
+    def unpack(self) -> Dataset:
+        """The data set as it was, but for the test split."""
+        return self.dataset if self.inputs is None else replace(self.dataset, inputs=self.inputs.open())

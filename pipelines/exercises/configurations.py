@@ -6,28 +6,48 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
-from pipelines.datasets.base import Task
+from pipelines.checking.kinds import Choice, Flag, Number, Whole
+from pipelines.datasets.preparation import NORMALISATIONS
+from pipelines.exercises.settings import (
+    ACTIVATIONS,
+    BACKBONES,
+    LAYER_NORMALISATIONS,
+    LOSSES,
+    MAX_BATCH_SIZE,
+    MAX_DEPTH,
+    MAX_UNITS,
+    MIN_UNITS,
+    OPTIMIZERS,
+    OWN_UNITS,
+    SCHEDULES,
+    Convolutions,
+    Layers,
+    Remedy,
+    Setting,
+    complete,
+    layers_text,
+    parse_layers,
+    setting,
+    settings_of,
+)
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "leaky_relu", "softplus", "linear")
-OPTIMIZERS = ("sgd", "momentum", "rmsprop", "rmsprop_keras2", "adam", "adamw", "nadam", "adagrad")
-LOSSES: Mapping[Task, tuple[str, ...]] = {
-    Task.BINARY: ("crossentropy", "mse"),
-    Task.MULTICLASS: ("crossentropy", "mse"),
-    Task.REGRESSION: ("mse", "mae", "huber", "log_cosh"),
-}
-LAYER_NORMALISATIONS = ("none", "batch", "layer")
-#: Pretrained networks without their classifier; the number is the width multiplier.
-BACKBONES = ("none", "mobilenet_v2", "mobilenet_v2_0.35")
-#: Of the learning rate. Functions of the epoch alone, so that a shorter training is the beginning of a longer one;
-#: a cosine or a one-cycle schedule is not, for it depends on where the training ends.
-SCHEDULES = ("constant", "exponential", "inverse_time")
-_RARE = ("convolutions", "backbone", "fine_tune", "schedule", "decay_rate")
-MIN_UNITS, MAX_UNITS, MAX_DEPTH = 1, 8192, 16
-MAX_FILTERS, MAX_KERNEL, MAX_CONVOLUTIONS = 1024, 15, 16
+
+def _layers_word(configuration: Any) -> str:
+    # Behind convolutions or a backbone the lack of dense layers goes without saying.
+    return str(configuration.layers_text) if configuration.layers or configuration.family == "dense" else ""
+
+
+def _backbone_word(configuration: Any) -> str:
+    if configuration.backbone == "none":
+        return ""
+    return f"{configuration.backbone} {'fine-tuned' if configuration.fine_tune else 'frozen'}"
+
+
+def _schedule_word(configuration: Any) -> str:
+    return "" if configuration.schedule == "constant" else f"{configuration.schedule}={configuration.decay_rate:.3g}"
 
 
 @dataclass(frozen=True)
@@ -66,22 +86,140 @@ class Configuration:
         Share of each fold's training rows that is used, above 0 to 1.
     """
 
-    layers: tuple[int, ...] = (64, 64)
-    activation: str = "relu"
-    loss: str = "crossentropy"
-    optimizer: str = "adam"
-    learning_rate: float = 0.001
-    batch_size: int = 32
-    normalisation: str = "none"
-    layer_normalisation: str = "none"
-    dropout: float = 0.0
-    l2: float = 0.0
-    train_fraction: float = 1.0
-    convolutions: str = "none"
-    backbone: str = "none"
-    fine_tune: bool = False
-    schedule: str = "constant"
-    decay_rate: float = 0.9
+    layers: tuple[int, ...] = setting((64, 64), Setting(Layers(), off=(), word=_layers_word, word_place=3))
+    activation: str = setting(
+        "relu",
+        Setting(
+            Choice(ACTIVATIONS),
+            place=6,
+            word=lambda configuration: configuration.activation if configuration.has_hidden_layers else "",
+            word_place=4,
+            needs=("layers", "convolutions"),
+        ),
+    )
+    loss: str = setting(
+        "crossentropy",
+        Setting(
+            Choice(tuple(dict.fromkeys(loss for losses in LOSSES.values() for loss in losses))),
+            {task: Choice(losses) for task, losses in LOSSES.items()},
+            place=7,
+            word_place=8,
+        ),
+    )
+    optimizer: str = setting(
+        "adam",
+        Setting(Choice(OPTIMIZERS), place=10, word=lambda configuration: configuration.optimizer, word_place=5),
+    )
+    learning_rate: float = setting(
+        0.001,
+        Setting(Number(0, 100, open_ends="low"), place=11, log=True, word="lr=", word_place=6, argument=True),
+    )
+    batch_size: int = setting(
+        32, Setting(Whole(1, MAX_BATCH_SIZE), place=14, log=True, word="batch=", word_place=7, argument=True)
+    )
+    normalisation: str = setting(
+        "none",
+        Setting(
+            Choice(NORMALISATIONS),
+            title="normalisation of the inputs",
+            place=8,
+            word="norm=",
+            word_place=9,
+            argument=True,
+            decides_samples=True,
+        ),
+    )
+    layer_normalisation: str = setting(
+        "none",
+        Setting(
+            Choice(LAYER_NORMALISATIONS),
+            title="normalisation of the hidden layers",
+            place=9,
+            word="layer_norm=",
+            word_place=10,
+            needs=("layers", "convolutions"),
+            remedy=Remedy("normalisation of hidden layers", place=5),
+        ),
+    )
+    dropout: float = setting(
+        0.0,
+        Setting(
+            Number(0, 1, open_ends="high"),
+            place=15,
+            word_place=11,
+            needs=("layers",),
+            remedy=Remedy("dropout", place=1),
+        ),
+    )
+    l2: float = setting(
+        0.0,
+        Setting(
+            Number(0, 100),
+            title="L2 penalty",
+            place=16,
+            log=True,
+            word_place=12,
+            needs=("layers", "convolutions"),
+            remedy=Remedy("an L2 penalty", place=2),
+        ),
+    )
+    train_fraction: float = setting(
+        1.0,
+        Setting(
+            Number(0, 1, open_ends="low"),
+            title="share of the training rows",
+            place=17,
+            log=True,
+            word="data=",
+            word_place=13,
+            argument=True,
+            remedy=Remedy("more data", place=7),
+        ),
+    )
+    convolutions: str = setting(
+        "none", Setting(Convolutions(), place=3, word="conv=", word_place=2, rare=True, decides_samples=True)
+    )
+    backbone: str = setting(
+        "none",
+        Setting(Choice(BACKBONES), place=1, word=_backbone_word, word_place=1, rare=True, decides_samples=True),
+    )
+    fine_tune: bool = setting(
+        False,
+        Setting(
+            Flag(),
+            title="backbone trained as well",
+            place=2,
+            shares_word="backbone",
+            needs=("backbone",),
+            rare=True,
+            decides_samples=True,
+        ),
+    )
+    schedule: str = setting(
+        "constant",
+        Setting(
+            Choice(SCHEDULES),
+            title="learning-rate schedule",
+            place=12,
+            word=_schedule_word,
+            word_place=14,
+            argument=True,
+            rare=True,
+            remedy=Remedy("a falling learning rate", place=6),
+        ),
+    )
+    decay_rate: float = setting(
+        0.9,
+        Setting(
+            Number(0, 1, open_ends="low"),
+            title="decay rate of the learning rate",
+            place=13,
+            shares_word="schedule",
+            needs=("schedule",),
+            argument=True,
+            rare=True,
+        ),
+    )
 
     def canonical(self) -> "Configuration":
         """The same network with settings that have no effect put to their defaults.
@@ -93,22 +231,15 @@ class Configuration:
             f.name: float(f"{getattr(self, f.name):.12g}") for f in fields(self) if isinstance(f.default, float)
         }
         changes["layers"] = tuple(int(width) for width in self.layers)
-        changes.update({f.name: f.default for f in fields(self) if f.name in self.idle})
+        idle = self.idle
+        changes.update({f.name: f.default for f in fields(self) if f.name in idle})
         return replace(self, **changes)  # type: ignore[arg-type]
 
     @property
     def idle(self) -> frozenset[str]:
         """Names of the settings that have no effect in this network."""
-        names: list[str] = []
-        if not self.layers:
-            names.append("dropout")
-        if not self.has_hidden_layers:
-            names += ["activation", "layer_normalisation", "l2"]
-        if self.backbone == "none":
-            names.append("fine_tune")
-        if self.schedule == "constant":
-            names.append("decay_rate")
-        return frozenset(names)
+        there = {name for name, known in FIELDS.items() if getattr(self, name) != known.off}
+        return frozenset(name for name, known in FIELDS.items() if known.needs and there.isdisjoint(known.needs))
 
     @property
     def family(self) -> str:
@@ -147,8 +278,8 @@ class Configuration:
 
     @property
     def layers_text(self) -> str:
-        """Hidden widths as in the exercises' tables: ``64-64``, ``none`` without hidden layers."""
-        return "-".join(str(width) for width in self.layers) or "none"
+        """The hidden widths as text, see ``settings.layers_text``."""
+        return layers_text(self.layers)
 
     @property
     def label(self) -> str:
@@ -161,32 +292,16 @@ class Configuration:
     @property
     def words(self) -> tuple[tuple[str, str], ...]:
         """The words of the label, each with the name of the setting that it is about."""
-        # Behind convolutions or a backbone the lack of dense layers goes without saying.
-        parts = [("layers", self.layers_text)] if self.layers or self.family == "dense" else []
-        if self.convolutions != "none":
-            parts.insert(0, ("convolutions", f"conv={self.convolutions}"))
-        if self.backbone != "none":
-            parts.insert(0, ("backbone", f"{self.backbone} {'fine-tuned' if self.fine_tune else 'frozen'}"))
-        if self.has_hidden_layers:
-            parts.append(("activation", self.activation))
-        parts.append(("optimizer", self.optimizer))
-        default = Configuration()
-        for name, prefix in (
-            ("learning_rate", "lr="),
-            ("batch_size", "batch="),
-            ("loss", "loss="),
-            ("normalisation", "norm="),
-            ("layer_normalisation", "layer_norm="),
-            ("dropout", "dropout="),
-            ("l2", "l2="),
-            ("train_fraction", "data="),
-        ):
-            value = getattr(self.canonical(), name)
-            if value != getattr(default, name):
-                parts.append((name, f"{prefix}{value:.3g}" if isinstance(value, float) else f"{prefix}{value}"))
-        if self.schedule != "constant":
-            parts.append(("schedule", f"{self.schedule}={self.decay_rate:.3g}"))
-        return tuple(parts)
+        canonical = self.canonical()
+        words = []
+        for known in sorted(FIELDS.values(), key=lambda known: known.word_place):
+            if callable(known.word):
+                words.append((known.name, known.word(self)))
+            elif known.word and (value := getattr(canonical, known.name)) != getattr(Configuration, known.name):
+                words.append(
+                    (known.name, f"{known.word}{value:.3g}" if isinstance(value, float) else f"{known.word}{value}")
+                )
+        return tuple((name, word) for name, word in words if word)
 
     def parameters(self) -> dict[str, str | int | float]:
         """Flat form for the tracking store; read back by ``from_parameters``.
@@ -198,7 +313,7 @@ class Configuration:
         flat: dict[str, str | int | float] = {
             name: value
             for name, value in asdict(canonical).items()
-            if name != "layers" and not (name in _RARE and value == getattr(Configuration, name))
+            if name != "layers" and not (FIELDS[name].rare and value == getattr(Configuration, name))
         }
         flat["layers"] = self.layers_text
         flat["depth"] = len(self.layers)
@@ -227,61 +342,18 @@ class Configuration:
         return cls(**values).canonical()  # type: ignore[arg-type]
 
 
-def parse_layers(text: str) -> tuple[int, ...]:
-    """Widths from ``64-4`` or ``none``.
-
-    Raises
-    ------
-    ValueError
-        Where it is not whole numbers joined by hyphens.
-    """
-    text = text.strip()
-    if text in ("none", ""):
-        return ()
-    return tuple(int(part) for part in text.split("-"))
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """One convolution: ``filters`` of ``kernel`` x ``kernel``, with a stride, then max pooling (1: none)."""
-
-    filters: int
-    kernel: int
-    stride: int = 1
-    pool: int = 1
-
-
-def parse_convolutions(text: str) -> tuple[Convolution, ...]:
-    """Convolutions from ``6x6-12x5s2-24x4s2p2``: filters x kernel, ``s`` stride, ``p`` pooling; or ``none``.
-
-    Raises
-    ------
-    ValueError
-        Where a part is not of that form.
-
-    Examples
-    --------
-    >>> parse_convolutions("32x3p2")
-    (Convolution(filters=32, kernel=3, stride=1, pool=2),)
-    """
-    text = text.strip()
-    if text in ("none", ""):
-        return ()
-    convolutions = []
-    for part in text.split("-"):
-        match = re.fullmatch(r"(\d+)x(\d+)(?:s(\d+))?(?:p(\d+))?", part, re.ASCII)
-        if match is None:
-            raise ValueError(part)
-        convolutions.append(Convolution(*(int(number) if number else 1 for number in match.groups())))
-    return tuple(convolutions)
-
-
-def convolutions_text(convolutions: tuple[Convolution, ...]) -> str:
-    """The one spelling of convolutions; ``none`` for none."""
-    return (
-        "-".join(
-            f"{c.filters}x{c.kernel}" + (f"s{c.stride}" if c.stride > 1 else "") + (f"p{c.pool}" if c.pool > 1 else "")
-            for c in convolutions
-        )
-        or "none"
-    )
+#: What is known of each field, by name.
+FIELDS: dict[str, Setting] = settings_of(Configuration)
+_UNITS = Setting(Whole(MIN_UNITS, MAX_UNITS), place=4, log=True, remedy=Remedy("fewer units", place=3, less=True))
+_DEPTH = Setting(Whole(0, MAX_DEPTH), title="hidden layers", place=5, remedy=Remedy("fewer layers", place=4, less=True))
+#: And of each axis of a space: the hidden layers may be given by number and widths in place of ``layers``.
+SETTINGS: dict[str, Setting] = {
+    "layers": FIELDS["layers"],
+    "depth": complete(_DEPTH, "depth"),
+    "units": complete(replace(_UNITS, title="units of the first hidden layer"), "units"),
+    **{
+        name: complete(replace(_UNITS, title=f"units of hidden layer {number}", remedy=None), name)
+        for number, name in enumerate(OWN_UNITS, start=1)
+    },
+    **{name: known for name, known in FIELDS.items() if name != "layers"},
+}

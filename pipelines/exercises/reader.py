@@ -26,7 +26,7 @@ from pipelines.exercises.exercise import (
     Figure,
     Variant,
 )
-from pipelines.exercises.settings import default_configuration, read_configuration, read_space
+from pipelines.exercises.parts import default_configuration, read_configuration, read_space
 from pipelines.exercises.spaces import Space
 from pipelines.words import did_you_mean
 

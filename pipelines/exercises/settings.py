@@ -1,244 +1,244 @@
-"""What each hyperparameter may be, and the reading of baselines, documented variants and search spaces from a file."""
+"""What there is to know of a setting: the terms in which each field of ``Configuration`` is described, where it stands.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+Labels, run names, tables, remedies, the search space and the key of a compiled program read this description; nothing
+else lists settings.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from pipelines.checking.checker import Checker
+from pipelines.checking.kinds import Kind, Number, Whole
 from pipelines.datasets.base import Task
-from pipelines.datasets.preparation import NORMALISATIONS
-from pipelines.exercises.configurations import (
-    ACTIVATIONS,
-    BACKBONES,
-    LAYER_NORMALISATIONS,
-    LOSSES,
-    MAX_CONVOLUTIONS,
-    MAX_DEPTH,
-    MAX_FILTERS,
-    MAX_KERNEL,
-    MAX_UNITS,
-    MIN_UNITS,
-    OPTIMIZERS,
-    SCHEDULES,
-    Configuration,
-    convolutions_text,
-    parse_convolutions,
-    parse_layers,
-)
-from pipelines.exercises.spaces import WIDTHS, Parameter, Space, Value
 
+T = TypeVar("T")
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "leaky_relu", "softplus", "linear")
+OPTIMIZERS = ("sgd", "momentum", "rmsprop", "rmsprop_keras2", "adam", "adamw", "nadam", "adagrad")
+LOSSES: Mapping[Task, tuple[str, ...]] = {
+    Task.BINARY: ("crossentropy", "mse"),
+    Task.MULTICLASS: ("crossentropy", "mse"),
+    Task.REGRESSION: ("mse", "mae", "huber", "log_cosh"),
+}
+LAYER_NORMALISATIONS = ("none", "batch", "layer")
+#: Pretrained networks without their classifier; the number is the width multiplier.
+BACKBONES = ("none", "mobilenet_v2", "mobilenet_v2_0.35")
+#: Of the learning rate. Functions of the epoch alone, so that a shorter training is the beginning of a longer one;
+#: a cosine or a one-cycle schedule is not, for it depends on where the training ends.
+SCHEDULES = ("constant", "exponential", "inverse_time")
+MIN_UNITS, MAX_UNITS, MAX_DEPTH = 1, 8192, 16
+MAX_FILTERS, MAX_KERNEL, MAX_CONVOLUTIONS = 1024, 15, 16
 MAX_BATCH_SIZE = 65536
+#: Widths: of all hidden layers, and of single ones (``units_2``: the second layer has a width of its own).
+OWN_UNITS = tuple(f"units_{number}" for number in range(1, MAX_DEPTH + 1))
+WIDTHS = ("units", *OWN_UNITS)
+#: Place of what has none of its own: behind everything else, in the order of the fields.
+_LAST = 1000
+_KEY = "setting"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A setting as a remedy against over-fitting: in words, its place among them, whether less of it is the remedy."""
+
+    words: str
+    place: int
+    less: bool = False
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a hyperparameter may be.
+    """What is known of a hyperparameter: a field of ``Configuration``, or an axis of a search space for its layers.
 
-    A number from ``low`` to ``high`` (``open_ends`` excluded), one of ``words``, a ``flag``, or ``convolutions``.
+    Attributes
+    ----------
+    kind
+        What it may be.
+    kind_of_task
+        What it may be where the task is known, if that is less.
+    name
+        Of the field or the axis.
+    title
+        In the tables of a report; the name with spaces where nothing else is stated.
+    place
+        In the order of a report: what the network is, how it is trained, what holds it back.
+    log
+        Whether equal ratios of it, rather than equal differences, are equal steps.
+    word
+        Its word of a label: what stands before a value that is not the default, or a function of the configuration
+        (empty: no word); ``name=`` where nothing else is stated.
+    word_place
+        Of that word in a label.
+    shares_word
+        Setting whose word tells this one too.
+    needs
+        Settings one of which must be there (other than ``off``) for this one to have an effect; empty for none.
+    off
+        The value at which it does nothing; the default where nothing else is stated.
+    argument
+        Whether one compiled program takes all its values. Otherwise, and so where it is forgotten, it is part of the
+        program.
+    rare
+        Whether most networks have none of it: it is written to the store for those that do.
+    decides_samples
+        Whether it decides which samples a network takes.
+    remedy
+        What it is against over-fitting; None for nothing.
     """
 
-    low: float = 0.0
-    high: float = 0.0
-    whole: bool = False
-    open_ends: str = ""
-    words: tuple[str, ...] = ()
-    flag: bool = False
-    convolutions: bool = False
+    kind: Kind
+    kind_of_task: Mapping[Task, Kind] = field(default_factory=dict)
+    name: str = ""
+    title: str = ""
+    place: int = _LAST
+    log: bool = False
+    word: str | Callable[[Any], str] = ""
+    word_place: int = _LAST
+    shares_word: str = ""
+    needs: tuple[str, ...] = ()
+    off: object = None
+    argument: bool = False
+    rare: bool = False
+    decides_samples: bool = False
+    remedy: Remedy | None = None
 
     @property
     def is_number(self) -> bool:
         """Whether it may be given as a range."""
-        return not (self.words or self.flag or self.convolutions)
+        return isinstance(self.kind, Whole | Number)
+
+    def allowed(self, task: Task | None) -> Kind:
+        """What it may be in networks for a task; None where the task is not known."""
+        return self.kind_of_task.get(task, self.kind) if task else self.kind
 
 
-SETTINGS: Mapping[str, Setting] = {
-    "depth": Setting(0, MAX_DEPTH, whole=True),
-    **{name: Setting(MIN_UNITS, MAX_UNITS, whole=True) for name in WIDTHS},
-    "activation": Setting(words=ACTIVATIONS),
-    "loss": Setting(words=tuple(dict.fromkeys(loss for losses in LOSSES.values() for loss in losses))),
-    "optimizer": Setting(words=OPTIMIZERS),
-    "learning_rate": Setting(0, 100, open_ends="low"),
-    "batch_size": Setting(1, MAX_BATCH_SIZE, whole=True),
-    "normalisation": Setting(words=NORMALISATIONS),
-    "layer_normalisation": Setting(words=LAYER_NORMALISATIONS),
-    "dropout": Setting(0, 1, open_ends="high"),
-    "l2": Setting(0, 100),
-    "train_fraction": Setting(0, 1, open_ends="low"),
-    "convolutions": Setting(convolutions=True),
-    "backbone": Setting(words=BACKBONES),
-    "fine_tune": Setting(flag=True),
-    "schedule": Setting(words=SCHEDULES),
-    "decay_rate": Setting(0, 1, open_ends="low"),
-}
-#: Keys of a baseline or a documented variant, and of a search space.
-CONFIGURATION_KEYS = ("layers", *(name for name in SETTINGS if name != "depth" and name not in WIDTHS))
-SPACE_KEYS = ("layers", *SETTINGS)
-_SPACE_KEYS_LISTED = ", ".join(
-    f"units_1 to {WIDTHS[-1]}" if name == WIDTHS[1] else name for name in SPACE_KEYS if name not in WIDTHS[2:]
-)
-RANGE_KEYS = ("low", "high", "log")
-
-_CONVOLUTIONS = (
-    f"FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
-    f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
-)
-_LAYERS = f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
+def setting(default: T, known: Setting) -> T:
+    """A field of ``Configuration`` with what is known of it."""
+    return field(default=default, metadata={_KEY: known})  # type: ignore[no-any-return, call-overload]
 
 
-def default_configuration(task: Task | None) -> Configuration:
-    """What a baseline starts from: 64-64 relu adam, with the usual loss of the task."""
-    return Configuration(loss="mse" if task is Task.REGRESSION else "crossentropy")
+def complete(known: Setting, name: str, default: object = None) -> Setting:
+    """A setting with all that follows from its name and its default, where nothing else is stated."""
+    return replace(
+        known,
+        name=name,
+        title=known.title or name.replace("_", " "),
+        word=known.word or ("" if known.shares_word else f"{name}="),
+        off=default if known.off is None else known.off,
+    )
 
 
-def read_configuration(
-    checker: Checker, key: str, raw: object, start: Configuration, task: Task | None
-) -> Configuration | None:
-    """A configuration from the settings in which it differs from ``start``; None where one of them is wrong."""
-    content = checker.mapping(key, raw, CONFIGURATION_KEYS)
-    if content is None:
-        return None
-    changes: dict[str, Any] = {}
-    sound = True
-    for name, value in content.items():
-        read = _read_value(checker, f"{key}.{name}", name, value, task)
-        sound = sound and read is not None
-        changes[name] = parse_layers(str(read)) if name == "layers" and read is not None else read
-    return replace(start, **changes).canonical() if sound else None
+def settings_of(configuration: type[Any]) -> dict[str, Setting]:
+    """The settings of a class by name, each as its field states it."""
+    return {f.name: complete(f.metadata[_KEY], f.name, f.default) for f in fields(configuration)}
 
 
-def read_space(
-    checker: Checker, key: str, raw: object, baseline: Configuration | None, task: Task | None
-) -> Space | None:
-    """A search space; None where one of its axes is wrong.
+@dataclass(frozen=True)
+class Layers:
+    """Widths joined by hyphens, or ``none``; read in their one spelling."""
 
-    An axis is a list of choices or, for numbers, a range ``{low: 4, high: 4096, log: true}``.
-    """
-    if not isinstance(raw, dict) or not raw:
-        checker.note(key, raw, "has nothing to vary", f"one axis or more of {_SPACE_KEYS_LISTED}")
-        return None
-    found = len(checker.problems)
-    content = checker.mapping(key, raw, SPACE_KEYS, _SPACE_KEYS_LISTED) or {}
-    axes = [_read_axis(checker, f"{key}.{name}", name, entry, task) for name, entry in content.items()]
-    others = [name for name in content if name == "depth" or name in WIDTHS]
-    if "layers" in content and others:
-        checker.note(
-            f"{key}.layers", content["layers"], f"fixes all widths, so {', '.join(others)} cannot vary beside it"
-        )
-    if len(checker.problems) > found or baseline is None:
-        return None
-    has_convolutions = "convolutions" in content or baseline.convolutions != "none"
-    space = Space(tuple(axis for axis in axes if axis is not None), has_convolutions)
-    _check_effects(checker, key, space, baseline)
-    return space if len(checker.problems) == found else None
+    def read(self, checker: Checker, key: str, value: object) -> str | None:
+        """The widths as text; a single one may be written as a number."""
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        try:
+            widths = parse_layers(text) if isinstance(text, str) and text.strip() else None
+        except ValueError:
+            widths = None
+        if widths is None or len(widths) > MAX_DEPTH or not all(MIN_UNITS <= width <= MAX_UNITS for width in widths):
+            allowed = f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
+            checker.note(key, value, "are no hidden layers", allowed)
+            return None
+        return layers_text(widths)
 
 
-def _read_axis(checker: Checker, key: str, name: str, raw: object, task: Task | None) -> Parameter | None:
-    if isinstance(raw, list):
-        return _read_choices(checker, key, name, raw, task)
-    setting = SETTINGS.get(name)
-    if setting is None or not setting.is_number:
-        checker.note(
-            key, raw, "is not a list of choices", "such as [a, b]; to keep one value, put it into the baseline"
-        )
-        return None
-    if not isinstance(raw, dict):
-        checker.note(key, raw, "is neither a list of choices nor a range", "such as [1, 2] or {low: 1, high: 2}")
-        return None
-    return _read_range(checker, key, name, raw, setting)
+@dataclass(frozen=True)
+class Convolutions:
+    """Convolutions as ``parse_convolutions`` reads them, in their one spelling."""
 
-
-def _read_choices(checker: Checker, key: str, name: str, raw: list[Any], task: Task | None) -> Parameter | None:
-    if not raw:
-        checker.note(key, raw, "is empty", "one choice or more")
-        return None
-    choices = [_read_value(checker, key, name, value, task) for value in raw]
-    sound = [choice for choice in choices if choice is not None]
-    if len(set(sound)) < len(sound):
-        checker.note(key, raw, "has a choice twice", "different choices")
-        return None
-    return Parameter(name, "categorical", choices=tuple(sound)) if len(sound) == len(raw) else None
-
-
-def _read_range(checker: Checker, key: str, name: str, raw: dict[str, Any], setting: Setting) -> Parameter | None:
-    content = checker.mapping(key, raw, RANGE_KEYS) or {}
-    ends: list[Value | None] = []
-    for end in ("low", "high"):
-        ends.append(_read_number(checker, f"{key}.{end}", content.get(end), setting))
-    log = checker.flag(f"{key}.log", content.get("log", False))
-    low, high = ends
-    if log is None or not isinstance(low, int | float) or not isinstance(high, int | float) or len(content) < len(raw):
-        return None
-    if low > high:
-        checker.note(f"{key}.low", content["low"], f"is above high ({content['high']!r})", "low up to high")
-        return None
-    if log and low <= 0:
-        checker.note(f"{key}.low", content["low"], "has no logarithm", "above 0 where log is true")
-        return None
-    return Parameter(name, "int" if setting.whole else "float", low, high, log)
-
-
-def _read_value(checker: Checker, key: str, name: str, value: object, task: Task | None) -> Value | None:
-    """One value of a setting, in the type that a configuration has it in."""
-    if name == "layers":
-        return _read_layers(checker, key, value)
-    setting = SETTINGS[name]
-    if name == "loss" and task is not None:
-        return checker.choice(key, value, LOSSES[task])
-    if setting.flag:
-        return checker.flag(key, value)
-    if setting.convolutions:
-        return _read_convolutions(checker, key, value)
-    return checker.choice(key, value, setting.words) if setting.words else _read_number(checker, key, value, setting)
-
-
-def _read_number(checker: Checker, key: str, value: object, setting: Setting) -> int | float | None:
-    if setting.whole:
-        return checker.whole(key, value, int(setting.low), int(setting.high))
-    return checker.number(key, value, setting.low, setting.high, open_ends=setting.open_ends)
-
-
-def _read_layers(checker: Checker, key: str, value: object) -> str | None:
-    """Widths in their one spelling; a single width may be written as a number."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    try:
-        widths = parse_layers(text) if isinstance(text, str) and text.strip() else None
-    except ValueError:
-        widths = None
-    if widths is None or len(widths) > MAX_DEPTH or not all(MIN_UNITS <= width <= MAX_UNITS for width in widths):
-        checker.note(key, value, "are no hidden layers", _LAYERS)
-        return None
-    return Configuration(layers=widths).layers_text
-
-
-def _read_convolutions(checker: Checker, key: str, value: object) -> str | None:
-    """Convolutions in their one spelling."""
-    try:
-        convolutions = parse_convolutions(value) if isinstance(value, str) and value.strip() else None
-    except ValueError:
-        convolutions = None
-    sizes = [] if convolutions is None else [(c.filters, max(c.kernel, c.stride, c.pool)) for c in convolutions]
-    numbers = [] if convolutions is None else [n for c in convolutions for n in (c.filters, c.kernel, c.stride, c.pool)]
-    if (
-        convolutions is None
-        or len(convolutions) > MAX_CONVOLUTIONS
-        or 0 in numbers
-        or any(filters > MAX_FILTERS or side > MAX_KERNEL for filters, side in sizes)
-    ):
-        checker.note(key, value, "are no convolutions", _CONVOLUTIONS)
-        return None
-    return convolutions_text(convolutions)
-
-
-def _check_effects(checker: Checker, key: str, space: Space, baseline: Configuration) -> None:
-    """Note axes that change nothing anywhere in the space, and layers that nothing gives a width."""
-    structure = space.structure
-    depths: Sequence[Value] = structure.points(MAX_DEPTH + 1) if structure else (len(baseline.layers),)
-    for parameter in space.parameters:
-        if parameter is not structure and not any(space.matters(parameter.name, depth) for depth in depths):
-            deepest = max(len(parse_layers(depth)) if isinstance(depth, str) else int(depth) for depth in depths)
-            checker.problems.append(
-                f"{key}.{parameter.name}: has no effect, since networks of this space have at most {deepest} hidden "
-                "layers; allowed: axes that matter (let depth vary, or give the baseline hidden layers)"
+    def read(self, checker: Checker, key: str, value: object) -> str | None:
+        """The convolutions as text."""
+        try:
+            convolutions = parse_convolutions(value) if isinstance(value, str) and value.strip() else None
+        except ValueError:
+            convolutions = None
+        if convolutions is None or len(convolutions) > MAX_CONVOLUTIONS or not all(c.is_sound for c in convolutions):
+            allowed = (
+                "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
+                f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
             )
-    if structure and structure.name == "depth" and not baseline.layers and "units" not in space.names:
-        checker.note(f"{key}.units", None, "", "the widths of the layers, since the baseline has no hidden layer")
+            checker.note(key, value, "are no convolutions", allowed)
+            return None
+        return convolutions_text(convolutions)
+
+
+def layers_text(widths: tuple[int, ...]) -> str:
+    """Hidden widths as in the exercises' tables: ``64-64``, ``none`` without hidden layers."""
+    return "-".join(map(str, widths)) or "none"
+
+
+def parse_layers(text: str) -> tuple[int, ...]:
+    """Widths from ``64-4`` or ``none``.
+
+    Raises
+    ------
+    ValueError
+        Where it is not whole numbers joined by hyphens.
+    """
+    text = text.strip()
+    if text in ("none", ""):
+        return ()
+    return tuple(int(part) for part in text.split("-"))
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution: ``filters`` of ``kernel`` x ``kernel``, with a stride, then max pooling (1: none)."""
+
+    filters: int
+    kernel: int
+    stride: int = 1
+    pool: int = 1
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is something that can be built, and no larger than it may be."""
+        sides = (self.kernel, self.stride, self.pool)
+        return 1 <= self.filters <= MAX_FILTERS and all(1 <= side <= MAX_KERNEL for side in sides)
+
+
+def parse_convolutions(text: str) -> tuple[Convolution, ...]:
+    """Convolutions from ``6x6-12x5s2-24x4s2p2``: filters x kernel, ``s`` stride, ``p`` pooling; or ``none``.
+
+    Raises
+    ------
+    ValueError
+        Where a part is not of that form.
+
+    Examples
+    --------
+    >>> parse_convolutions("32x3p2")
+    (Convolution(filters=32, kernel=3, stride=1, pool=2),)
+    """
+    text = text.strip()
+    if text in ("none", ""):
+        return ()
+    convolutions = []
+    for part in text.split("-"):
+        match = re.fullmatch(r"(\d+)x(\d+)(?:s(\d+))?(?:p(\d+))?", part, re.ASCII)
+        if match is None:
+            raise ValueError(part)
+        convolutions.append(Convolution(*(int(number) if number else 1 for number in match.groups())))
+    return tuple(convolutions)
+
+
+def convolutions_text(convolutions: tuple[Convolution, ...]) -> str:
+    """The one spelling of convolutions; ``none`` for none."""
+    return (
+        "-".join(
+            f"{c.filters}x{c.kernel}" + (f"s{c.stride}" if c.stride > 1 else "") + (f"p{c.pool}" if c.pool > 1 else "")
+            for c in convolutions
+        )
+        or "none"
+    )

@@ -16,18 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipelines.exercises.configurations import MAX_DEPTH, Configuration, parse_layers
+from pipelines.exercises.configurations import SETTINGS, Configuration
+from pipelines.exercises.settings import MAX_DEPTH, OWN_UNITS, parse_layers
 
 Value = int | float | str | bool
 Values = Mapping[str, Value]
-
-
-#: Widths: of all hidden layers, and of single ones (``units_2``: the second layer has a width of its own).
-OWN_UNITS = tuple(f"units_{number}" for number in range(1, MAX_DEPTH + 1))
-WIDTHS = ("units", *OWN_UNITS)
-#: Settings that do nothing in a network without hidden layers; convolutions count, but they drop nothing.
-HIDDEN_SETTINGS = ("activation", "layer_normalisation", "dropout", "l2")
-DENSE_SETTINGS = ("dropout",)
 
 #: Ranges of so few whole numbers, such as a depth of 0 to 4, are not thinned out for a grid.
 _LISTED_IN_FULL = 5
@@ -191,8 +184,8 @@ class Space:
             return any(own not in self.names for own in OWN_UNITS[:depth])
         if name in OWN_UNITS:
             return depth > OWN_UNITS.index(name)
-        idle = DENSE_SETTINGS if self.has_convolutions else HIDDEN_SETTINGS
-        return depth > 0 or name not in idle
+        needs = SETTINGS[name].needs
+        return depth > 0 or "layers" not in needs or (self.has_convolutions and "convolutions" in needs)
 
     def conditions(self, name: str) -> tuple[Value, ...] | None:
         """Values of the structure under which an axis has an effect; None where it always has one."""

@@ -6,7 +6,7 @@ been decided. What is saved takes raw inputs and loads with plain Keras; it is l
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,21 +14,28 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from pipelines.datasets import SOURCES, Dataset, DatasetSpec, Task, load_dataset
+from pipelines.datasets import SOURCES, Dataset, DatasetSpec, Places, Task, load_dataset
 from pipelines.datasets.folds import Split
 from pipelines.datasets.preparation import fit_normalisation
 from pipelines.errors import DataError, TrackingError, UserError
-from pipelines.executors import Job, make_executor
-from pipelines.final.display import EpochBar, FinalWords, print_start
-from pipelines.final.evaluation import Evaluation, Figure, evaluate, predict
-from pipelines.final.exporting import build_predictor
-from pipelines.final.files import input_kind, rows_to_show, write_predictions, write_samples
+from pipelines.executors import Job, make_executor, run_job
+from pipelines.executors.progress import Bars
+from pipelines.exercises.configurations import Configuration
+from pipelines.final.model import Evaluation, Figure, build_predictor, evaluate, predict
+from pipelines.final.outcome import (
+    FinalWords,
+    input_kind,
+    print_start,
+    rows_to_show,
+    write_predictions,
+    write_samples,
+)
 from pipelines.tracking import names
-from pipelines.tracking.final_runs import FinalDescription, FinalRun, StoredSweep, open_final
-from pipelines.tracking.records import StoredTrial
-from pipelines.tracking.registry import Registered
+from pipelines.tracking.final_models import FinalRecord
+from pipelines.tracking.final_runs import FinalDescription, FinalRun, Registered, open_final
+from pipelines.tracking.sweeps import Sweep
+from pipelines.tracking.trials import Trial
 from pipelines.training.plan import Training
-from pipelines.training.planning import make_plan
 
 #: Raw inputs that are kept with the model as an example.
 _EXAMPLES = 5
@@ -47,15 +54,13 @@ class FinalSettings:
         The sweep whose winner is wanted.
     configuration
         First digits of the hash of another configuration of it; empty for the best.
-    data_dir, cache_dir, weights
+    places
         As of a sweep.
     """
 
-    sweep: StoredSweep
+    sweep: Sweep
     configuration: str = ""
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    weights: Path | None = None
+    places: Places = field(default_factory=Places)
 
 
 @dataclass(frozen=True)
@@ -76,14 +81,12 @@ def run_final(settings: FinalSettings, console: Console) -> FinalOutcome:
     UserError
         Where the sweep's data, the configuration or the store cannot be had, or the training diverges.
     """
-    sweep = settings.sweep
-    trial = choose_trial(sweep, settings.configuration)
-    final = _Final(settings, trial, *_load_data(sweep, settings))
+    final = _Final(settings, choose_trial(settings.sweep, settings.configuration))
     with open_final(final.description) as run:
         return final.make(run, console)
 
 
-def choose_trial(sweep: StoredSweep, prefix: str = "") -> StoredTrial:
+def choose_trial(sweep: Sweep, prefix: str = "") -> Trial:
     """The best finished trial, or the one whose configuration has a hash that starts with ``prefix``.
 
     Raises
@@ -91,30 +94,33 @@ def choose_trial(sweep: StoredSweep, prefix: str = "") -> StoredTrial:
     UserError
         Where none or several do.
     """
-    found = {trial.configuration.hash: trial for trial in reversed(sweep.trials)}
+    found = {trial.configuration.hash: trial for trial in reversed(sweep.finished) if trial.configuration}
     matching = [digits for digits in found if digits.startswith(prefix.lower())]
     if not prefix:
-        return sweep.trials[0]
+        return sweep.finished[0]
     if len(matching) == 1:
         return found[matching[0]]
-    best = ", ".join(f"{t.configuration.hash} ({t.configuration.label})" for t in sweep.trials[:5])
+    best = ", ".join(f"{t.configuration.hash} ({t.name})" for t in sweep.finished[:5] if t.configuration)
     wrong = f"is the beginning of {len(matching)} configurations" if matching else "is no finished configuration"
     raise UserError(f"configuration: '{prefix}' {wrong} of sweep {sweep.run_id}; the best of it are {best}.")
 
 
-def _weights_of(trial: StoredTrial, settings: FinalSettings) -> Path | None:
+def _weights_of(configuration: Configuration, settings: FinalSettings) -> Path | None:
     """File of the backbone's weights, those of the sweep; None for a network without a backbone."""
-    name = trial.configuration.backbone
+    name = configuration.backbone
     if name == "none":
         return None
     from pipelines.networks.backbones import find_weights
 
-    found = find_weights(name, settings.weights, settings.data_dir)
-    recorded = settings.sweep.section("weights").get(name, {}).get("sha256", found.sha256)
+    found = find_weights(name, settings.places)
+    files = settings.sweep.record.weights
+    if files is None:
+        raise settings.sweep.lacks("weights")
+    recorded = files[name].sha256 if name in files else found.sha256
     if found.sha256 != recorded:
         raise UserError(
             f"weights: {found.path} has the sha256 {found.sha256[:12]}, but the sweep {settings.sweep.run_id} had "
-            f"{name} from a file with {str(recorded)[:12]}; give that file with the parameter weights."
+            f"{name} from a file with {recorded[:12]}; give that file with the parameter weights."
         )
     return found.path
 
@@ -122,24 +128,30 @@ def _weights_of(trial: StoredTrial, settings: FinalSettings) -> Path | None:
 class _Final:
     """One final model on its way."""
 
-    def __init__(self, settings: FinalSettings, trial: StoredTrial, spec: DatasetSpec, dataset: Dataset) -> None:
-        self.settings, self.trial, self.spec, self.dataset = settings, trial, spec, dataset
-        self.weights = _weights_of(trial, settings)
-        exercise, parameters = settings.sweep.section("exercise"), settings.sweep.section("parameters")
-        try:
-            self.exercise, self.title = str(exercise["name"]), str(exercise["title"])
-            self.description = FinalDescription(
-                sweep=settings.sweep,
-                trial=trial,
-                exercise=self.exercise,
-                backend=str(parameters["backend"]),
-                monitor=str(exercise["monitor"]),
-                epochs=round(trial.metrics[names.BEST_EPOCH]),
-                seed=int(parameters["seed"]),
-                data=dataset,
-            )
-        except (KeyError, ValueError) as error:
-            raise TrackingError(f"The file {names.SWEEP_FILE} of the sweep cannot be used: {error!r}.") from error
+    def __init__(self, settings: FinalSettings, trial: Trial) -> None:
+        sweep = settings.sweep
+        exercise, recorded = sweep.record.exercise, sweep.record.settings
+        if exercise is None:
+            raise sweep.lacks("exercise")
+        if recorded.backend is None or recorded.seed is None:
+            raise sweep.lacks("parameters")
+        if trial.configuration is None or trial.point is None or trial.point.best_epoch is None:
+            raise ValueError(f"the trial {trial.run_id} has no result")
+        self.settings, self.configuration, self.title = settings, trial.configuration, exercise.title
+        self.spec = exercise.dataset
+        self.dataset = _load_data(sweep, self.spec, settings)
+        self.weights = _weights_of(trial.configuration, settings)
+        self.description = FinalDescription(
+            sweep=sweep,
+            trial=trial,
+            configuration=trial.configuration,
+            exercise=exercise.name,
+            backend=recorded.backend,
+            monitor=exercise.monitor,
+            epochs=trial.point.best_epoch,
+            seed=recorded.seed,
+            data=self.dataset,
+        )
 
     def make(self, run: FinalRun, console: Console) -> FinalOutcome:
         """Everything from the training to the last word."""
@@ -151,14 +163,14 @@ class _Final:
         with TemporaryDirectory() as name:
             folder = Path(name)
             shown = rows_to_show(self.dataset, evaluation)
-            remark = write_samples(folder, self.spec, self.dataset, shown, data_dir=self.settings.data_dir)
+            remark = write_samples(folder, self.spec, self.dataset, shown, places=self.settings.places)
             if evaluation is not None:
                 write_predictions(evaluation, folder / names.PREDICTIONS_FILE)
             registered = self._save(run, model, evaluation)
-            content = self._content(figures, registered)
-            (folder / names.FINAL_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+            record = self._record(figures, registered)
+            (folder / names.FINAL_FILE).write_text(json.dumps(record.to_json(), indent=1), encoding="utf-8")
             run.log_files(folder)
-        words = FinalWords(self.description, self.title, figures, self._validation(), registered)
+        words = FinalWords(self.description, self.title, figures, registered)
         run.describe(words.markdown())
         words.print(console, run.link, remark)
         return FinalOutcome(run.run_id, run.link, figures, registered)
@@ -166,7 +178,7 @@ class _Final:
     def _train(self, console: Console) -> tuple[Any, Training]:
         """The model as others will use it, and its training."""
         description, raw = self.description, self.dataset
-        configuration = self.trial.configuration
+        configuration = self.configuration
         dataset, backbone = self._behind_backbone()
         rows = np.arange(dataset.samples, dtype=np.int32)
         splits = (Split(0, 0, rows, np.empty(0, np.int32)),)
@@ -174,20 +186,21 @@ class _Final:
             configuration,
             dataset,
             splits,
-            description.seed,
-            description.epochs,
+            seed=description.seed,
+            epochs=description.epochs,
             weights=self.weights,
             keep_weights=True,
         )
-        with make_executor(description.backend) as executor, EpochBar(console, job.epochs) as bar:
-            training = executor.train(job, on_chunk=bar.advance)
+        with make_executor(description.backend) as executor, Bars(console) as bars:
+            bar = bars.add_bar("training", configuration.label, fits=1, epochs=job.epochs)
+            training = run_job(executor, job, on_chunk=bar.watch)
         weights = (training.weights or ((),))[0]
         if not np.isfinite(training.curves["loss"][0, -1]) or not all(np.isfinite(array).all() for array in weights):
             raise UserError(
                 f"The training of {configuration.label} on all {dataset.samples:,} rows diverged, though it did not on "
                 "the sweep's folds; choose another of its configurations with the parameter configuration."
             )
-        plan = make_plan(configuration, dataset, splits, seed=job.seed, epochs=job.epochs, weights=self.weights)
+        plan = job.plan()
         offset, scale = plan.fits[0].offset, plan.fits[0].scale
         if backbone is not None:
             offset, scale = fit_normalisation(raw.inputs, rows, configuration.normalisation)
@@ -206,14 +219,13 @@ class _Final:
         """What the network is trained on: the data set, or its features and the frozen backbone that gives them."""
         from pipelines.networks.features import has_frozen_backbone, prepare_dataset
 
-        configuration, settings = self.trial.configuration, self.settings
+        configuration, settings = self.configuration, self.settings
         if not has_frozen_backbone(configuration):
             return self.dataset, None
         from pipelines.networks.backbones import build_backbone
 
-        features = prepare_dataset(
-            self.dataset, configuration, weights=self.weights, cache_dir=settings.cache_dir, test=False
-        )
+        places = replace(settings.places, weights=self.weights)
+        features = prepare_dataset(self.dataset, configuration, places, test=False)
         shape = self.dataset.input_shape
         return features, build_backbone(configuration.backbone, shape, self.weights, plain=True)
 
@@ -222,7 +234,7 @@ class _Final:
         data = self.dataset
         if not len(data.test_inputs):
             return None
-        loss = self.trial.configuration.loss
+        loss = self.configuration.loss
         return evaluate(model, data.test_inputs, data.test_targets, task=data.task, loss=loss)
 
     def _save(self, run: FinalRun, model: Any, evaluation: Evaluation | None) -> Registered:
@@ -238,7 +250,7 @@ class _Final:
         inputs = np.asarray(inputs[:_COMPARED])
         expected = predict(model, inputs) if evaluation is None else evaluation.outputs[:_COMPARED]
         metadata = {
-            "exercise": self.exercise,
+            "exercise": self.description.exercise,
             "task": str(data.task),
             "classes": list(data.classes),
             "features": list(data.features),
@@ -256,7 +268,7 @@ class _Final:
         return registered
 
     def _metrics(self, training: Training, figures: Mapping[str, Figure]) -> dict[str, float]:
-        metrics = {f"validation/{name}": value for name, value in self._validation().items()}
+        metrics = {f"validation/{name}": value for name, value in self.description.trial.validation.items()}
         metrics |= {
             f"train/{name}": float(curve[0, -1])
             for name, curve in training.curves.items()
@@ -273,53 +285,42 @@ class _Final:
             names.MODEL_PARAMETERS: float(training.parameters),
         }
 
-    def _validation(self) -> dict[str, float]:
-        """What the sweep measured on validation rows at the best epoch, by the metric's name."""
-        prefix = names.best_metric("val_")
-        return {
-            name.removeprefix(prefix): value for name, value in self.trial.metrics.items() if name.startswith(prefix)
-        }
-
-    def _content(self, figures: Mapping[str, Figure], registered: Registered) -> dict[str, Any]:
-        """``final.json``: all that a report needs beside predictions and samples."""
+    def _record(self, figures: Mapping[str, Figure], registered: Registered) -> FinalRecord:
+        """All that a report needs beside predictions and samples."""
         description, data = self.description, self.dataset
-        return {
-            "exercise": self.exercise,
-            "title": self.title,
-            "task": str(data.task),
-            "classes": list(data.classes),
-            "features": list(data.features),
-            "sweep": description.sweep.run_id,
-            "configuration": self.trial.configuration.parameters(),
-            "epochs": description.epochs,
-            "seed": description.seed,
-            "samples": data.samples,
-            "test_samples": len(data.test_inputs),
-            "figures": {f"test/{name}": figure.value for name, figure in figures.items()},
-            "intervals": {f"test/{name}": [figure.low, figure.high] for name, figure in figures.items()},
-            "validation": self._validation(),
-            "data_sha256": data.sha256,
-            "registered": {"name": registered.name, "version": registered.version, "alias": registered.alias},
-            "input_kind": input_kind(self.spec, data),
-        }
+        return FinalRecord(
+            exercise=description.exercise,
+            title=self.title,
+            task=data.task,
+            classes=data.classes,
+            features=data.features,
+            sweep=description.sweep.run_id,
+            configuration=self.configuration,
+            epochs=description.epochs,
+            seed=description.seed,
+            samples=data.samples,
+            test_samples=len(data.test_inputs),
+            figures={name: figure.value for name, figure in figures.items()},
+            intervals={name: (figure.low, figure.high) for name, figure in figures.items()},
+            validation=description.trial.validation,
+            data_sha256=data.sha256,
+            registered={"name": registered.name, "version": registered.version, "alias": registered.alias},
+            input_kind=input_kind(self.spec, data),
+        )
 
 
-def _load_data(sweep: StoredSweep, settings: FinalSettings) -> tuple[DatasetSpec, Dataset]:
+def _load_data(sweep: Sweep, spec: DatasetSpec, settings: FinalSettings) -> Dataset:
     """The data set of the sweep, and the proof that it is the same."""
-    exercise, data = sweep.section("exercise"), sweep.section("data")
-    try:
-        raw = exercise["dataset"]
-        spec = DatasetSpec(str(raw["source"]), str(raw["name"]), dict(raw["options"]))
-        task, wanted = Task(str(data["task"])), str(data["sha256"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise TrackingError(f"The file {names.SWEEP_FILE} of the sweep cannot be used: {error!r}.") from error
+    facts = sweep.record.data
+    if facts.task not in list(Task) or not facts.sha256:
+        raise sweep.lacks("data")
     if spec.source not in SOURCES:
         raise TrackingError(f"The sweep {sweep.run_id} has data of the source {spec.source!r}, which is not known.")
-    dataset = load_dataset(spec, task, data_dir=settings.data_dir, cache_dir=settings.cache_dir)
-    if dataset.sha256 != wanted:
+    dataset = load_dataset(spec, Task(facts.task), settings.places)
+    if dataset.sha256 != facts.sha256:
         raise DataError(
             f"The data set {spec.name!r} from {dataset.source} is not the one of sweep {sweep.run_id}: its sha256 is "
-            f"{dataset.sha256}, the sweep's {wanted}. Name the folder of the sweep's data as data_dir, or run a sweep "
-            "on these data."
+            f"{dataset.sha256}, the sweep's {facts.sha256}. Name the folder of the sweep's data as data_dir, or run a "
+            "sweep on these data."
         )
-    return spec, dataset
+    return dataset

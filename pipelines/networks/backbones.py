@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.compat import nothing_on_stderr
-from pipelines.datasets.places import DOWNLOAD_SECONDS
+from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import UserError
 
@@ -63,25 +63,23 @@ class Weights:
     sha256: str
 
 
-def find_weights(
-    name: str, weights: Path | None, data_dir: Path | None = None, *, download_seconds: float = DOWNLOAD_SECONDS
-) -> Weights:
+def find_weights(name: str, places: Places) -> Weights:
     """The file of a backbone's weights, checked to be that.
 
     Parameters
     ----------
     name
         One of ``BACKBONES``.
-    weights
-        The file, or a folder that holds it under Keras' name. None: searched in ``weights`` of the data folder and in
-        Keras' own folder, else downloaded there.
+    places
+        ``weights`` is the file, or a folder that holds it under Keras' name. None: searched in ``weights`` of the data
+        folder and in Keras' own folder, else downloaded there.
 
     Raises
     ------
     WeightsError
         Where it is nowhere, damaged, or of another network; the sentence says what was tried and what to do.
     """
-    path = _locate(name, weights, data_dir, download_seconds)
+    path = _locate(name, places)
     stat = path.stat()
     return Weights(path, _checked(name, path, stat.st_size, stat.st_mtime_ns))
 
@@ -108,7 +106,7 @@ def build_backbone(name: str, input_shape: tuple[int, ...], weights: Path | None
     Parameters
     ----------
     weights
-        As in ``find_weights``.
+        As in ``Places``.
     plain
         Keras' own layers, for a model that is saved. Otherwise, with JAX, the convolutions are computed by routes
         that are faster in a compiled program; weights and outputs are the same.
@@ -119,7 +117,7 @@ def build_backbone(name: str, input_shape: tuple[int, ...], weights: Path | None
         For images that it cannot see, and for weights that cannot be had or are another network's.
     """
     check_images(name, input_shape)
-    found = find_weights(name, weights)
+    found = find_weights(name, Places(weights=weights))
     original = _pretrained(name, tuple(input_shape), found)
     import keras
 
@@ -135,9 +133,9 @@ def build_backbone(name: str, input_shape: tuple[int, ...], weights: Path | None
     return clone
 
 
-def _locate(name: str, weights: Path | None, data_dir: Path | None, seconds: float) -> Path:
+def _locate(name: str, places: Places) -> Path:
     file = BACKBONES[name].file
-    if weights is not None:
+    if (weights := places.weights) is not None:
         path = weights / file if weights.is_dir() else weights
         if not path.is_file():
             where = "that folder has no such file" if weights.is_dir() else "there is no such file or folder"
@@ -147,12 +145,12 @@ def _locate(name: str, weights: Path | None, data_dir: Path | None, seconds: flo
             )
         return path
     own = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models" / file
-    looked = [own] if data_dir is None else [data_dir / "weights" / file, own]
+    looked = [own] if places.data_dir is None else [places.data_dir / "weights" / file, own]
     for path in looked:
         if path.is_file():
             return path
     try:
-        return downloads.download_keras_file(file, URL + file, "", seconds, folder="models")
+        return downloads.download_keras_file(file, URL + file, "", places.download_seconds, folder="models")
     except downloads.ChildError as error:
         raise WeightsError(
             f"The weights of backbone {name} are not on this machine (looked for {', '.join(map(str, looked))}) and "
@@ -201,7 +199,7 @@ def _pretrained(name: str, input_shape: tuple[int, ...], found: Weights) -> Any:
     import keras
     import numpy as np
 
-    from pipelines.networks.initializers import HostZeros
+    from pipelines.networks.initial_weights import HostZeros
 
     # Keras would draw weights only for the file's to replace them, and JAX compile a program for each of their shapes.
     zeros = {"glorot_uniform": HostZeros, "GlorotUniform": HostZeros}
@@ -238,8 +236,7 @@ def _fast_layer(layer: Any) -> Any:
     """A layer that computes the same, and that XLA compiles well."""
     import keras
 
-    from pipelines.networks.convolution import PatchConv2D
-    from pipelines.networks.depthwise import ShiftedDepthwiseConv2D
+    from pipelines.networks.fast_layers import PatchConv2D, ShiftedDepthwiseConv2D
 
     kinds: dict[Any, Any] = {keras.layers.Conv2D: PatchConv2D, keras.layers.DepthwiseConv2D: ShiftedDepthwiseConv2D}
     return kinds.get(type(layer), type(layer)).from_config(_without_drawing(layer))
@@ -247,7 +244,7 @@ def _fast_layer(layer: Any) -> Any:
 
 def _without_drawing(layer: Any) -> dict[str, Any]:
     """The configuration of a layer whose weights are replaced at once."""
-    from pipelines.networks.initializers import HostZeros
+    from pipelines.networks.initial_weights import HostZeros
 
     config: dict[str, Any] = layer.get_config()
     return config | {key: HostZeros() for key in config if key in _INITIALIZERS}

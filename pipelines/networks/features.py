@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset
 from pipelines.datasets.cache import Description, cached, write_array
+from pipelines.datasets.places import Places
 from pipelines.datasets.preparation import FIXED
 from pipelines.errors import UserError
-from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.configurations import SETTINGS, Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights, build_backbone, check_images, find_weights
 from pipelines.networks.models import check_input_shape
@@ -38,8 +39,6 @@ DTYPE = np.float16
 #: Pixels that are in work together on one device: the widest layer holds some 100 bytes for each.
 _BATCH_PIXELS = 32 * 192 * 192
 _HASH_BYTES = 1 << 24
-#: Axes of a space that decide which samples a network takes.
-_DECISIVE = ("backbone", "fine_tune", "normalisation", "convolutions")
 
 
 def has_frozen_backbone(configuration: Configuration) -> bool:
@@ -50,9 +49,8 @@ def has_frozen_backbone(configuration: Configuration) -> bool:
 def prepare_dataset(
     dataset: Dataset,
     configuration: Configuration,
+    places: Places,
     *,
-    weights: Path | None,
-    cache_dir: Path | None,
     on_progress: OnProgress | None = None,
     test: bool = True,
 ) -> Dataset:
@@ -60,10 +58,8 @@ def prepare_dataset(
 
     Parameters
     ----------
-    weights
-        File or folder of the backbone's weights; None: searched or downloaded, see ``backbones.find_weights``.
-    cache_dir
-        Folder of prepared data; None for the platform's.
+    places
+        Where the backbone's weights are (``backbones.find_weights``), and where the features are kept.
     on_progress
         Told of the images done, where they are not in the cache already.
     test
@@ -84,12 +80,17 @@ def prepare_dataset(
         return dataset
     check_images(configuration.backbone, dataset.input_shape)
     check_normalisation(configuration)
-    found = find_weights(configuration.backbone, weights)
+    found = find_weights(configuration.backbone, places)
     task = _Task(configuration.backbone, dataset.input_shape, found, configuration.normalisation)
-    inputs = _features(dataset, dataset.inputs, dataset.targets, task, cache_dir, on_progress)
+
+    def features(inputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
+        images = replace(dataset, inputs=inputs, targets=targets)
+        return _features(images, task, places.cache_dir, on_progress)
+
+    inputs = features(dataset.inputs, dataset.targets)
     test_inputs, test_targets = np.empty((0, *inputs.shape[1:]), DTYPE), dataset.test_targets[:0]
     if test and len(dataset.test_inputs):
-        test_inputs = _features(dataset, dataset.test_inputs, dataset.test_targets, task, cache_dir, on_progress)
+        test_inputs = features(dataset.test_inputs, dataset.test_targets)
         test_targets = dataset.test_targets
     return replace(
         dataset,
@@ -110,17 +111,15 @@ def check_normalisation(configuration: Configuration) -> None:
         )
 
 
-def find_all_weights(
-    exercise: Exercise, dataset: Dataset, weights: Path | None, *, data_dir: Path | None, documented: bool
-) -> dict[str, Weights]:
+def find_all_weights(exercise: Exercise, dataset: Dataset, places: Places, *, documented: bool) -> dict[str, Weights]:
     """Weights of every backbone that a sweep's trials may have, by its name.
 
     Before the first trial, and with all else that would make trials fail for the images alone.
 
     Parameters
     ----------
-    weights
-        File or folder; None: see ``backbones.find_weights``.
+    places
+        Where they are looked for, see ``backbones.find_weights``.
     documented
         Whether the documented variants are trained.
 
@@ -140,7 +139,7 @@ def find_all_weights(
             check_images(name, dataset.input_shape)
             check_normalisation(configuration)
             if name not in found:
-                found[name] = find_weights(name, weights, data_dir)
+                found[name] = find_weights(name, places)
         check_input_shape(configuration, dataset.input_shape)
     return found
 
@@ -148,7 +147,7 @@ def find_all_weights(
 def _networks(exercise: Exercise) -> Iterator[Configuration]:
     """Configurations with every combination of those axes of the space that decide what the samples must be."""
     space = exercise.space
-    axes = [axis for axis in space.parameters if axis.name in _DECISIVE]
+    axes = [axis for axis in space.parameters if SETTINGS[axis.name].decides_samples]
     for values in itertools.product(*(axis.choices for axis in axes)):
         point = dict(zip((axis.name for axis in axes), values, strict=True))
         yield space.configuration(point, exercise.baseline).canonical()
@@ -174,15 +173,9 @@ class _Task:
         }
 
 
-def _features(
-    dataset: Dataset,
-    images: NDArray[Any],
-    targets: NDArray[Any],
-    task: _Task,
-    cache_dir: Path | None,
-    on_progress: OnProgress | None,
-) -> NDArray[Any]:
-    """Features of these images, from the cache where they are there."""
+def _features(dataset: Dataset, task: _Task, cache_dir: Path | None, on_progress: OnProgress | None) -> NDArray[Any]:
+    """Features of a data set's training images, from the cache where they are there."""
+    images, targets = dataset.inputs, dataset.targets
     identity = {
         "images": _hash(images),
         "backbone": task.backbone,

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.compat import layers_of
+
 _PER_SAMPLE = frozenset(
     """
     InputLayer Sequential Functional Dense SparseInputDense Flatten Reshape Permute RepeatVector Embedding Rescaling
@@ -25,16 +27,15 @@ def is_per_sample(model: Any) -> bool:
     return all(
         type(layer).__name__ in _PER_SAMPLE
         and _is_known(layer)
-        and getattr(layer, "activity_regularizer", None)
-        is None  # a penalty on the batch's activations, padding included
-        for layer in model._flatten_layers()
+        and not _penalises_activations(layer)  # of the whole batch, padding included
+        for layer in layers_of(model)
     )
 
 
 def has_penalty(model: Any) -> bool:
     """Whether some layer adds a penalty to the loss: on weights, on activations, or by ``add_loss``."""
-    layers = list(model._flatten_layers())
-    if model.losses or any(getattr(layer, "activity_regularizer", None) is not None for layer in layers):
+    layers = layers_of(model)
+    if model.losses or any(map(_penalises_activations, layers)):
         return True
     if all(_is_known(layer) for layer in layers):
         return False
@@ -72,6 +73,10 @@ def _is_known(layer: Any) -> bool:
     return type(layer).__module__.startswith(("keras.", "pipelines."))
 
 
+def _penalises_activations(layer: Any) -> bool:
+    return getattr(layer, "activity_regularizer", None) is not None
+
+
 def _leaves(model: Any) -> list[Any]:
     """All layers that are no models themselves."""
-    return [layer for layer in model._flatten_layers() if not getattr(layer, "layers", None)]
+    return [layer for layer in layers_of(model) if not getattr(layer, "layers", None)]

@@ -5,7 +5,8 @@ from typing import Any
 
 from pipelines.datasets.base import Task
 from pipelines.errors import UserError
-from pipelines.exercises.configurations import Configuration, parse_convolutions
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.settings import parse_convolutions
 
 #: Epsilon of Keras' optimizers, by default, in both versions.
 KERAS2_EPSILON = 1e-7
@@ -68,7 +69,7 @@ def build_sparse_network(configuration: Configuration, features: int, outputs: i
     """
     import keras
 
-    from pipelines.networks.sparse_layer import SparseInputDense
+    from pipelines.networks.fast_layers import SparseInputDense
 
     inputs = [keras.Input((frequent,)), keras.Input((features,), sparse=True)]
     first, *others = _layers(configuration, outputs, first=SparseInputDense)
@@ -79,7 +80,7 @@ def _convolutions(configuration: Configuration) -> list[Any]:
     """The hidden convolutions, each with what follows it."""
     import keras
 
-    from pipelines.networks.initializers import HostGlorotUniform, HostZeros
+    from pipelines.networks.initial_weights import HostGlorotUniform, HostZeros
 
     layers: list[Any] = []
     for convolution in parse_convolutions(configuration.convolutions):
@@ -105,7 +106,7 @@ def _convolution_class() -> Any:
 
     if keras.backend.backend() != "jax":
         return keras.layers.Conv2D
-    from pipelines.networks.convolution import PatchConv2D
+    from pipelines.networks.fast_layers import PatchConv2D
 
     return PatchConv2D
 
@@ -114,7 +115,7 @@ def _layers(configuration: Configuration, outputs: int, first: Any = None) -> li
     """Hidden dense layers and output layer; ``first`` is the class of the first one, where it is not ``Dense``."""
     import keras
 
-    from pipelines.networks.initializers import HostGlorotUniform, HostZeros
+    from pipelines.networks.initial_weights import HostGlorotUniform, HostZeros
 
     layers: list[Any] = []
 

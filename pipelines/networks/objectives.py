@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.datasets.base import Task
 from pipelines.errors import UserError
-from pipelines.exercises.configurations import LOSSES
+from pipelines.exercises.settings import LOSSES
 
 #: (targets, outputs of the network) -> one value a sample, shape (batch,); written with ``keras.ops``.
 PerSample = Callable[[Any, Any], Any]

@@ -90,6 +90,11 @@ class Measurement:
     keep_weights: bool = False
 
     @property
+    def fits(self) -> int:
+        """Models that are trained."""
+        return self.folds * self.repeats
+
+    @property
     def key(self) -> tuple[object, ...]:
         """Equal for trainings that are one and the same."""
         validation = "kfold" if self.part is Part.FOLDS else self.validation
@@ -120,7 +125,7 @@ def asked_for(variant: Variant, task: Task) -> tuple[Asked, ...]:
     """
     if variant.figures:
         return tuple(
-            Asked(variant, figure.metric, figure.split, figure.epoch or variant.epochs, figure)
+            Asked(variant, figure.metric, figure.split, figure.epoch or variant.epochs, figure=figure)
             for figure in variant.figures
         )
     metric = "accuracy" if task.is_classification else "mae"
@@ -178,7 +183,8 @@ def plan_measurements(exercise: Exercise, *, repeats: int, folds: int | None = N
     found: dict[tuple[object, ...], Measurement] = {}
     for variant in exercise.documented:
         for configuration, as_then in optimizers_of(variant):
-            for new in _of_variant(exercise, variant, configuration, as_then, repeats, folds):
+            for made in _of_variant(exercise, variant, repeats, folds):
+                new = replace(made, configuration=configuration, as_then=as_then)
                 same = found.get(new.key, new)
                 found[new.key] = replace(
                     same,
@@ -298,9 +304,8 @@ def test_epochs(exercise: Exercise, measurement: Measurement) -> tuple[int, ...]
     )
 
 
-def _of_variant(
-    exercise: Exercise, variant: Variant, configuration: Configuration, as_then: bool, repeats: int, folds: int | None
-) -> list[Measurement]:
+def _of_variant(exercise: Exercise, variant: Variant, repeats: int, folds: int | None) -> list[Measurement]:
+    """The parts of a variant, with its configuration as the exercise has it."""
     asked = asked_for(variant, exercise.task)
     wanted = {part for entry in asked if (part := part_of(entry)) is not None}
     if any(entry.metric in OF_EPOCHS for entry in asked):
@@ -320,13 +325,13 @@ def _of_variant(
         made.append(
             Measurement(
                 variants=(variant.name,),
-                configuration=configuration,
+                configuration=variant.configuration,
                 part=part,
                 validation=variant.validation,
                 epochs=variant.epochs,
                 folds=k,
                 repeats=min(seeds, FOLD_REPEATS) if of_folds and variant.validation != "kfold" else seeds,
-                as_then=as_then,
+                as_then=True,
                 keep_weights=any(entry.metric in OF_WEIGHTS and part_of(entry) is part for entry in asked),
             )
         )

@@ -1,16 +1,29 @@
-"""Finished trainings of an exercise -> the rows of its comparison, as numbers for the store."""
+"""Finished trainings of an exercise -> figures asked for -> rows -> ``reproduction.json``, and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.datasets.base import Dataset
+from pipelines.errors import UserError
+from pipelines.executors import Job
 from pipelines.exercises.exercise import Exercise
 from pipelines.overfitting.point import OverfittingPoint, analyse
 from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
 from pipelines.reproduction.rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
 from pipelines.tracking import names
-from pipelines.tracking.reproductions import StoredTraining
+from pipelines.tracking.reproductions import StoredReproduction, StoredTraining, read_stored_reproductions
+from pipelines.tracking.sweeps import Environment, from_plain
+
+#: Arrays of ``model.get_weights()``.
+Weights = Sequence[NDArray[Any]]
+
+#: Rows that the two losses of ``label_difference`` are computed on.
+_ROWS = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +35,137 @@ class Result:
     failure: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class StoredJob:
+    """One training of a reproduction, as ``reproduction.json`` describes it.
+
+    Attributes
+    ----------
+    run_id
+        Its MLflow run; None where it failed.
+    variants, part, label, as_then
+        Names of the variants that it serves, the rows it was measured on, its configuration, and whether the optimizer
+        is the one of the textbook's Keras.
+    epochs, folds, repeats
+        Its size.
+    seconds
+        Wall time; None where it failed.
+    point
+        The over-fitting point, of a job on k folds.
+    failure
+        Why it has no result; empty otherwise.
+    """
+
+    run_id: str | None
+    variants: tuple[str, ...]
+    part: str
+    label: str
+    as_then: bool
+    epochs: int
+    folds: int
+    repeats: int
+    seconds: float | None
+    point: OverfittingPoint | None
+    failure: str
+
+
+@dataclass(frozen=True)
+class ReproducedSettings:
+    """What a reproduction was asked to do; None where not recorded."""
+
+    repeats: int | None = None
+    folds: int | None = None
+    seed: int | None = None
+    backend: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Reproduced:
+    """The reproduction of one exercise, as ``reproduction.json`` describes it.
+
+    Attributes
+    ----------
+    run_id, uri, started, commit
+        Of its MLflow run.
+    exercise, title, monitor
+        Name and title of the exercise, and the curve that over-fitting is judged on.
+    settings, environment
+        What was asked for, and where it ran.
+    rows
+        The comparison, in the order of the exercise.
+    jobs
+        Its trainings.
+    notes
+        What the exercise remarks on a variant, by its name; variants without a remark are left out.
+    """
+
+    run_id: str
+    uri: str
+    started: datetime
+    commit: str
+    exercise: str
+    title: str = ""
+    monitor: str = "val_loss"
+    settings: ReproducedSettings = ReproducedSettings()
+    environment: Environment = field(default_factory=Environment)
+    rows: tuple[Row, ...] = ()
+    jobs: tuple[StoredJob, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def documented(self) -> tuple[Row, ...]:
+        """Rows with a documented figure of their own."""
+        return tuple(row for row in self.rows if row.documented is not None and not row.explains)
+
+    @property
+    def agreeing(self) -> tuple[Row, ...]:
+        """Of these, the ones that agree."""
+        return tuple(row for row in self.documented if row.agreement is Agreement.AGREES)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all trainings."""
+        return sum(job.seconds or 0.0 for job in self.jobs)
+
+    def job(self, variant: str, parts: Sequence[str], *, as_then: bool = True) -> StoredJob | None:
+        """A finished training of a variant, of the first of these parts that it has."""
+        for part in parts:
+            for job in self.jobs:
+                if job.run_id and variant in job.variants and job.part == part and job.as_then is as_then:
+                    return job
+        return None
+
+
+def read_reproductions(*, tracking_uri: str, run_ids: Sequence[str] = ()) -> tuple[Reproduced, ...]:
+    """The named reproductions, or the latest of each exercise, from the store alone.
+
+    Raises
+    ------
+    TrackingError
+        When the store does not answer, or holds no such reproduction.
+    """
+    return tuple(_reproduced(stored) for stored in read_stored_reproductions(tracking_uri, run_ids))
+
+
+def _reproduced(stored: StoredReproduction) -> Reproduced:
+    content = stored.content
+    name = str(content.get("exercise", ""))
+    return Reproduced(
+        run_id=stored.run_id,
+        uri=stored.uri,
+        started=stored.started,
+        commit=stored.commit,
+        exercise=name,
+        title=str(content.get("title") or name),
+        monitor=str(content.get("monitor", "val_loss")),
+        settings=from_plain(ReproducedSettings, content.get("settings", {}), lenient=True),
+        environment=from_plain(Environment, content, lenient=True),
+        rows=tuple(Row.from_json(row) for row in content.get("rows", ())),
+        jobs=from_plain(tuple[StoredJob, ...], content.get("trainings", ())),
+        notes={str(of["name"]): str(of["note"]) for of in content.get("variants", ()) if of.get("note")},
+    )
+
+
 def rows_of(exercise: Exercise, dataset: Dataset, results: Sequence[Result], *, seed: int) -> tuple[Row, ...]:
     """Every row of the comparison that the results allow; a variant that was not trained has none."""
     rows = []
@@ -30,9 +174,12 @@ def rows_of(exercise: Exercise, dataset: Dataset, results: Sequence[Result], *, 
         for asked in asked_for(variant, exercise.task):
             if not own and asked.metric not in OF_LABELS:
                 continue
-            ours, failure = _ours(exercise, dataset, own, asked, seed, as_then=True)
-            has_today = any(not result.measurement.as_then for result in own) and asked.metric not in OF_LABELS
-            today = _ours(exercise, dataset, own, asked, seed, as_then=False)[0] if has_today else None
+            then = [result for result in own if result.measurement.as_then]
+            if asked.metric in OF_LABELS:
+                (ours, failure), today = _of_labels(dataset, asked, seed), None
+            else:
+                ours, failure = _ours(exercise, then, asked)
+                today = _ours(exercise, [r for r in own if r not in then], asked)[0]
             figure = asked.figure
             rows.append(
                 Row(
@@ -54,16 +201,17 @@ def rows_of(exercise: Exercise, dataset: Dataset, results: Sequence[Result], *, 
     return tuple(rows)
 
 
-def _ours(
-    exercise: Exercise, dataset: Dataset, results: Sequence[Result], asked: Asked, seed: int, *, as_then: bool
-) -> tuple[Ours | None, str]:
-    """What was measured for a row, or why nothing was."""
-    if asked.metric in OF_LABELS:
-        if not dataset.task.is_classification or not len(dataset.test_targets):
-            return None, "needs test rows with class labels"
-        return compare(chance_accuracies(dataset.test_targets, seed=seed), asked), ""
+def _of_labels(dataset: Dataset, asked: Asked, seed: int) -> tuple[Ours | None, str]:
+    """A figure that needs no training."""
+    if not dataset.task.is_classification or not len(dataset.test_targets):
+        return None, "needs test rows with class labels"
+    return compare(chance_accuracies(dataset.test_targets, seed=seed), asked), ""
+
+
+def _ours(exercise: Exercise, results: Sequence[Result], asked: Asked) -> tuple[Ours | None, str]:
+    """What the trainings with one optimizer measured for a row, or why nothing was."""
     part = part_of(asked)
-    found = {r.measurement.part: r for r in results if r.measurement.as_then is as_then}
+    found = {result.measurement.part: result for result in results}
     result = found.get(part) if part is not None else None
     if result is None or result.stored is None:
         return None, result.failure if result else "not trained"
@@ -72,9 +220,13 @@ def _ours(
         if of_folds is None or of_folds.stored is None:
             return None, of_folds.failure if of_folds else "not trained"
         point = point_of(exercise, of_folds)
-        curves, monitor = result.stored.curves, exercise.monitor
-        twin = curves[monitor.removeprefix("val_")]
-        ours = compare_epoch(asked, curves[monitor], twin, result.measurement.folds, point)
+        ours = compare_epoch(
+            asked,
+            result.stored.curves[exercise.monitor],
+            result.stored.curves[exercise.monitor.removeprefix("val_")],
+            folds=result.measurement.folds,
+            point=point,
+        )
         return ours, "" if ours else point.reason or "diverged"
     values: Sequence[float] = (
         result.stored.measured.get(asked.metric, ())
@@ -137,6 +289,7 @@ def content(
     dataset: Dataset,
     results: Sequence[Result],
     rows: Sequence[Row],
+    *,
     settings: Mapping[str, Any],
     seconds: float,
 ) -> dict[str, Any]:
@@ -191,3 +344,63 @@ def _training_content(exercise: Exercise, result: Result) -> dict[str, Any]:
         "point": asdict(point) if point else None,
         "failure": result.failure,
     }
+
+
+def figures_of_weights(metrics: Sequence[str], job: Job, weights: Sequence[Weights]) -> dict[str, list[float]]:
+    """The figures that are read off the weights of a job's trained networks, by name, one value a fit.
+
+    Raises
+    ------
+    UserError
+        For a figure that the network, or the task, does not have.
+    """
+    found: dict[str, list[float]] = {}
+    if {"weight", "bias"} & set(metrics):
+        lines = _lines(job, weights)
+        found |= {"weight": [slope for slope, _ in lines], "bias": [intercept for _, intercept in lines]}
+    if "label_difference" in metrics:
+        found["label_difference"] = _label_differences(job, weights)
+    return {name: found[name] for name in metrics if name in found}
+
+
+def _lines(job: Job, weights: Sequence[Weights]) -> list[tuple[float, float]]:
+    """Slope and intercept of each linear network in the units of its inputs: the normalisation is folded back."""
+    configuration, dataset = job.configuration, job.dataset
+    if configuration.layers or dataset.input_shape != (1,) or dataset.outputs != 1:
+        raise UserError(
+            "The figures weight and bias are those of one linear unit with one input; this network has hidden layers "
+            f"{configuration.layers_text}, {dataset.outputs} outputs and inputs of shape {dataset.input_shape}."
+        )
+    lines = []
+    for fit, (kernel, bias) in zip(job.plan().fits, weights, strict=True):
+        offset, scale = float(np.ravel(fit.offset)[0]), float(np.ravel(fit.scale)[0])
+        slope = float(np.ravel(kernel)[0]) / scale
+        lines.append((slope, float(np.ravel(bias)[0]) - slope * offset))
+    return lines
+
+
+def _label_differences(job: Job, weights: Sequence[Weights]) -> list[float]:
+    """Largest difference, over samples, of the cross-entropy with integer and with one-hot labels, on each network.
+
+    Two losses that are equal for every sample have equal gradients, so a training with the one is that with the other.
+    """
+    import keras
+
+    dataset = job.dataset
+    if len(dataset.classes) < 3:
+        raise UserError("The figure label_difference needs a classification with three classes or more.")
+    plan = job.plan()
+    network = plan.build_model()
+    differences = []
+    for split, fit, of_fit in zip(job.splits, plan.fits, weights, strict=True):
+        rows = (split.validation if len(split.validation) else split.train)[:_ROWS]
+        network.set_weights(list(of_fit))
+        inputs = (dataset.inputs[rows].astype(np.float32) - fit.offset) / fit.scale
+        outputs = network(inputs, training=False)
+        labels = dataset.targets[rows]
+        integer = keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
+        one_hot = keras.losses.categorical_crossentropy(
+            keras.ops.one_hot(labels, len(dataset.classes), dtype="float32"), outputs, from_logits=True
+        )
+        differences.append(float(np.abs(np.asarray(integer) - np.asarray(one_hot)).max()))
+    return differences

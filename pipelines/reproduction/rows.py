@@ -177,7 +177,7 @@ def compare(values: Sequence[float], asked: Asked) -> Ours:
         tolerance = figure.tolerance + _ROUNDING * abs(figure.value)
         smallest, largest = (mean if low is None else low) - tolerance, (mean if high is None else high) + tolerance
         agrees = mean >= figure.value if figure.goal else smallest <= figure.value <= largest
-    return Ours(kept, mean, deviation, low, high, agrees)
+    return Ours(kept, mean, deviation, low=low, high=high, agrees=agrees)
 
 
 def compare_epoch(
@@ -217,7 +217,9 @@ def compare_epoch(
         ours = float(point.epochs if point.onset is None else point.onset)
         parting = parting_epochs(validation, training, folds)
         by_textbook = compare(parting, asked) if parting else None
-        return Ours((ours,), ours, None, float(low), float(last), agrees, point, by_textbook)
+        return Ours(
+            (ours,), ours, None, low=float(low), high=float(last), agrees=agrees, point=point, by_textbook=by_textbook
+        )
     seeds = textbook_best_epochs(validation, folds)
     interval_low = point.best_epoch if point.best_epoch_low is None else point.best_epoch_low
     interval_high = point.best_epoch if point.best_epoch_high is None else point.best_epoch_high
@@ -226,7 +228,14 @@ def compare_epoch(
     agrees = None if value is None else interval_low <= value <= interval_high
     best = float(point.best_epoch)
     return Ours(
-        (best,), best, None, float(interval_low), float(interval_high), agrees, point, by_textbook=compare(seeds, asked)
+        (best,),
+        best,
+        None,
+        low=float(interval_low),
+        high=float(interval_high),
+        agrees=agrees,
+        point=point,
+        by_textbook=compare(seeds, asked),
     )
 
 

@@ -11,7 +11,8 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.datasets import Dataset, load_dataset
-from pipelines.datasets.folds import Split
+from pipelines.datasets import Dataset, Places, load_dataset
 from pipelines.errors import UserError
-from pipelines.executors import Executor, Job, make_executor, program_cache
+from pipelines.executors import Executor, Job, fit_labels, make_executor, run_job
+from pipelines.executors.base import failure_words
+from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights
@@ -43,12 +45,12 @@ from pipelines.reproduction.plan import (
     test_epochs,
     with_test_rows,
 )
-from pipelines.reproduction.results import Result, content, counts, metrics_of, rows_of
+from pipelines.reproduction.results import Result, content, counts, figures_of_weights, metrics_of, rows_of
 from pipelines.reproduction.rows import Row
-from pipelines.tracking import FitLabel, TrialRecord, environment
 from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, StoredTraining, open_reproduction
-from pipelines.training.plan import Progress, Training
-from pipelines.training.planning import fit_seed
+from pipelines.tracking.sweeps import current_environment
+from pipelines.tracking.trials import FAILED, FINISHED, FitLabel, Trial
+from pipelines.training.plan import Training
 
 #: Words of a text, and values of another sample, that a first layer has to look at: for the estimate of work.
 _WORDS_A_TEXT = 100
@@ -70,10 +72,8 @@ class ReproductionSettings:
         Seeds of a variant that names no number of its own; those that do are scaled along.
     folds
         k of the intervals of over-fitting points; None for the exercise's own.
-    seed, backend, resume, data_dir, cache_dir
+    seed, backend, resume, places
         As of a sweep.
-    weights
-        File or folder of a backbone's weights; None for Keras' own.
     """
 
     exercises: tuple[Exercise, ...]
@@ -83,9 +83,7 @@ class ReproductionSettings:
     seed: int = 1
     backend: str = "jax"
     resume: bool = True
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    weights: Path | None = None
+    places: Places = field(default_factory=Places)
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def run_reproduction(settings: ReproductionSettings, console: Console) -> tuple[
     """
     check_variants(settings)
     outcomes = []
-    with make_executor(settings.backend, cache_dir=program_cache(settings.cache_dir)) as executor:
+    with make_executor(settings.backend, settings.places) as executor:
         for number, exercise in enumerate(settings.exercises, start=1):
             console.print(Text(f"{exercise.title}  ({number} of {len(settings.exercises)})", style="bold"))
             outcomes.append(_reproduce(settings, exercise, executor, console))
@@ -138,21 +136,32 @@ def _reproduce(
     settings: ReproductionSettings, exercise: Exercise, executor: Executor, console: Console
 ) -> ReproductionOutcome:
     started = time.perf_counter()
-    dataset = load_dataset(exercise.dataset, exercise.task, data_dir=settings.data_dir, cache_dir=settings.cache_dir)
+    dataset = load_dataset(exercise.dataset, exercise.task, settings.places)
     everything = plan_measurements(exercise, repeats=settings.repeats, folds=settings.folds)
     wanted = set(settings.variants) or {variant.name for variant in exercise.documented}
     description = _describe(settings, exercise, dataset)
     with open_reproduction(description, resume=settings.resume) as run:
-        work = _Work(settings, exercise, dataset, run, executor, console)
-        results = work.train(everything, wanted)
+        work = _Work(settings, exercise, dataset, run=run, executor=executor)
+        results = work.train(everything, wanted, console)
         rows = rows_of(exercise, dataset, results, seed=settings.seed)
         for run_id, metrics in metrics_of(rows, results).items():
             run.log_rows(run_id, metrics)
         run.log_rows(run.run_id, counts(rows))
         seconds = time.perf_counter() - started
-        run.save(content(exercise, dataset, results, rows, description.parameters, seconds) | environment())
+        parameters = description.parameters
+        run.save(
+            content(exercise, dataset, results, rows, settings=parameters, seconds=seconds)
+            | asdict(current_environment())
+        )
     return ReproductionOutcome(
-        exercise.name, run.run_id, run.uri, run.link, rows, work.trained, work.resumed, work.failed
+        exercise=exercise.name,
+        run_id=run.run_id,
+        uri=run.uri,
+        link=run.link,
+        rows=rows,
+        trained=work.trained,
+        resumed=work.resumed,
+        failed=work.failed,
     )
 
 
@@ -164,17 +173,16 @@ class _Work:
         settings: ReproductionSettings,
         exercise: Exercise,
         dataset: Dataset,
+        *,
         run: ReproductionRun,
         executor: Executor,
-        console: Console,
     ) -> None:
-        self.settings, self.exercise, self.dataset = settings, exercise, dataset
-        self.run, self.executor, self.console = run, executor, console
+        self.settings, self.exercise, self.dataset, self.run, self.executor = settings, exercise, dataset, run, executor
         self.trained = self.resumed = self.failed = 0
         self._prepared: tuple[tuple[str, bool], Dataset] | None = None
         self._backbones: dict[str, Weights | UserError] = {}
 
-    def train(self, measurements: Sequence[Measurement], wanted: set[str]) -> tuple[Result, ...]:
+    def train(self, measurements: Sequence[Measurement], wanted: set[str], console: Console) -> tuple[Result, ...]:
         """A result for each measurement that is wanted or known already."""
         finished = self.run.finished()
         identities = [
@@ -195,10 +203,10 @@ class _Work:
         self.resumed = sum(identity in finished for identity in identities)
         if self.resumed:
             done = "1 training was" if self.resumed == 1 else f"{self.resumed} trainings were"
-            self.console.print(f"{done} finished by an earlier start and not done again.")
+            console.print(f"{done} finished by an earlier start and not done again.")
         works = [_work(m, self.dataset) for m in missing]
         results = []
-        with ReproductionDisplay(self.console, works, self.resumed) as display:
+        with ReproductionDisplay(console, works, self.resumed) as display:
             for measurement, identity in zip(measurements, identities, strict=True):
                 if identity in finished:
                     results.append(Result(measurement, finished[identity]))
@@ -210,8 +218,7 @@ class _Work:
         """Train and record one measurement; one that fails is a row that says so, and the rest goes on."""
         started = time.perf_counter()
         configuration = measurement.configuration.canonical()
-        fits = measurement.folds * measurement.repeats
-        display.begin(measurement.name, fits, measurement.epochs)
+        bar = display.begin(measurement)
         variants = ", ".join(measurement.variants)
         training: Training | None = None
         curves: Mapping[str, NDArray[np.float32]] = {}
@@ -220,25 +227,20 @@ class _Work:
         failure = ""
         with self.run.training(measurement.name, variants, identity, configuration.hash) as run:
             try:
-                dataset = self._data(measurement, display)
-                splits = splits_of(measurement, self.exercise, self.dataset, seed=self.settings.seed)
-                labels = tuple(
-                    FitLabel(s.repeat, s.fold, fit_seed(self.settings.seed, s.repeat, s.fold)) for s in splits
-                )
-                training = self._train(measurement, dataset, splits, display)
+                job = self._job(measurement, bar)
+                labels = fit_labels(job.splits, job.seed)
+                training = run_job(self.executor, job, on_chunk=partial(display.advance, bar))
                 curves = training.curves
                 if measurement.part is Part.TEST:
                     curves = documented_epochs_only(curves, test_epochs(self.exercise, measurement))
                 if training.weights is not None:
-                    measured = self._of_weights(measurement, dataset, splits, training)
+                    measured = figures_of_weights(self._asked_of_weights(measurement), job, training.weights)
                 if not np.isfinite(curves["loss"][:, -1]).any():
                     failure = "diverged"
-            except UserError as error:
-                failure = str(error)
             except Exception as error:
-                failure = f"{type(error).__name__}: {error}"
+                failure = failure_words(error)
             seconds = time.perf_counter() - started
-            record = TrialRecord(
+            record = Trial(
                 configuration=configuration,
                 origin=f"documented: {variants}",
                 epochs=measurement.epochs,
@@ -250,18 +252,34 @@ class _Work:
                 seconds=seconds,
                 training_seconds=training.seconds if training else 0.0,
                 compile_seconds=training.compile_seconds if training else 0.0,
-                model_parameters=training.parameters if training else 0,
-                failure=failure,
+                parameters=training.parameters if training else None,
+                status=FAILED if failure else FINISHED,
+                reason=failure,
             )
             run.finish(record, measured)
-        display.end(measurement.name, fits, measurement.epochs, seconds, failure)
+        display.end(bar, measurement, seconds, failure)
         if failure or training is None:
             self.failed += 1
             return Result(measurement, None, failure)
         self.trained += 1
-        return Result(measurement, StoredTraining(run.run_id, curves, measured, seconds, training.parameters))
+        return Result(
+            measurement, StoredTraining(run.run_id, curves, measured, seconds=seconds, parameters=training.parameters)
+        )
 
-    def _data(self, measurement: Measurement, display: ReproductionDisplay) -> Dataset:
+    def _job(self, measurement: Measurement, bar: TrainingBar) -> Job:
+        configuration, seed = measurement.configuration.canonical(), self.settings.seed
+        dataset = self._data(measurement, bar)
+        return Job(
+            configuration,
+            dataset,
+            splits_of(measurement, self.exercise, self.dataset, seed=seed),
+            seed=seed,
+            epochs=measurement.epochs,
+            weights=self._weights_file(configuration),
+            keep_weights=measurement.keep_weights,
+        )
+
+    def _data(self, measurement: Measurement, bar: TrainingBar) -> Dataset:
         """What the configuration is trained on; with the test rows behind it where they are to be measured."""
         configuration = measurement.configuration
         frozen = has_frozen_backbone(configuration)
@@ -273,33 +291,23 @@ class _Work:
                 data = prepare_dataset(
                     data,
                     configuration,
-                    weights=self._weights_file(configuration),
-                    cache_dir=self.settings.cache_dir,
-                    on_progress=display.prepare,
+                    replace(self.settings.places, weights=self._weights_file(configuration)),
+                    on_progress=lambda done, total: bar.show(f"{done}/{total} images", f"features, {bar.label}"),
                     test=measurement.part is Part.TEST,
                 )
             # Kept, since an engine that is given the same arrays does not move them to its device again.
             self._prepared = (key, with_test_rows(data) if measurement.part is Part.TEST else data)
         return self._prepared[1]
 
-    def _train(
-        self, measurement: Measurement, dataset: Dataset, splits: Sequence[Split], display: ReproductionDisplay
-    ) -> Training:
-        def watch(progress: Progress) -> bool:
-            started = int(np.isfinite(progress.curves["loss"]).any(axis=1).sum())
-            display.advance(progress, max(started - progress.fits_done, 0))
-            return False
-
-        job = Job(
-            measurement.configuration.canonical(),
-            dataset,
-            splits,
-            self.settings.seed,
-            measurement.epochs,
-            self._weights_file(measurement.configuration),
-            measurement.keep_weights,
-        )
-        return self.executor.train(job, on_chunk=watch)
+    def _asked_of_weights(self, measurement: Measurement) -> list[str]:
+        """Names of the figures that are read off the weights of this training."""
+        return [
+            entry.metric
+            for variant in self.exercise.documented
+            if variant.name in measurement.variants
+            for entry in asked_for(variant, self.exercise.task)
+            if entry.metric in OF_WEIGHTS and part_of(entry) is measurement.part
+        ]
 
     def _weights(self, configuration: Configuration) -> Weights | None:
         """Its backbone's weights; None for a network without one.
@@ -316,7 +324,7 @@ class _Work:
             from pipelines.networks.backbones import WeightsError, find_weights
 
             try:
-                self._backbones[name] = find_weights(name, self.settings.weights, self.settings.data_dir)
+                self._backbones[name] = find_weights(name, self.settings.places)
             except WeightsError as error:
                 self._backbones[name] = error
         found = self._backbones[name]
@@ -334,22 +342,6 @@ class _Work:
         except UserError:
             return ""  # its training fails, and says why
         return found.sha256 if found else ""
-
-    def _of_weights(
-        self, measurement: Measurement, dataset: Dataset, splits: Sequence[Split], training: Training
-    ) -> dict[str, Any]:
-        from pipelines.reproduction.weights import figures_of_weights
-
-        asked = [
-            entry.metric
-            for variant in self.exercise.documented
-            if variant.name in measurement.variants
-            for entry in asked_for(variant, self.exercise.task)
-            if entry.metric in OF_WEIGHTS and part_of(entry) is measurement.part
-        ]
-        return figures_of_weights(
-            asked, measurement.configuration, dataset, splits, training.weights or (), seed=self.settings.seed
-        )
 
 
 def _describe(settings: ReproductionSettings, exercise: Exercise, dataset: Dataset) -> ReproductionDescription:
@@ -379,5 +371,4 @@ def _work(measurement: Measurement, dataset: Dataset) -> float:
     a_sample = sum(a * b for a, b in pairwise(widths)) + _FIXED_WORK
     # An optimizer moves every weight once a batch.
     weights = (configuration.layers or (dataset.outputs,))[0] * values / configuration.batch_size
-    fits = measurement.folds * measurement.repeats
-    return float(fits * measurement.epochs * dataset.samples * (a_sample + weights))
+    return float(measurement.fits * measurement.epochs * dataset.samples * (a_sample + weights))

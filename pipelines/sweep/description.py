@@ -3,15 +3,22 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, Places
 from pipelines.datasets.folds import Split
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights
 from pipelines.sweep.stopping import Stop
-from pipelines.tracking import SweepDescription, environment
+from pipelines.tracking.sweeps import (
+    DataFacts,
+    RecordedSettings,
+    SplitSizes,
+    SweepDescription,
+    SweepRecord,
+    WeightsFile,
+    current_environment,
+)
 
 
 @dataclass(frozen=True)
@@ -35,10 +42,8 @@ class SweepSettings:
         Whether the documented variants are trained, before the tuner is asked.
     resume
         Whether to go on with the finished trials of an earlier start of the same sweep.
-    data_dir, cache_dir
-        Where files put there by hand, and prepared data, lie; None for the download and the platform's cache.
-    weights
-        File or folder of a backbone's weights; None: see ``pipelines.networks.backbones.find_weights``.
+    places
+        Where data and weights are read from, and where what is made of them is kept.
     """
 
     exercise: Exercise
@@ -49,9 +54,7 @@ class SweepSettings:
     seed: int = 1
     documented: bool = True
     resume: bool = True
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    weights: Path | None = None
+    places: Places = field(default_factory=Places)
 
 
 def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[str, Weights] | None = None) -> str:
@@ -80,47 +83,24 @@ def describe_sweep(
 ) -> SweepDescription:
     """What the store is told of a sweep before its first trial: settings as resolved, data, splits, environment."""
     exercise = settings.exercise
-    parameters: dict[str, str | int | float] = {
-        "exercise": exercise.name,
-        "trials": settings.trials,
-        "tuner": settings.tuner,
-        "backend": settings.backend,
-        "stop": str(settings.stop),
-        "seed": settings.seed,
-        "validation": exercise.validation,
-        "folds": exercise.folds,
-        "repeats": exercise.repeats,
-        "epochs": exercise.epochs,
-        "monitor": exercise.monitor,
-    }
-    details = {
-        "exercise": asdict(exercise),
-        "parameters": parameters,
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "sha256": dataset.sha256,
-            "task": str(dataset.task),
-            "samples": dataset.samples,
-            "test_samples": len(dataset.test_inputs),
-            "input_shape": dataset.input_shape,
-            "classes": dataset.classes,
-            "features": dataset.features,
-            "details": dataset.details,
-        },
-        "splits": [
-            {"repeat": s.repeat, "fold": s.fold, "training": len(s.train), "validation": len(s.validation)}
-            for s in splits
-        ],
-        "weights": {name: {"file": found.path.name, "sha256": found.sha256} for name, found in (weights or {}).items()},
-        **environment(),
-    }
-    return SweepDescription(
-        exercise=exercise.name,
-        tuner=settings.tuner,
-        backend=settings.backend,
-        identity=sweep_identity(settings, dataset, weights),
-        data=dataset,
-        parameters=parameters,
-        details=details,
+    record = SweepRecord(
+        exercise=exercise,
+        settings=RecordedSettings(
+            exercise=exercise.name,
+            trials=settings.trials,
+            tuner=settings.tuner,
+            backend=settings.backend,
+            stop=str(settings.stop),
+            seed=settings.seed,
+            validation=exercise.validation,
+            folds=exercise.folds,
+            repeats=exercise.repeats,
+            epochs=exercise.epochs,
+            monitor=exercise.monitor,
+        ),
+        data=DataFacts.of(dataset),
+        splits=tuple(SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),
+        weights={name: WeightsFile(found.path.name, found.sha256) for name, found in (weights or {}).items()},
+        environment=current_environment(),
     )
+    return SweepDescription(sweep_identity(settings, dataset, weights), dataset, record)

@@ -1,16 +1,13 @@
 """What a sweep shows while it runs: trials, fits, epochs, time left, best so far."""
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
 from rich.progress import TaskID
 from rich.text import Text
 
-from pipelines.executors.progress_bars import bars, failure_line, time_left
+from pipelines.executors.progress import Bars, TrainingBar, failure_line, time_left
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
-from pipelines.training.plan import Progress as TrainingProgress
+from pipelines.tracking.trials import FAILED, Trial
 from pipelines.words import shortened
 
 #: Characters of a trial's line that are not its configuration.
@@ -18,8 +15,8 @@ _LINE_WITHOUT_LABEL = 75
 _SHORTEST_LABEL, _LONGEST_LABEL = 20, 64
 
 
-class SweepDisplay:
-    """A line a trial, and below them, in a terminal, a bar for the sweep and one for the trial in work.
+class SweepDisplay(Bars):
+    """A line a trial, and below them, in a terminal, a bar for the sweep and one for each trial in work.
 
     Parameters
     ----------
@@ -32,27 +29,13 @@ class SweepDisplay:
     """
 
     def __init__(self, console: Console, trials: int, finished: int, monitor: str) -> None:
-        self.console, self.monitor, self.trials = console, monitor, trials
+        super().__init__(console)
+        self.monitor, self.trials = monitor, trials
         self._finished = self._already = finished
         self._best: tuple[float, str] | None = None
-        self._progress = bars(console)
         self._sweep = self._progress.add_task("sweep", total=trials, completed=finished, count="", note="")
-        self._trial: TaskID | None = None
         self._preparation: TaskID | None = None
-        self._label = ""
-        self._epochs = 0
         self._show_sweep()
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._trial is not None:
-            self._progress.remove_task(self._trial)
-        self._progress.stop()
 
     def prepare(self, what: str, done: int, samples: int) -> None:
         """What is computed once, before a trial can start: a bar of its own, in a file one line at the end."""
@@ -65,48 +48,32 @@ class SweepDisplay:
             self._preparation = None
             self.console.print(f"{what}: {samples:,} samples in {seconds:.0f} s, kept for the next time", style="dim")
 
-    def begin(self, configuration: Configuration, fits: int, epochs: int) -> None:
-        """A trial starts; until its first chunk of epochs is done it compiles."""
-        self._epochs, self._label = epochs, configuration.label
-        self._trial = self._progress.add_task(
-            "trial", total=fits * epochs, count=self._epochs_done(0), note=f"compiling, {self._label}"
-        )
+    def begin(self, configuration: Configuration, fits: int, epochs: int) -> TrainingBar:
+        """A trial starts; several may be in work."""
+        return self.add_bar("trial", configuration.label, fits=fits, epochs=epochs)
 
-    def advance(self, progress: TrainingProgress, fits_in_work: int) -> None:
-        """A chunk of epochs is done."""
-        if self._trial is None:
-            return
-        done = progress.fits_done * self._epochs + fits_in_work * progress.epoch
-        fits = f"{progress.fits_done} of {progress.fits} fits done, " if progress.fits_done else ""
-        count = self._epochs_done(progress.epoch)
-        self._progress.update(self._trial, completed=done, count=count, note=fits + self._label)
-
-    def end(self, configuration: Configuration, point: OverfittingPoint | None, seconds: float, failure: str) -> None:
+    def end(self, bar: TrainingBar, trial: Trial) -> None:
         """A trial is done, or has failed."""
-        if self._trial is not None:
-            self._progress.remove_task(self._trial)
-            self._trial = None
+        failure = trial.reason if trial.status == FAILED else ""
+        self.remove_bar(bar)
         self._finished += 1
-        if not failure and point is not None and point.best_value is not None:
-            self.seen(configuration, point.best_value)
+        if not failure and trial.value is not None:
+            self.seen(bar.label, trial.value)
         self._show_sweep()
         width = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
         line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
-        line.append(f"{shortened(configuration.label, width):<{width}}  ")
-        line.append(_outcome(point, self.monitor, failure), style="red" if failure else "")
-        line.append(f"  {seconds:.1f} s", style="dim")
+        line.append(f"{shortened(bar.label, width):<{width}}  ")
+        line.append(_outcome(trial.point, self.monitor, failure), style="red" if failure else "")
+        line.append(f"  {trial.seconds or 0.0:.1f} s", style="dim")
         if not self.console.is_terminal and (left := self._time_left()):
             line.append(f"  {left}", style="dim")
         self.console.print(line, soft_wrap=True)
 
-    def seen(self, configuration: Configuration, value: float) -> None:
+    def seen(self, label: str, value: float) -> None:
         """A result counts for the best so far; used alone for trials of an earlier start."""
         if self._best is None or value < self._best[0]:
-            self._best = (value, configuration.label)
+            self._best = (value, label)
         self._show_sweep()
-
-    def _epochs_done(self, epoch: int) -> str:
-        return f"{epoch:>{len(str(self._epochs))}}/{self._epochs} epochs"
 
     def _show_sweep(self) -> None:
         notes = [left] if (left := self._time_left()) else []

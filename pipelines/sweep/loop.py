@@ -2,47 +2,44 @@
 
 The tracking store is the only record. A sweep that starts again finds its finished trials there, tells them to a fresh
 tuner, and goes on.
+
+As many trials are in flight as the executor has slots. Whatever ends first, the tuner is told in the order in which it
+was asked, and is asked again only after the oldest trial in flight was told: equal seeds give equal sweeps.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
 from pipelines.datasets import Dataset, load_dataset
 from pipelines.datasets.folds import Split, make_splits
 from pipelines.errors import TrackingError, UserError
-from pipelines.executors import Executor, Job, make_executor, program_cache
+from pipelines.executors import Ended, Executor, Handle, Job, fit_labels, make_executor
+from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.backbones import Weights
 from pipelines.networks.features import find_all_weights, has_frozen_backbone, prepare_dataset
-from pipelines.overfitting.judging import Judge, Tally, objective
+from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
-from pipelines.sweep.description import SweepSettings, describe_sweep, sweep_identity
+from pipelines.sweep.candidates import Candidate, Candidates, Results
+from pipelines.sweep.description import SweepSettings, describe_sweep
 from pipelines.sweep.display import SweepDisplay
-from pipelines.sweep.stopping import Stop, Watch, epochs_between_looks, make_rule
-from pipelines.tracking import FitLabel, SweepRun, TrialRecord, names, open_sweep
-from pipelines.training.plan import Training
-from pipelines.training.planning import fit_seed
+from pipelines.sweep.stopping import Watch, epochs_between_looks, make_rule
+from pipelines.tracking.recording import SweepRun, TrialRun, open_sweep
+from pipelines.tracking.trials import FAILED, FINISHED, Trial
 from pipelines.tuners import make_tuner
-from pipelines.tuners.base import Suggestion, Tuner
+from pipelines.tuners.base import Tuner
 from pipelines.words import counted
 
-__all__ = ["Stop", "SweepOutcome", "SweepSettings", "run_sweep", "sweep_identity"]
-
-#: Suggestions in a row that were all trained before, after which the space counts as exhausted: so many, and so many
-#: times the trials that are known, which a Hyperband that is taken up names all again, on several rungs.
-_REPEATS_ALLOWED = 200
-_REPEATS_ALLOWED_A_TRIAL = 4
 #: Trials in a row that end in an unexpected error, after which the sweep gives up.
 _ERRORS_ALLOWED = 3
-
-_Curve = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,25 +50,6 @@ class SweepOutcome:
     trained: int
     resumed: int
     failed: int
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    configuration: Configuration
-    origin: str
-    suggestion: Suggestion | None = None
-
-
-@dataclass
-class _Results:
-    """What is known of each trained configuration, by its hash: its monitored curve, mean over the fits, or None."""
-
-    known: dict[str, _Curve | None] = field(default_factory=dict)
-    failed: int = 0
-    errors_in_a_row: int = 0
-
-    def curves(self) -> list[_Curve]:
-        return [curve for curve in self.known.values() if curve is not None]
 
 
 def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
@@ -88,7 +66,7 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
     tuner = make_tuner(
         settings.tuner, exercise.space, baseline=exercise.baseline, seed=settings.seed, epochs=exercise.epochs
     )
-    dataset = load_dataset(exercise.dataset, exercise.task, data_dir=settings.data_dir, cache_dir=settings.cache_dir)
+    dataset = load_dataset(exercise.dataset, exercise.task, settings.places)
     splits = make_splits(
         dataset.targets,
         dataset.task,
@@ -99,42 +77,119 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
         holdout=exercise.holdout,
         classes=dataset.classes,
     )
-    weights = find_all_weights(
-        exercise, dataset, settings.weights, data_dir=settings.data_dir, documented=settings.documented
-    )
+    weights = find_all_weights(exercise, dataset, settings.places, documented=settings.documented)
     description = describe_sweep(settings, dataset, splits, weights)
     with (
         open_sweep(description, resume=settings.resume) as run,
-        make_executor(settings.backend, cache_dir=program_cache(settings.cache_dir)) as executor,
+        make_executor(settings.backend, settings.places) as executor,
     ):
         _print_start(console, settings, dataset, splits)
-        sweep = _Sweep(settings, dataset, splits, weights, tuner, run, executor, console)
+        sweep = _Sweep(_Trials(settings, dataset, splits, weights), tuner, run=run, executor=executor, console=console)
         sweep.take_up()
         sweep.train()
         return sweep.outcome()
 
 
-class _Sweep:
+class _Trials:
+    """Every trial of a sweep: what is trained for a configuration, and what is recorded of it."""
+
     def __init__(
-        self,
-        settings: SweepSettings,
-        dataset: Dataset,
-        splits: tuple[Split, ...],
-        weights: Mapping[str, Weights],
-        tuner: Tuner,
-        run: SweepRun,
-        executor: Executor,
-        console: Console,
+        self, settings: SweepSettings, dataset: Dataset, splits: Sequence[Split], weights: Mapping[str, Weights]
     ) -> None:
-        self.settings, self.exercise, self.dataset, self.splits = settings, settings.exercise, dataset, splits
-        self.weights, self.prepared = weights, dict[tuple[str, str], Dataset]()
-        self.tuner, self.run, self.executor, self.console = tuner, run, executor, console
-        self.results, self.tally = _Results(), Tally()
-        self.resumed = 0
-        self.labels = tuple(
-            FitLabel(split.repeat, split.fold, fit_seed(settings.seed, split.repeat, split.fold)) for split in splits
+        self.settings, self.dataset, self.splits, self.weights = settings, dataset, splits, weights
+        self.judge = Judge.of(splits, settings.exercise.monitor)
+        self.seeds = sorted({settings.seed + split.repeat for split in splits})
+        self._labels = fit_labels(splits, settings.seed)
+        self._prepared: dict[tuple[str, str], Dataset] = {}
+
+    def job(self, configuration: Configuration, display: SweepDisplay) -> Job:
+        """The training of a configuration, on the data set or on what its frozen backbone makes of it."""
+        settings = self.settings
+        weights = self.weights[configuration.backbone].path if configuration.backbone != "none" else None
+        dataset = (
+            self._features(configuration, weights, display) if has_frozen_backbone(configuration) else self.dataset
         )
-        self.judge = Judge.of(splits, self.exercise.monitor)
+        return Job(
+            configuration,
+            dataset,
+            self.splits,
+            seed=settings.seed,
+            epochs=settings.exercise.epochs,
+            weights=weights,
+        )
+
+    def _features(self, configuration: Configuration, weights: Path | None, display: SweepDisplay) -> Dataset:
+        """Computed once and kept: an engine that is given the same arrays does not move them to its device again."""
+        key = (configuration.backbone, configuration.normalisation)
+        if key not in self._prepared:
+            self._prepared[key] = prepare_dataset(
+                self.dataset,
+                configuration,
+                replace(self.settings.places, weights=weights),
+                on_progress=partial(display.prepare, f"features of {configuration.backbone}"),
+                test=False,
+            )
+        return self._prepared[key]
+
+    def record(self, flight: "_Flight", ended: Ended) -> Trial:
+        """What became of a trial; a diverged one has failed."""
+        training, failure = ended.training, ended.failure
+        job = flight.handle.job
+        point = None if training is None else self.judge.point(training.curves, flight.watch.stopped_at or job.epochs)
+        if point is not None and point.verdict is Verdict.DIVERGED:
+            failure = point.reason or "diverged"
+        return Trial(
+            configuration=job.configuration,
+            origin=flight.candidate.origin,
+            epochs=job.epochs,
+            folds=self.judge.folds,
+            repeats=self.judge.repeats,
+            fits=self._labels,
+            curves=training.curves if training else {},
+            point=point,
+            seconds=time.perf_counter() - flight.started,
+            training_seconds=training.seconds if training else 0.0,
+            compile_seconds=training.compile_seconds if training else 0.0,
+            parameters=training.parameters if training else None,
+            status=FAILED if failure else FINISHED,
+            reason=failure or flight.watch.remark,
+        )
+
+
+@dataclass(eq=False)
+class _Flight:
+    """A trial from its submission until the tuner is told of it.
+
+    Attributes
+    ----------
+    run, bar
+        Its run in the store, and its bar on the display.
+    ended
+        What the executor said of it; None until then.
+    record
+        As it is in the store; None until then.
+    """
+
+    candidate: Candidate
+    handle: Handle
+    watch: Watch
+    run: TrialRun
+    bar: TrainingBar
+    started: float
+    ended: Ended | None = None
+    record: Trial | None = None
+
+
+class _Sweep:
+    """The loop: launches trials, waits for them, and tells of them in the order of their launch."""
+
+    def __init__(self, trials: _Trials, tuner: Tuner, *, run: SweepRun, executor: Executor, console: Console) -> None:
+        self.trials, self.settings, self.judge = trials, trials.settings, trials.judge
+        self.run, self.executor, self.console = run, executor, console
+        exercise = self.settings.exercise
+        self.results, self.tally = Results(exercise, tuner), Tally()
+        self.candidates = Candidates(exercise, tuner, self.results, documented=self.settings.documented)
+        self.resumed = self.failed = self.errors_in_a_row = 0
 
     def take_up(self) -> None:
         """Tell the tuner of the trials that an earlier start has finished."""
@@ -143,8 +198,9 @@ class _Sweep:
                 curve = None if stored.value is None else self.judge.mean(self.run.curves(stored))
             except TrackingError as error:
                 raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
-            self._learn(stored.configuration, curve)
-            self.tally.add(stored.verdict, stored.value, stored.metrics.get(names.BEST_EPOCH))
+            if stored.configuration is not None:
+                self.results.learn(Candidate(stored.configuration, "an earlier start"), curve)
+            self.tally.add_point(stored.point)
         self.resumed = len(self.results.known)
         if self.resumed:
             trained = "1 trial was" if self.resumed == 1 else f"{self.resumed:,} trials were"
@@ -153,152 +209,91 @@ class _Sweep:
     def train(self) -> None:
         """Train candidates until as many configurations are known as the budget has."""
         trials, known = self.settings.trials, self.results.known
-        with SweepDisplay(self.console, trials, min(self.resumed, trials), self.exercise.monitor) as display:
+        # What leaves this block by an error ends the runs of all trials in flight, too.
+        with (
+            SweepDisplay(self.console, trials, min(self.resumed, trials), self.judge.monitor) as display,
+            ExitStack() as runs,
+        ):
             for stored in self.run.finished_trials():
-                if stored.value is not None:
-                    display.seen(stored.configuration, stored.value)
-            if len(known) >= trials:
-                return
-            for candidate in self._candidates():
-                curve = self._evaluate(candidate, display)
-                if candidate.suggestion is None:
-                    self._learn(candidate.configuration, curve)
-                else:
-                    known[candidate.configuration.hash] = curve
-                    self.tuner.tell(candidate.suggestion, objective(curve, candidate.suggestion.epochs))
-                if len(known) >= trials:
+                if stored.value is not None and stored.configuration is not None:
+                    display.seen(stored.configuration.label, stored.value)
+            in_flight: deque[_Flight] = deque()
+            while len(known) < trials:
+                while len(in_flight) < min(self.executor.slots, trials - len(known)):
+                    if (candidate := self.candidates.next()) is None:
+                        break
+                    in_flight.append(self._launch(candidate, display, runs))
+                if not in_flight:
+                    self.console.print(
+                        "The search space is exhausted: every configuration the tuner names has been trained."
+                    )
                     return
-            self.console.print("The search space is exhausted: every configuration the tuner names has been trained.")
+                while in_flight[0].ended is None:
+                    self._wait(in_flight, display)
+                self._tell(in_flight.popleft(), display)
 
     def outcome(self) -> SweepOutcome:
         """What was done; a sweep without a single result is a failure."""
-        results = self.results
+        known = self.results.known
         self.run.log_metrics(self.tally.metrics())
-        if not results.curves():
+        if not self.results.curves():
             raise UserError(
-                f"None of the {len(results.known)} trials has a result; the runs of the trials say why. "
+                f"None of the {len(known)} trials has a result; the runs of the trials say why. "
                 f"A smaller learning rate or a smaller network often helps."
             )
-        return SweepOutcome(self.run, len(results.known) - self.resumed, self.resumed, results.failed)
+        return SweepOutcome(self.run, len(known) - self.resumed, self.resumed, self.failed)
 
-    def _candidates(self) -> Iterator[_Candidate]:
-        """Configurations that were not trained yet: baseline, documented variants, then what the tuner asks for.
-
-        A suggestion that was trained before is answered from the record and costs nothing.
-        """
-        yield from self._new(_Candidate(self.exercise.baseline, "baseline"))
-        if self.settings.documented:
-            for variant in self.exercise.documented:
-                if variant.repeats == 1 or variant.explains:  # too long, or not documented: left to reproduce
-                    continue
-                yield from self._new(_Candidate(variant.configuration, f"documented: {variant.name}"))
-        repeats = 0
-        while repeats < _REPEATS_ALLOWED + _REPEATS_ALLOWED_A_TRIAL * len(self.results.known):
-            suggestion = self.tuner.ask()
-            if suggestion is None:
-                return
-            configuration = self.exercise.space.configuration(suggestion.values, self.exercise.baseline)
-            if configuration.hash in self.results.known:
-                repeats += 1
-                self.tuner.tell(suggestion, objective(self.results.known[configuration.hash], suggestion.epochs))
-            else:
-                repeats = 0
-                yield _Candidate(configuration, "tuner", suggestion)
-
-    def _new(self, candidate: _Candidate) -> Iterator[_Candidate]:
-        if candidate.configuration.hash not in self.results.known:
-            yield candidate
-
-    def _learn(self, configuration: Configuration, curve: _Curve | None) -> None:
-        """Keep a result that the tuner did not ask for, and tell it."""
-        self.results.known[configuration.hash] = curve
-        values = self.exercise.space.values(configuration, self.exercise.baseline)
-        if values is not None:
-            self.tuner.add(values, objective(curve))
-
-    def _evaluate(self, candidate: _Candidate, display: SweepDisplay) -> _Curve | None:
-        """Train, judge and record one configuration; returns its monitored curve, None where it failed."""
-        configuration = candidate.configuration.canonical()
-        job = Job(
-            configuration,
-            self._data(configuration, display),
-            self.splits,
-            self.settings.seed,
-            self.exercise.epochs,
-            self._weights(configuration),
-        )
+    def _launch(self, candidate: Candidate, display: SweepDisplay, runs: ExitStack) -> _Flight:
+        configuration, fits = candidate.configuration.canonical(), len(self.trials.splits)
+        job = self.trials.job(configuration, display)
         started = time.perf_counter()
-        seeds = sorted({self.settings.seed + split.repeat for split in self.splits})
-        display.begin(configuration, len(self.splits), job.epochs)
-        rule = make_rule(self.settings.stop, self.judge, self.results.curves)
-        with self.run.trial(configuration, candidate.origin, seeds) as trial:
-            watch = Watch(len(self.splits), rule, display.advance)
-            training, failure = self._train(job, watch)
-            point = None if training is None else self.judge.point(training.curves, watch.stopped_at or job.epochs)
-            if point is not None and point.verdict is Verdict.DIVERGED:
-                failure = point.reason or "diverged"
-            record = TrialRecord(
-                configuration=configuration,
-                origin=candidate.origin,
-                epochs=job.epochs,
-                folds=self.judge.folds,
-                repeats=self.judge.repeats,
-                fits=self.labels,
-                curves=training.curves if training else {},
-                point=point,
-                seconds=time.perf_counter() - started,
-                training_seconds=training.seconds if training else 0.0,
-                compile_seconds=training.compile_seconds if training else 0.0,
-                model_parameters=training.parameters if training else 0,
-                failure=failure,
-                remark=watch.remark,
-            )
-            trial.finish(record)
-        self.results.failed += bool(failure)
-        self.tally.add_point(point)
-        display.end(configuration, point, record.seconds, failure)
-        return None if failure or training is None else self.judge.mean(training.curves)
-
-    def _weights(self, configuration: Configuration) -> Path | None:
-        """The file of the configuration's backbone, None where it has none."""
-        return self.weights[configuration.backbone].path if configuration.backbone != "none" else None
-
-    def _data(self, configuration: Configuration, display: SweepDisplay) -> Dataset:
-        """What the configuration is trained on: the data set, or what its frozen backbone makes of it, computed once.
-
-        Kept, since an engine that is given the same arrays does not move them to its device again.
-        """
-        if not has_frozen_backbone(configuration):
-            return self.dataset
-        key = (configuration.backbone, configuration.normalisation)
-        if key not in self.prepared:
-            self.prepared[key] = prepare_dataset(
-                self.dataset,
-                configuration,
-                weights=self._weights(configuration),
-                cache_dir=self.settings.cache_dir,
-                on_progress=lambda done, images: display.prepare(f"features of {key[0]}", done, images),
-                test=False,
-            )
-        return self.prepared[key]
-
-    def _train(self, job: Job, watch: Watch) -> tuple[Training | None, str]:
-        """The training, or why there is none; one broken trial must not end a sweep of hundreds."""
+        bar = display.begin(configuration, fits, job.epochs)
+        # Of what was told by now, whatever else ends while it trains.
+        rule = make_rule(self.settings.stop, self.judge, self.results.curves())
+        run = runs.enter_context(self.run.trial(configuration, candidate.origin, self.trials.seeds))
+        watch = Watch(fits, rule, bar.advance)
         chunk = epochs_between_looks(self.settings.stop, job.epochs)
-        try:
-            training = self.executor.train(job, on_chunk=watch, chunk_epochs=chunk)
-        except UserError as error:
-            return None, str(error)
-        except Exception as error:
-            self.results.errors_in_a_row += 1
-            if self.results.errors_in_a_row >= _ERRORS_ALLOWED:
-                raise
-            return None, f"{type(error).__name__}: {error}"
-        self.results.errors_in_a_row = 0
-        return training, ""
+        handle = self.executor.submit(job, on_chunk=watch, chunk_epochs=chunk)
+        self.results.expect(candidate)
+        return _Flight(candidate, handle, watch=watch, run=run, bar=bar, started=started)
+
+    def _wait(self, in_flight: Sequence[_Flight], display: SweepDisplay) -> None:
+        """Wait for a trial, and record it at once, whatever is in flight before it."""
+        flights = {flight.handle: flight for flight in in_flight if flight.ended is None}
+        for ended in self.executor.wait(list(flights)):
+            flight = flights[ended.handle]
+            flight.ended = ended
+            # An error that nobody foresaw waits for its turn, which may end the sweep.
+            if ended.error is None or isinstance(ended.error, UserError):
+                self._record(flight, display)
+
+    def _record(self, flight: _Flight, display: SweepDisplay) -> None:
+        assert flight.ended is not None
+        flight.record = record = self.trials.record(flight, flight.ended)
+        flight.run.finish(record)
+        display.end(flight.bar, record)
+
+    def _tell(self, flight: _Flight, display: SweepDisplay) -> None:
+        """It is the turn of this trial: count it, and tell the tuner."""
+        assert flight.ended is not None
+        error = flight.ended.error
+        if error is None:
+            self.errors_in_a_row = 0
+        elif not isinstance(error, UserError):
+            # One broken trial must not end a sweep of hundreds.
+            self.errors_in_a_row += 1
+            if self.errors_in_a_row >= _ERRORS_ALLOWED:
+                raise error
+        if flight.record is None:
+            self._record(flight, display)
+        record = flight.record
+        assert record is not None
+        self.failed += record.status == FAILED
+        self.tally.add_point(record.point)
+        self.results.learn(flight.candidate, None if record.status == FAILED else self.judge.mean(record.curves))
 
 
-def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, splits: tuple[Split, ...]) -> None:
+def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, splits: Sequence[Split]) -> None:
     exercise = settings.exercise
     kind = "hold-out" if exercise.validation == "holdout" else f"{exercise.folds} folds"
     line = Text(exercise.title, style="bold")

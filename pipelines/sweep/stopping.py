@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.executors.progress import fits_in_work
 from pipelines.overfitting.judging import Curves, Judge
 from pipelines.training.plan import Progress
 from pipelines.tuners.pruning import is_hopeless
@@ -28,13 +29,13 @@ class Stop(StrEnum):
     PRUNE = "prune"
 
 
-def make_rule(stop: Stop, judge: Judge, others: Callable[[], Sequence[NDArray[np.floating[Any]]]]) -> Rule | None:
+def make_rule(stop: Stop, judge: Judge, others: Sequence[NDArray[np.floating[Any]]]) -> Rule | None:
     """The rule of that name; None for ``never``.
 
     Parameters
     ----------
     others
-        Gives the monitored curves, means over the fits, of the trials that have a result by then.
+        Monitored curves, means over the fits, of the trials whose results were told before this one began.
     """
 
     def overfits(curves: Curves) -> str:
@@ -43,7 +44,7 @@ def make_rule(stop: Stop, judge: Judge, others: Callable[[], Sequence[NDArray[np
 
     def is_pruned(curves: Curves) -> str:
         mean = judge.mean(curves)
-        hopeless = mean is not None and is_hopeless(mean, others())
+        hopeless = mean is not None and is_hopeless(mean, others)
         return "pruned, worse than the median of the others" if hopeless else ""
 
     return {Stop.NEVER: None, Stop.OVERFIT: overfits, Stop.PRUNE: is_pruned}[stop]
@@ -81,8 +82,8 @@ class Watch:
 
     def __call__(self, progress: Progress) -> bool:
         """Whether the trial should end at this epoch."""
-        in_work = int(np.isfinite(progress.curves["loss"]).any(axis=1).sum()) - progress.fits_done
-        self._show(progress, max(in_work, 0))
+        in_work = fits_in_work(progress)
+        self._show(progress, in_work)
         # A rule judges the mean over all fits: it has to wait until all of them are in work.
         if self._rule is None or in_work < self._fits:
             return False

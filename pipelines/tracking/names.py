@@ -1,6 +1,18 @@
-"""Every name under which something is stored in MLflow; the report reads what these names were written with."""
+"""Every name under which something is stored in MLflow, and the names that runs of trials go by in its UI.
+
+A run is named after what varies in its sweep, ``units=64 depth=2 relu lr=0.003``. The words and their order are those
+of ``Configuration.label``, and so of the report's labels; only the widths, which a list of runs has no heading for, are
+spelt out.
+"""
+
+from collections.abc import Collection
+
+from pipelines.exercises.configurations import SETTINGS, Configuration
+from pipelines.exercises.exercise import Exercise
 
 SCHEMA = "1"
+#: Characters of a tag, and of a tag that says why a run ended.
+MAX_TAG, MAX_REASON = 8000, 500
 
 KIND_SWEEP, KIND_TRIAL, KIND_REPORT = "sweep", "trial", "report"
 
@@ -63,6 +75,7 @@ ONSET_EPOCH, ONE_SE_EPOCH = "onset/epoch", "one_se/epoch"
 FINAL_VALUE, GAP_BEST, GAP_FINAL, SEVERITY = "final/value", "gap/best", "gap/final", "severity"
 SECONDS_TOTAL, SECONDS_TRAINING, SECONDS_COMPILE = "seconds/total", "seconds/training", "seconds/compile"
 MODEL_PARAMETERS, EPOCHS_TRAINED = "model/parameters", "epochs/trained"
+DIVERGED_FITS, DIVERGED_EPOCH = "diverged/fits", "diverged/epoch"  # of a diverged trial
 
 #: Columns of the table that our links open; the UI itself would show none of them. As many as a screen of 1280 pixels
 #: has room for; the UI puts tags last.
@@ -109,3 +122,44 @@ def sd_metric(curve: str) -> str:
 def fold_metric(curve: str, fold: int) -> str:
     """Name of a curve on one fold, the mean over its repeats."""
     return f"{curve}/fold_{fold}"
+
+
+def varying_settings(exercise: Exercise) -> frozenset[str]:
+    """Settings that differ between the trials of a sweep: axes of its space, and what documented variants change."""
+    names = {axis.name for axis in exercise.space.parameters}
+    for variant in exercise.documented:
+        changed = vars(variant.configuration).items() - vars(exercise.baseline).items()
+        names |= {name for name, _ in changed}
+    return frozenset((SETTINGS[name].shares_word if name in SETTINGS else "") or name for name in names)
+
+
+def run_name(configuration: Configuration, varying: Collection[str] | None, taken: Collection[str] = ()) -> str:
+    """Name of a trial's run.
+
+    Parameters
+    ----------
+    varying
+        Settings to name beside the widths; None for all.
+    taken
+        Names of other trials of the sweep. Numbers have three digits in a name, so two may be alike: the later one has
+        the first digits of its hash added.
+
+    >>> run_name(Configuration(layers=(64, 64), loss="mse", learning_rate=0.003), {"units", "learning_rate"})
+    'units=64 depth=2 lr=0.003'
+    """
+    words = [
+        _widths(configuration) if setting == "layers" else word
+        for setting, word in configuration.words
+        if varying is None or setting == "layers" or setting in varying
+    ]
+    name = " ".join(words)
+    return f"{name} #{configuration.hash[:4]}" if name in taken else name
+
+
+def _widths(configuration: Configuration) -> str:
+    layers = configuration.layers
+    if not layers:
+        return "no hidden layer"
+    if len(set(layers)) == 1:
+        return f"units={layers[0]} depth={len(layers)}"
+    return f"layers={configuration.layers_text}"

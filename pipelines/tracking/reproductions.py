@@ -1,4 +1,4 @@
-"""A reproduction as MLflow runs: a parent an exercise, a child a training, and taking up one that was cut off.
+"""A reproduction as MLflow runs: a parent an exercise, a child a training; recorded, taken up again, and read back.
 
 Unlike a sweep, a reproduction that starts again goes on in the run of its first start: what it consists of is fixed, so
 there is one run for it, however often it was interrupted.
@@ -7,25 +7,25 @@ there is one run for it, however often it was interrupted.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
-from pipelines.tracking import names, resuming
-from pipelines.tracking.ending import EndingRun
-from pipelines.tracking.opening import dataset_input, experiment_of, project_run
-from pipelines.tracking.records import TrialRecord, read_curves
-from pipelines.tracking.store import check_store, store_errors, tracking_uri, ui_link
-from pipelines.tracking.writing import log_batches, log_record
+from pipelines.tracking import names, runs
+from pipelines.tracking.reading import read_artifact, read_json, time_of
+from pipelines.tracking.store import check_store, redacted, store_errors, tracking_uri, ui_link
+from pipelines.tracking.sweeps import plain_text
+from pipelines.tracking.trials import FINISHED, RUNNING, Trial, read_curves
 
 if TYPE_CHECKING:
+    import numpy as np
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
@@ -61,7 +61,7 @@ class ReproductionDescription:
             names.TAG_REPRODUCTION: self.identity,
             names.TAG_DATA: self.data.sha256,
             names.TAG_BACKEND: self.backend,
-            **resuming.process_tags(),
+            **runs.process_tags(),
         }
 
 
@@ -88,6 +88,17 @@ class StoredTraining:
     parameters: int
 
 
+@dataclass(frozen=True, eq=False)
+class StoredReproduction:
+    """The run of an exercise's reproduction: its id, store, start and commit, and what ``reproduction.json`` says."""
+
+    run_id: str
+    uri: str
+    started: datetime
+    commit: str
+    content: Mapping[str, Any]
+
+
 def open_reproduction(
     description: ReproductionDescription, *, uri: str | None = None, resume: bool = True
 ) -> ReproductionRun:
@@ -110,12 +121,13 @@ def open_reproduction(
     return ReproductionRun(client, uri, run, description)
 
 
-class ReproductionRun(EndingRun):
+class ReproductionRun(runs.EndingRun):
     """The parent run of an exercise; made by ``open_reproduction``, ended by its ``with`` block."""
+
+    what = "a reproduction"
 
     def __init__(self, client: MlflowClient, uri: str, run: Run, description: ReproductionDescription) -> None:
         super().__init__(client, uri, run.info.run_id)
-        self.uri = uri
         self.experiment_id: str = run.info.experiment_id
         self._tags = {**description.tags(names.KIND_VARIANT), names.TAG_PARENT: self.run_id}
 
@@ -128,11 +140,11 @@ class ReproductionRun(EndingRun):
         """Trainings of this reproduction that are done, by their hash; those whose files are gone are left out."""
         condition = (
             f"tags.`{names.TAG_KIND}` = '{names.KIND_VARIANT}' AND tags.`{names.TAG_PARENT}` = '{self.run_id}' "
-            f"AND attributes.status = '{resuming.FINISHED}'"
+            f"AND attributes.status = '{FINISHED}'"
         )
         found = {}
         with store_errors(self.uri, "Reading finished trainings"):
-            for run in resuming._search(self._client, self.experiment_id, condition):
+            for run in runs.search(self._client, self.experiment_id, condition):
                 stored = self._read(run)
                 if stored is not None:
                     found[run.data.tags.get(names.TAG_TRAINING, "")] = stored
@@ -151,87 +163,109 @@ class ReproductionRun(EndingRun):
 
     def log_rows(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Documented and measured figures, on the run that they were read off (or on this one)."""
-        points = [(name, float(value), 0) for name, value in metrics.items() if np.isfinite(value)]
         with store_errors(self.uri, "Recording figures"):
-            log_batches(self._client, run_id, points)
+            runs.log_numbers(self._client, run_id, metrics)
 
     def save(self, content: Mapping[str, Any]) -> None:
         """Keep everything that the report needs, beside the curves, as ``reproduction.json``."""
         with store_errors(self.uri, "Recording a reproduction"):
-            self._client.log_text(self.run_id, json.dumps(content, indent=1, default=str), names.REPRODUCTION_FILE)
-
-    def describe(self, markdown: str) -> None:
-        """Set the description of the run, which the UI shows first."""
-        with store_errors(self.uri, "Describing a reproduction"):
-            self._client.set_tag(self.run_id, names.TAG_NOTE, markdown[: resuming.MAX_TAG])
+            self._client.log_text(self.run_id, plain_text(content, indent=1), names.REPRODUCTION_FILE)
 
     def _read(self, run: Run) -> StoredTraining | None:
         from mlflow.exceptions import MlflowException
 
+        run_id, metrics = run.info.run_id, run.data.metrics
         try:
             with TemporaryDirectory() as folder:
-                curves = self._client.download_artifacts(run.info.run_id, names.CURVES_FILE, folder)
-                measured = self._client.download_artifacts(run.info.run_id, names.MEASURED_FILE, folder)
-                content = json.loads(Path(measured).read_text(encoding="utf-8"))
+                files = (names.CURVES_FILE, names.MEASURED_FILE)
+                curves, measured = (Path(self._client.download_artifacts(run_id, file, folder)) for file in files)
                 return StoredTraining(
-                    run.info.run_id,
-                    read_curves(Path(curves))[1],
-                    content,
-                    run.data.metrics.get(names.SECONDS_TOTAL, 0.0),
-                    round(run.data.metrics.get(names.MODEL_PARAMETERS, 0)),
+                    run_id,
+                    curves=read_curves(curves)[1],
+                    measured=json.loads(measured.read_text(encoding="utf-8")),
+                    seconds=metrics.get(names.SECONDS_TOTAL, 0.0),
+                    parameters=round(metrics.get(names.MODEL_PARAMETERS, 0)),
                 )
         except (OSError, ValueError, KeyError, MlflowException):
             return None
 
 
-class TrainingRun(EndingRun):
+class TrainingRun(runs.EndingRun):
     """The child run of a training; made by ``ReproductionRun.training``."""
 
-    def finish(self, record: TrialRecord, measured: Mapping[str, Any]) -> None:
-        """Record curves, numbers and parameters, and end the run; FAILED where the record names a failure."""
-        with store_errors(self._uri, "Recording a training"):
+    def finish(self, trial: Trial, measured: Mapping[str, Any]) -> None:
+        """Record curves, numbers and parameters, and end the run with the trial's own status."""
+        with store_errors(self.uri, "Recording a training"):
             self._client.log_text(self.run_id, json.dumps(measured), names.MEASURED_FILE)
-            log_record(self._client, self.run_id, record)
-        self._end(resuming.FAILED if record.failure else resuming.FINISHED)
+            runs.log_trial(self._client, self.run_id, trial)
+        self._end(trial.status)
 
 
-def tag_project_run(name: str, folder: Path | None = None, *, uri: str | None = None) -> None:
-    """Under ``mlflow run``: say what the project's own run was, and keep the files of the report with it."""
+def read_stored_reproductions(uri: str, run_ids: Sequence[str] = ()) -> tuple[StoredReproduction, ...]:
+    """The named reproductions, or the latest of each exercise that was recorded whole, by the exercise's name.
+
+    Raises
+    ------
+    TrackingError
+        When the store does not answer, or holds no such reproduction.
+    """
+    uri = tracking_uri(uri)
+    check_store(uri)
     from mlflow import MlflowClient
 
-    uri = tracking_uri(uri)
-    with store_errors(uri, "Keeping a report"):
-        client = MlflowClient(uri)
-        project = project_run(client)
-        if project is None:
-            return
-        client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
-        client.update_run(project.info.run_id, name=name)
-        if folder is not None:
-            client.log_artifacts(project.info.run_id, str(folder), names.REPORT_FOLDER)
+    client = MlflowClient(uri)
+    with store_errors(uri, "Reading reproductions"):
+        found = [client.get_run(run_id) for run_id in run_ids] or _latest(client)
+    stored = []
+    for run in found:
+        run_id = run.info.run_id
+        content = read_artifact(names.REPRODUCTION_FILE, read_json, run_id=run_id, uri=uri, place=run.info.artifact_uri)
+        if content is None and run_ids:
+            raise TrackingError(
+                f"The run {run_id} in the tracking store {redacted(uri)} has no {names.REPRODUCTION_FILE}: it "
+                "is no finished reproduction."
+            )
+        if content is not None:
+            commit = run.data.tags.get(names.TAG_COMMIT, "")
+            stored.append(StoredReproduction(run_id, uri, time_of(run.info.start_time), commit, content=content))
+    if not stored:
+        raise TrackingError(
+            f"The tracking store {redacted(uri)} holds no reproduction; 'mlflow run . -e reproduce' makes one."
+        )
+    return tuple(stored)
+
+
+def _latest(client: MlflowClient) -> list[Run]:
+    condition = f"tags.`{names.TAG_KIND}` = '{names.KIND_REPRODUCTION}'"
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    latest: dict[str, Run] = {}
+    for run in runs.search(client, experiments, condition):
+        if any(file.path == names.REPRODUCTION_FILE for file in client.list_artifacts(run.info.run_id)):
+            latest[run.data.tags.get(names.TAG_EXERCISE, run.info.run_id)] = run
+    return [latest[name] for name in sorted(latest)]
 
 
 def _start(client: MlflowClient, description: ReproductionDescription, *, resume: bool) -> Run:
-    from mlflow.entities import Param, RunTag
-    from mlflow.tracking.context.registry import resolve_tags
-
-    project = project_run(client)
-    experiment = project.info.experiment_id if project else experiment_of(client)
+    project = runs.project_run(client)
+    experiment = runs.experiment_of(client)
     run = _earlier(client, experiment, description) if resume else None
     tags = description.tags(names.KIND_REPRODUCTION)
     if project:
         tags[names.TAG_PARENT] = project.info.run_id
     if run is None:
-        name = f"{description.exercise} reproduction"
-        run_id = client.create_run(experiment, run_name=name, tags={**resolve_tags(), **tags}).info.run_id
-        params = [Param(names.SWEEP_PARAM_PREFIX + key, str(value)) for key, value in description.parameters.items()]
-        client.log_batch(run_id, params=params)
-        client.log_inputs(run_id, datasets=[dataset_input(description.data)])
+        run_id = runs.start_run(
+            client,
+            experiment,
+            name=f"{description.exercise} reproduction",
+            tags=tags,
+            params={names.SWEEP_PARAM_PREFIX + key: value for key, value in description.parameters.items()},
+            data=description.data,
+        )
     else:
         run_id = run.info.run_id
-        client.update_run(run_id, status=resuming.RUNNING)
-        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    resuming._close_abandoned(client, experiment, run_id)
+        client.update_run(run_id, status=RUNNING)
+        runs.log_batches(client, run_id, (), tags=tags)
+    runs.close_abandoned(client, experiment, run_id)
     return client.get_run(run_id)
 
 
@@ -241,19 +275,14 @@ def _earlier(client: MlflowClient, experiment: str, description: ReproductionDes
         f"tags.`{names.TAG_KIND}` = '{names.KIND_REPRODUCTION}' "
         f"AND tags.`{names.TAG_REPRODUCTION}` = '{description.identity}'"
     )
-    runs = resuming._search(client, experiment, condition)
-    if not runs:
+    found = runs.search(client, experiment, condition)
+    if not found:
         return None
-    run = runs[-1]
-    if run.info.status == resuming.RUNNING and resuming._is_here(run) and not _is_own(run):
-        process = run.data.tags[names.TAG_PROCESS].split()[0]
+    run = found[-1]
+    own = runs.process_tags()[names.TAG_PROCESS]
+    if run.info.status == RUNNING and runs.is_here(run) and run.data.tags.get(names.TAG_PROCESS) != own:
         raise TrackingError(
-            f"Process {process} is at work on the reproduction of {description.exercise} in this store; wait for it, "
-            "or start another with resume=false."
+            f"Process {runs.process_of(run)} is at work on the reproduction of {description.exercise} in this store; "
+            "wait for it, or start another with resume=false."
         )
     return run
-
-
-def _is_own(run: Run) -> bool:
-    own = resuming.process_tags()
-    return run.data.tags.get(names.TAG_PROCESS) == own[names.TAG_PROCESS]

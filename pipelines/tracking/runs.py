@@ -1,167 +1,346 @@
-"""A sweep and its trials as MLflow runs: recording, and ending with the status that is true."""
+"""What all runs have in common: how they are found, started, written to and ended, and which processes are at work.
+
+Under ``mlflow run`` there is a run already, the project's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import json
+import logging
+import math
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
+import psutil
 
-from pipelines.errors import TrackingError
-from pipelines.exercises.configurations import Configuration
-from pipelines.tracking import names, resuming
-from pipelines.tracking.ending import MAX_REASON, EndingRun
-from pipelines.tracking.records import StoredTrial, TrialRecord, read_curves
-from pipelines.tracking.run_names import run_name
-from pipelines.tracking.store import store_errors, ui_link
-from pipelines.tracking.writing import log_batches, log_record
+from pipelines.datasets.base import Dataset
+from pipelines.errors import TrackingError, UserError
+from pipelines.tracking import names
+from pipelines.tracking.store import check_store, store_errors, tracking_uri
+from pipelines.tracking.trials import (
+    FAILED,
+    FINISHED,
+    KILLED,
+    RUNNING,
+    Trial,
+    trial_metrics,
+    trial_params,
+    trial_tags,
+    write_curves,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Run
+    from mlflow.entities import Run
+
+DEFAULT_EXPERIMENT = "overfit-atlas"
+ABANDONED = "the process ended without closing the run"
+#: A run of another machine says RUNNING for ever when that machine is gone; after this long it is taken for dead.
+STALE_HOURS = 24
+#: Runs that one search returns, and entities that one call takes, MLflow's limit.
+PAGE, _BATCH = 1000, 1000
+
+_log = logging.getLogger(__name__)
 
 
-class SweepRun(EndingRun):
-    """The parent run of a sweep; made by ``open_sweep``, ended by its ``with`` block.
+class EndingRun:
+    """A run, of a sweep, trial or anything else, that ends by what left its ``with`` block."""
 
-    The results of a trial are written by one thread in the background, while the next trial compiles and trains:
-    MLflow spends about 0.2 s on them. Every method that adds something to the sweep waits for that thread first.
-    """
+    #: What it is of, for the sentences of errors.
+    what: ClassVar[str] = "a run"
 
-    def __init__(
-        self,
-        client: MlflowClient,
-        uri: str,
-        run: Run,
-        resumption: resuming.Resumption,
-        trial_tags: Mapping[str, str],
-        *,
-        data: DatasetInput | None = None,
-        varying: Collection[str] | None = None,
-    ) -> None:
-        """``data`` is linked to every trial; ``varying`` are the settings that their names tell, None for all."""
-        super().__init__(client, uri, run.info.run_id)
+    def __init__(self, client: MlflowClient, uri: str, run_id: str) -> None:
+        self._client = client
         self.uri = uri
-        self.experiment_id: str = run.info.experiment_id
-        self.resumed_from = resumption.sweeps
-        self._earlier = resumption.trials
-        self._trial_tags = {**trial_tags, names.TAG_PARENT: self.run_id}
-        self._data, self._varying = data, varying
-        self._names = {run_name(stored.configuration, varying) for stored in resumption.trials}
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
-        self._writing: list[Future[None]] = []
-
-    @property
-    def link(self) -> str:
-        """Address of this sweep's runs in the MLflow UI, best first."""
-        return ui_link(self.uri, self.experiment_id, self._trial_tags[names.TAG_SWEEP])
-
-    def finished_trials(self) -> tuple[StoredTrial, ...]:
-        """Trials that earlier starts of this sweep have finished, oldest first; they are children of this run now.
-
-        Diverged trials are among them (their value is None): with the same seeds they would diverge again. Trials
-        that failed for another reason or were cut off are not, and will be trained again.
-        """
-        return self._earlier
-
-    def curves(self, stored: StoredTrial) -> dict[str, NDArray[np.float32]]:
-        """All curves of a finished trial, by name, each (fits, epochs), from the store."""
-        with store_errors(self._uri, "Reading a trial's curves"), TemporaryDirectory() as folder:
-            path = self._client.download_artifacts(stored.run_id, names.CURVES_FILE, folder)
-            return read_curves(Path(path))[1]
-
-    def trial(self, configuration: Configuration, origin: str, seeds: Sequence[int]) -> TrialRun:
-        """Start the run of a trial, to be used as a context manager.
-
-        Raises
-        ------
-        TrackingError
-            When the store does not answer, or when it refused the results of an earlier trial.
-        """
-        self._raise_refusals()
-        tags = self._trial_tags | {
-            names.TAG_CONFIGURATION: configuration.hash,
-            names.TAG_ORIGIN: origin,
-            names.TAG_SEEDS: ",".join(str(seed) for seed in seeds)[:MAX_REASON],
-        }
-        name = run_name(configuration, self._varying, self._names)
-        self._names.add(name)
-        with store_errors(self._uri, "Starting a trial"):
-            run = self._client.create_run(self.experiment_id, tags=tags, run_name=name)
-        return TrialRun(self._client, self._uri, run.info.run_id, self._write_later, self._data)
-
-    def flush(self) -> None:
-        """Wait until the results of all trials so far are in the store."""
-        self._writing, written = [], self._writing
-        for task in written:
-            task.result()
+        self.run_id = run_id
+        self._open = True
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Numbers about the sweep as a whole."""
-        self.flush()
-        points = [(name, float(value), 0) for name, value in metrics.items()]
-        with store_errors(self._uri, "Recording a sweep"):
-            log_batches(self._client, self.run_id, points)
+        """Numbers about the whole; what is not finite is left out."""
+        with store_errors(self.uri, f"Recording {self.what}"):
+            log_numbers(self._client, self.run_id, metrics)
 
     def describe(self, markdown: str) -> None:
         """Set the description of the run, which the UI shows first."""
-        self.flush()
-        with store_errors(self._uri, "Describing a sweep"):
-            self._client.set_tag(self.run_id, names.TAG_NOTE, markdown[: resuming.MAX_TAG])
+        with store_errors(self.uri, f"Describing {self.what}"):
+            self._client.set_tag(self.run_id, names.TAG_NOTE, markdown[: names.MAX_TAG])
+
+    def fail(self, reason: str) -> None:
+        """End the run as FAILED, with the reason as a tag."""
+        self._end(FAILED, reason)
+
+    def kill(self, reason: str = "interrupted") -> None:
+        """End the run as KILLED: it was cut off from outside, and will be asked for again."""
+        self._end(KILLED, reason)
 
     def _end(self, status: str, reason: str = "") -> None:
-        try:
-            self.flush()
-        except TrackingError as error:
-            status, reason = resuming.FAILED, reason or str(error)
-            raise
-        finally:
-            self._writer.shutdown()
-            super()._end(status, reason)
-
-    def _write_later(self, task: Callable[[], None]) -> None:
-        self._writing.append(self._writer.submit(task))
-
-    def _raise_refusals(self) -> None:
-        done = [task for task in self._writing if task.done()]
-        self._writing = [task for task in self._writing if not task.done()]
-        for task in done:
-            task.result()
-
-
-class TrialRun(EndingRun):
-    """The child run of a trial; made by ``SweepRun.trial``."""
-
-    def __init__(
-        self,
-        client: MlflowClient,
-        uri: str,
-        run_id: str,
-        write_later: Callable[[Callable[[], None]], None],
-        data: DatasetInput | None = None,
-    ) -> None:
-        super().__init__(client, uri, run_id)
-        self._write_later, self._data = write_later, data
-
-    def finish(self, record: TrialRecord) -> None:
-        """Record everything and end the run: FINISHED, or FAILED where the record names a failure.
-
-        Returns at once; the record's arrays must not be changed afterwards. The status is written last, so a run
-        that says FINISHED is whole.
-        """
+        if not self._open:
+            return
+        with store_errors(self.uri, "Ending a run"):
+            if reason:
+                self._client.set_tag(self.run_id, names.TAG_REASON, reason[: names.MAX_REASON])
+            self._client.set_terminated(self.run_id, status)
         self._open = False
-        ended = int(time() * 1000)
-        self._write_later(lambda: self._write(record, ended))
 
-    def _write(self, record: TrialRecord, ended: int) -> None:
-        with store_errors(self._uri, "Recording a trial"):
-            if self._data is not None:
-                self._client.log_inputs(self.run_id, datasets=[self._data])
-            log_record(self._client, self.run_id, record)
-            status = resuming.FAILED if record.failure else resuming.FINISHED
-            self._client.set_terminated(self.run_id, status, end_time=ended)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._end(FINISHED)
+            return
+        try:
+            if is_interruption(error):
+                self.kill(str(error) or "interrupted")
+            else:
+                self.fail(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+        except TrackingError:  # must not hide the error that ended the block
+            _log.warning("The run %s could not be closed in the tracking store.", self.run_id)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Ctrl-C, and the ``SystemExit`` of a handler of SIGTERM."""
+    return not isinstance(error, Exception)
+
+
+def search(client: MlflowClient, experiments: str | Iterable[str], condition: str) -> list[Run]:
+    """All runs that meet a condition, oldest first."""
+    within = [experiments] if isinstance(experiments, str) else list(experiments)
+    runs: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            within, condition, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        runs += page
+        token = page.token or None
+        if token is None:
+            return runs
+
+
+def project_run(client: MlflowClient) -> Run | None:
+    """The run that ``mlflow run`` has made for this process; None where it was not started by that."""
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    return client.get_run(run_id) if run_id else None
+
+
+def experiment_of(client: MlflowClient) -> str:
+    """Id of the project's experiment, else of the one that the environment names, made where it is missing."""
+    from mlflow.exceptions import MlflowException
+
+    if project := project_run(client):
+        return str(project.info.experiment_id)
+    if found := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return found
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return client.create_experiment(name)
+        except MlflowException:  # another sweep has just made it
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"The MLflow experiment '{name}' was deleted. Bring it back with 'mlflow experiments restore -x "
+            f"{experiment.experiment_id}', or name another one in MLFLOW_EXPERIMENT_NAME."
+        )
+    return str(experiment.experiment_id)
+
+
+def start_run(
+    client: MlflowClient,
+    experiment: str,
+    *,
+    name: str,
+    tags: Mapping[str, str],
+    params: Mapping[str, object],
+    data: Dataset,
+    own: Run | None = None,
+) -> str:
+    """Start a run that others may lie below, or make the project's ``own`` that run; returns its id."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    if own is None:
+        run_id = str(client.create_run(experiment, run_name=name, tags=resolve_tags()).info.run_id)
+    else:
+        run_id = str(own.info.run_id)
+        client.update_run(run_id, status=RUNNING, name=name)
+    known = own.data.params if own else {}
+    missing = {key: str(value) for key, value in params.items() if key not in known}
+    log_batches(client, run_id, (), params=missing, tags={**tags, **process_tags()})
+    client.log_inputs(run_id, datasets=[dataset_input(data)])
+    return run_id
+
+
+def dataset_input(data: Dataset) -> Any:
+    """The data set's description for MLflow's list of inputs; the arrays themselves are not touched."""
+    from mlflow.data.schema import TensorDatasetSchema
+    from mlflow.entities import Dataset as Description
+    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.types import Schema, TensorSpec
+
+    schema = TensorDatasetSchema(
+        features=Schema([TensorSpec(data.inputs.dtype, (-1, *data.input_shape), "inputs")]),
+        targets=Schema([TensorSpec(data.targets.dtype, (-1,), "targets")]),
+    )
+    profile = {"samples": data.samples, "features_shape": [data.samples, *data.input_shape], "task": str(data.task)}
+    described = Description(
+        name=data.name,
+        digest=data.sha256[:10],
+        source_type="overfit-atlas",
+        source=json.dumps({"source": data.source, "sha256": data.sha256}),
+        schema=json.dumps(schema.to_dict()),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset=described, tags=[InputTag("mlflow.data.context", "training")])
+
+
+def log_trial(client: MlflowClient, run_id: str, trial: Trial) -> None:
+    """Curves, numbers, parameters and tags of a trial, or of a training of a reproduction."""
+    if trial.curves:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / names.CURVES_FILE
+            write_curves(trial, path)
+            client.log_artifact(run_id, str(path))
+    log_batches(client, run_id, trial_metrics(trial), params=trial_params(trial), tags=trial_tags(trial))
+
+
+def log_numbers(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
+    """Metrics of one number each; what is not finite is left out."""
+    log_batches(client, run_id, ((key, float(value), 0) for key, value in metrics.items() if math.isfinite(value)))
+
+
+def log_batches(
+    client: MlflowClient,
+    run_id: str,
+    points: Iterable[tuple[str, float, int]],
+    *,
+    params: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """One call for everything where it fits, for a call costs more than what it carries."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time() * 1000)
+    metrics = (Metric(name, value, now, step) for name, value, step in points)
+    first_params = [Param(key, value) for key, value in (params or {}).items()]
+    first_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
+    first = list(islice(metrics, _BATCH - len(first_params) - len(first_tags)))
+    client.log_batch(run_id, metrics=first, params=first_params, tags=first_tags)
+    while batch := list(islice(metrics, _BATCH)):
+        client.log_batch(run_id, metrics=batch)
+
+
+def save_report(run_id: str, folder: Path, *, uri: str | None = None) -> None:
+    """Keep the files of a report with the sweep's run, under ``report/``.
+
+    Under ``mlflow run -e report`` the project's own run is tagged as that of a report, so it is not taken for a sweep.
+    """
+    from mlflow import MlflowClient
+
+    uri = tracking_uri(uri)
+    with store_errors(uri, "Keeping a report"):
+        client = MlflowClient(uri)
+        client.log_artifacts(run_id, str(folder), names.REPORT_FOLDER)
+        if (project := project_run(client)) and names.TAG_KIND not in project.data.tags:
+            client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
+            client.update_run(project.info.run_id, name="report")
+
+
+def tag_project_run(name: str, folder: Path, *, uri: str | None = None) -> None:
+    """Under ``mlflow run``: say what the project's own run was, and keep the files of the report with it."""
+    from mlflow import MlflowClient
+
+    uri = tracking_uri(uri)
+    with store_errors(uri, "Keeping a report"):
+        client = MlflowClient(uri)
+        if project := project_run(client):
+            client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
+            client.update_run(project.info.run_id, name=name)
+            client.log_artifacts(project.info.run_id, str(folder), names.REPORT_FOLDER)
+
+
+def describe_if_empty(run_id: str, markdown: str, *, uri: str) -> None:
+    """Give a sweep that ended before its report the description that the UI shows first; one it has is left alone."""
+    from mlflow import MlflowClient
+
+    with store_errors(uri, "Describing a sweep"):
+        client = MlflowClient(uri)
+        if not client.get_run(run_id).data.tags.get(names.TAG_NOTE):
+            client.set_tag(run_id, names.TAG_NOTE, markdown[: names.MAX_TAG])
+
+
+def record_refusal(reason: str) -> None:
+    """Under ``mlflow run``, put the reason on the project's run before the process ends with an error.
+
+    For mistakes found before a sweep is open: a reader of the UI then sees why the run failed. Never raises, since
+    the mistake itself is what the user must read.
+    """
+    if not os.environ.get("MLFLOW_RUN_ID"):
+        return
+    uri = tracking_uri()
+    try:
+        check_store(uri)  # within seconds, where MLflow would try for minutes
+    except TrackingError:
+        return
+    try:
+        from mlflow import MlflowClient
+
+        with store_errors(uri, "Recording a refusal"):
+            client = MlflowClient(uri)
+            project = project_run(client)
+            if project and project.info.status == RUNNING:
+                client.set_tag(project.info.run_id, names.TAG_REASON, reason[: names.MAX_REASON])
+                client.set_terminated(project.info.run_id, FAILED)
+    except TrackingError as error:
+        _log.warning("%s", error)
+
+
+def process_tags() -> dict[str, str]:
+    """Tags by which a later start can tell whether this process is still there; a number alone is used again."""
+    process = psutil.Process()
+    return {names.TAG_HOST: socket.gethostname(), names.TAG_PROCESS: f"{process.pid} {process.create_time():.0f}"}
+
+
+def process_of(run: Run) -> str:
+    """Number of the process that a run is of."""
+    return str(run.data.tags[names.TAG_PROCESS].split()[0])
+
+
+def is_here(run: Run) -> bool:
+    """Whether the process of a run is one of this machine and alive."""
+    tags = run.data.tags
+    if tags.get(names.TAG_HOST) != socket.gethostname():
+        return False
+    try:
+        number, created = tags[names.TAG_PROCESS].split()
+        return abs(psutil.Process(int(number)).create_time() - float(created)) < 2
+    except (KeyError, ValueError, psutil.Error):
+        return False
+
+
+def close_abandoned(client: MlflowClient, experiment: str, own: str) -> None:
+    """Set KILLED on runs that say RUNNING though their process is gone."""
+    condition = f"attributes.status = '{RUNNING}' AND tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"
+    for run in search(client, experiment, condition):
+        if run.info.run_id != own and not _at_work(run):
+            client.set_tag(run.info.run_id, names.TAG_REASON, ABANDONED)
+            client.set_terminated(run.info.run_id, KILLED)
+
+
+def _at_work(run: Run) -> bool:
+    """Whether a run that says RUNNING may be; of another machine's processes only their age is known."""
+    if run.data.tags.get(names.TAG_HOST) == socket.gethostname():
+        return is_here(run)
+    return bool(time() - run.info.start_time / 1000 < STALE_HOURS * 3600)

@@ -15,6 +15,8 @@ from pipelines.tracking.names import BEST_VALUE, TAG_SHARED_VIEW_PREFIX, TAG_SWE
 DEFAULT_FILE = "mlflow.db"
 UI_ADDRESS = "http://127.0.0.1:5000"
 SERVER_TIMEOUT_SECONDS = 10.0
+#: What MLflow says of something that is not there: of a run, of an alias.
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _DATABASES = ("postgresql", "mysql", "mssql", "oracle")
 
 # MLflow reports its use to its makers unless told otherwise; whoever wants that can set the variable to false.

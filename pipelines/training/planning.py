@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import Dataset
 from pipelines.datasets.folds import Split
 from pipelines.datasets.preparation import fit_normalisation, subsample
-from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.configurations import FIELDS, Configuration
 from pipelines.networks.models import build_network, build_optimizer, build_sparse_network, check_input_shape
 from pipelines.networks.objectives import make_loss, make_metrics
 from pipelines.training.plan import Fit, FitPlan
@@ -82,7 +82,7 @@ def make_plan(
         fits=tuple(fits),
         epochs=epochs,
         batch_size=configuration.batch_size,
-        key=_program_key(configuration, dataset),
+        key=program_key(configuration, dataset),
         build_sparse_model=partial(build_sparse_network, configuration, shape[0], outputs) if len(shape) == 1 else None,
     )
 
@@ -94,21 +94,7 @@ def learning_rates(configuration: Configuration, epochs: int) -> float | NDArray
     return np.array([configuration.learning_rate_at(epoch) for epoch in range(1, epochs + 1)], np.float32)
 
 
-def _program_key(configuration: Configuration, dataset: Dataset) -> str:
-    """What a compiled program depends on: learning rate, rows and scaling are its arguments."""
-    parts = (
-        dataset.task,
-        dataset.input_shape,
-        dataset.outputs,
-        configuration.backbone,
-        configuration.fine_tune,
-        configuration.convolutions,
-        configuration.layers,
-        configuration.activation,
-        configuration.loss,
-        configuration.optimizer,
-        configuration.layer_normalisation,
-        configuration.dropout,
-        configuration.l2,
-    )
-    return repr(parts)
+def program_key(configuration: Configuration, dataset: Dataset) -> str:
+    """What a compiled program depends on: every setting that is not stated to be an argument of it, and the shapes."""
+    settings = [(name, getattr(configuration, name)) for name, known in FIELDS.items() if not known.argument]
+    return repr((dataset.task, dataset.input_shape, dataset.outputs, *settings))

@@ -1,6 +1,6 @@
 """KerasTuner's oracles behind the contract: ``bayesian``, ``random``, ``grid`` and ``hyperband``.
 
-KerasTuner's own loop keeps one number a trial and knows no folds, so the oracle is asked and told by itself.
+KerasTuner's own loop keeps one number for each trial and knows no folds, so the oracle is asked and told by itself.
 """
 
 import shutil
@@ -14,7 +14,6 @@ from typing import Any
 import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
-from keras_tuner.src.engine.oracle import LOCKS, THREADS
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 from scipy.spatial.distance import cdist
@@ -22,23 +21,22 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from pipelines.compat import OracleDoor, replace_gaussian_process
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.spaces import Parameter, Space, Value
-from pipelines.tuners.points import GRID_POINTS, PointTuner
-
-ALGORITHMS = ("bayesian", "random", "grid", "hyperband")
+from pipelines.tuners.base import GRID_POINTS, Tuner
 
 _OBJECTIVE = "value"
 #: KerasTuner ends a search after so many failures in a row; whether to go on is the sweep's decision.
 _NEVER = 10**9
 
 
-class KerasTunerOracle(PointTuner):
+class KerasTunerOracle(Tuner):
     """One of KerasTuner's oracles.
 
     ``bayesian``: a Gaussian process over the whole space, after as many random points as the space has axes
     (KerasTuner's own default, three times as many, is more than a short sweep has); added points count. ``random``:
-    uniform. ``grid``: every combination of ``GRID_POINTS`` points an axis, the baseline's values first and the last
+    uniform. ``grid``: every combination of ``GRID_POINTS`` points per axis, the baseline's values first and the last
     axis fastest; give it the trials to finish.
 
     ``hyperband`` draws points at random and lets only the best of them have more epochs: a bracket starts with many
@@ -68,8 +66,8 @@ class KerasTunerOracle(PointTuner):
         self._oracle = self._make_oracle(algorithm, seed, epochs)
         self._oracle.verbose = 0
         folder = tempfile.mkdtemp(prefix="overfit-atlas-tuner-")  # it writes every trial to a file
-        self._oracle._set_project_dir(folder, "oracle")
-        weakref.finalize(self, _forget, self._oracle, folder)
+        self._door = OracleDoor(self._oracle, folder)
+        weakref.finalize(self, _forget, self._door, folder)
 
     def _make_oracle(self, algorithm: str, seed: int, epochs: int) -> Any:
         common: dict[str, Any] = {
@@ -87,7 +85,7 @@ class KerasTunerOracle(PointTuner):
             return oracles.RandomSearchOracle(max_trials=None, **common)
         initial = len(self.space.parameters)
         oracle = oracles.BayesianOptimizationOracle(max_trials=None, num_initial_points=initial, **common)
-        oracle.gpr = _GaussianProcess(oracle.alpha, seed + 1)
+        replace_gaussian_process(oracle, lambda alpha: _GaussianProcess(alpha, seed + 1))
         return oracle
 
     def _hyperparameters(self, *, on_grid: bool) -> Any:
@@ -112,7 +110,7 @@ class KerasTunerOracle(PointTuner):
 
     def _propose(self) -> tuple[Any, dict[str, Value], int | None] | None:
         self._calls += 1
-        with _safely(self._oracle):
+        with _safely(self._door):
             trial = self._oracle.create_trial(str(self._calls))
         if trial.status != TrialStatus.RUNNING:
             return None
@@ -131,20 +129,16 @@ class KerasTunerOracle(PointTuner):
         return trial, values, None if epochs is None else int(epochs)
 
     def _start(self, values: dict[str, Value]) -> Any:
-        oracle = self._oracle
         self._calls += 1
-        hyperparameters = oracle.get_space()
+        hyperparameters = self._oracle.get_space()
         hyperparameters.values = self.active(values)
-        trial = Trial(hyperparameters=hyperparameters, trial_id=f"given-{len(oracle.trials)}")
-        with _safely(oracle):
-            oracle.ongoing_trials[str(self._calls)] = trial
-            oracle.trials[trial.trial_id] = trial
-            oracle.start_order.append(trial.trial_id)
-            oracle._record_values(trial)
+        trial = Trial(hyperparameters=hyperparameters, trial_id=f"given-{len(self._oracle.trials)}")
+        with _safely(self._door):
+            self._door.enter(trial, str(self._calls))
         return trial
 
     def _report(self, handle: Any, value: float | None, *, repeat: bool) -> None:
-        with _safely(self._oracle):
+        with _safely(self._door):
             if value is None:
                 handle.status = TrialStatus.FAILED
             else:
@@ -209,21 +203,18 @@ def _register(hyperparameters: Any, axis: Parameter, default: Value) -> None:
 
 
 @contextmanager
-def _safely(oracle: Any) -> Iterator[None]:
-    """An error inside an oracle leaves its lock held, for ever: give it back, and let the error out."""
+def _safely(door: OracleDoor) -> Iterator[None]:
+    """Call an oracle: quietly, on one thread, and with its lock given back where it raises."""
     try:
         # On matrices this small, threads only get in each other's way (1 s a suggestion, 10 s with them).
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")  # threading.currentThread, and a Gaussian process that did not converge
             yield
     except BaseException:
-        THREADS[oracle] = None
-        if LOCKS[oracle].locked():
-            LOCKS[oracle].release()
+        door.unlock()
         raise
 
 
-def _forget(oracle: Any, folder: str) -> None:
+def _forget(door: OracleDoor, folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    LOCKS.pop(oracle, None)
-    THREADS.pop(oracle, None)
+    door.forget()

@@ -11,21 +11,19 @@ from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler,
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.spaces import Parameter, Space, Value
-from pipelines.tuners.points import GRID_POINTS, PointTuner
-
-ALGORITHMS = ("tpe", "random", "qmc", "grid")
+from pipelines.tuners.base import GRID_POINTS, Tuner
 
 #: Optuna lists every point of a grid in memory, before the first is asked.
 _MAX_GRID = 500_000
 
 
-class OptunaTuner(PointTuner):
+class OptunaTuner(Tuner):
     """An Optuna study in memory, asked and told.
 
     ``tpe`` (default): multivariate tree-structured Parzen estimator, with what matters only under some depths in
     groups of its own; the first 10 points, added ones included, are random. ``random``: uniform. ``qmc``: a scrambled
     Sobol sequence, which fills the space more evenly than chance; good where the whole landscape is wanted. ``grid``:
-    every combination of ``GRID_POINTS`` points an axis, equal networks once, in an order shuffled by the seed, so that
+    every combination of ``GRID_POINTS`` points per axis, equal networks once, in an order shuffled by the seed, so that
     a budget smaller than the grid is spread over it. Only ``tpe`` learns from what it is told.
 
     Raises

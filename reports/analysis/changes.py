@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from pipelines.exercises.spaces import Parameter
 from pipelines.overfitting.point import OverfittingPoint
-from reports.analysis.comparing import validation_ratio, values_at_best
-from reports.analysis.matching import over_fits
+from pipelines.tracking.sweeps import DataFacts, Sweep
+from pipelines.tracking.trials import Trial
+from reports.analysis.fits import best_values, over_fits
 from reports.report import Report, point_of
-from reports.store import Curves, Sweep, Trial, section
 
 #: A difference of two values counts as within their deviation up to this many deviations of such a difference.
 DEVIATIONS = 2.0
@@ -83,33 +83,36 @@ def changes(sweeps: Sequence[Sweep]) -> tuple[Change, ...]:
     return tuple(change for change in found if len(set(change.values)) > 1)
 
 
-def match(
-    first: Report,
-    second: Report,
-    curves: Mapping[str, Curves],
-    labels: Mapping[str, str],
-) -> tuple[Match, ...]:
+def match(first: Report, second: Report, labels: Mapping[str, str]) -> tuple[Match, ...]:
     """Configurations that both sweeps have a result of, in the order of the first's ranking.
+
+    Where curves are missing, the deviation over seeds stands in.
 
     Parameters
     ----------
-    curves
-        Of all trials by run id; where some are missing, the deviation over seeds stands in.
     labels
         Name of each trial of the first by run id.
     """
     theirs = by_hash(second)
-    paired = same_fits(first.sweep, second.sweep)
-    ratio = validation_ratio(first) if paired else None
+    ratio = first.validation_ratio if same_fits(first.sweep, second.sweep) else None
     found = []
     for hashed, trial in by_hash(first).items():
         if (other := theirs.get(hashed)) is None:
             continue
-        difference, margin, basis = _difference(first, trial, other, curves, ratio)
-        if first.sweep.monitor != second.sweep.monitor:
-            difference, margin, basis = None, None, Basis.NONE
-        overlap = intervals_overlap(point_of(trial), point_of(other))
-        found.append(Match(labels[trial.run_id], trial, other, overlap, difference, margin, basis))
+        difference, margin, basis = None, None, Basis.NONE
+        if first.sweep.monitor == second.sweep.monitor:
+            difference, margin, basis = _difference((first, second), (trial, other), ratio)
+        found.append(
+            Match(
+                label=labels[trial.run_id],
+                first=trial,
+                second=other,
+                intervals_overlap=intervals_overlap(point_of(trial), point_of(other)),
+                difference=difference,
+                margin=margin,
+                basis=basis,
+            )
+        )
     return tuple(found)
 
 
@@ -124,14 +127,13 @@ def by_hash(report: Report) -> dict[str, Trial]:
 
 def same_fits(first: Sweep, second: Sweep) -> bool:
     """Whether fit by fit both had the same rows and the same seed, so that their values can be paired."""
-    settings = [section(sweep.details, "parameters") for sweep in (first, second)]
-    splits = [sweep.details.get("splits") for sweep in (first, second)]
+    ours, theirs = first.record, second.record
     return (
         first.data_sha256 == second.data_sha256 != ""
         and first.monitor == second.monitor
-        and settings[0].get("seed") == settings[1].get("seed") is not None
-        and settings[0].get("validation") == settings[1].get("validation")
-        and splits[0] == splits[1] is not None
+        and ours.settings.seed == theirs.settings.seed is not None
+        and ours.settings.validation == theirs.settings.validation
+        and ours.splits == theirs.splits is not None
     )
 
 
@@ -162,13 +164,13 @@ def deviation_margin(first: OverfittingPoint, second: OverfittingPoint) -> tuple
 
 
 def _difference(
-    report: Report, first: Trial, second: Trial, curves: Mapping[str, Curves], ratio: float | None
+    reports: tuple[Report, Report], trials: tuple[Trial, Trial], ratio: float | None
 ) -> tuple[float | None, float | None, Basis]:
-    points = point_of(first), point_of(second)
+    points = point_of(trials[0]), point_of(trials[1])
     if points[0].best_value is None or points[1].best_value is None:
         return None, None, Basis.NONE
     if ratio is not None and (points[0].folds, points[0].repeats) == (points[1].folds, points[1].repeats):
-        values = [values_at_best(trial, curves, report.sweep.monitor) for trial in (first, second)]
+        values = [best_values(report, trial) for report, trial in zip(reports, trials, strict=True)]
         if values[0] is not None and values[1] is not None and len(values[0]) > 1:
             found = over_fits(values[1] - values[0], ratio)
             return found.value, (found.high or 0.0) - found.value, Basis.PAIRED
@@ -177,46 +179,36 @@ def _difference(
 
 def _described(sweep: Sweep) -> Iterator[tuple[str, str]]:
     """Everything of a sweep that may differ, as a reader names it."""
-    details = sweep.details
-    exercise, parameters, data = (section(details, name) for name in ("exercise", "parameters", "data"))
+    record = sweep.record
+    environment = record.environment
     yield "data (sha256)", sweep.data_sha256[:16]
-    yield "samples", _text(data.get("samples"))
-    yield "features", shape_text(data)
+    yield "samples", _text(record.data.samples)
+    yield "features", shape_text(record.data)
     yield "tuner", sweep.tuner
     yield "backend", sweep.backend
     yield "judged on", sweep.monitor
     for name in ("validation", "folds", "repeats", "epochs", "seed", "stop", "trials"):
-        yield {"stop": "stopping rule"}.get(name, name), _text(parameters.get(name))
-    axes = {str(axis.get("name")): axis_text(axis) for axis in _axes(exercise)}
-    yield from ((f"space: {name}", text) for name, text in axes.items())
-    yield "Python", _text(details.get("python"))
-    yield from ((str(name), _text(version)) for name, version in section(details, "packages").items())
+        yield {"stop": "stopping rule"}.get(name, name), _text(getattr(record.settings, name))
+    axes = record.exercise.space.parameters if record.exercise else ()
+    yield from ((f"space: {axis.name}", axis_text(axis)) for axis in axes)
+    yield "Python", environment.python
+    yield from environment.packages.items()
     yield "commit", sweep.commit[:12]
-    yield "processor", _text(details.get("processor"))
-    yield "cores", _text(details.get("cores"))
-    devices = details.get("accelerators") or details.get("devices") or ""
-    yield "accelerators", ", ".join(map(str, devices)) if isinstance(devices, list) else str(devices)
+    yield "processor", environment.processor
+    yield "cores", _text(environment.cores)
 
 
-def axis_text(axis: Mapping[str, Any]) -> str:
+def axis_text(axis: Parameter) -> str:
     """An axis of a search space: ``4 to 512, log`` or ``relu, tanh``."""
-    if isinstance(choices := axis.get("choices"), Sequence) and not isinstance(choices, str) and choices:
-        return ", ".join(str(choice) for choice in choices)
-    bounds = [axis.get("low"), axis.get("high")]
-    text = " to ".join(f"{bound:g}" if isinstance(bound, int | float) else _text(bound) for bound in bounds)
-    return f"{text}, log" if axis.get("log") else text
+    if axis.choices:
+        return ", ".join(str(choice) for choice in axis.choices)
+    text = " to ".join("" if bound is None else f"{bound:g}" for bound in (axis.low, axis.high))
+    return f"{text}, log" if axis.log else text
 
 
-def shape_text(data: Mapping[str, Any]) -> str:
+def shape_text(data: DataFacts) -> str:
     """Shape of one sample: ``13`` or ``28 x 28``; empty where it is not recorded."""
-    shape = data.get("input_shape")
-    return " x ".join(str(size) for size in shape) if isinstance(shape, list | tuple) else ""
-
-
-def _axes(exercise: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    space = exercise.get("space")
-    axes = space.get("parameters") if isinstance(space, Mapping) else None
-    return [axis for axis in axes if isinstance(axis, Mapping)] if isinstance(axes, list | tuple) else []
+    return " x ".join(str(size) for size in data.input_shape)
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,7 @@ its lead is on the large side.
 Values are "lower is better". A run id stands for a configuration.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -22,13 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from pipelines.datasets.folds import parse_holdout
-from pipelines.errors import UserError
 from pipelines.overfitting.statistics import standard_error
+from pipelines.tracking.trials import Trial
+from reports.analysis.fits import Array, best_values
 from reports.report import Report, point_of
-from reports.store import Curves, Trial, section
-
-Array = NDArray[np.float64]
 
 #: Differences up to this share of the better value matter to nobody: the default region of practical equivalence.
 ROPE_SHARE = 0.01
@@ -91,7 +88,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ConfigurationComparison:
     """The best configuration against those ranked next.
 
     Attributes
@@ -143,22 +140,11 @@ class Matrix:
     left_out: int
 
 
-def compare_with_best(
-    report: Report,
-    curves: Mapping[str, Curves],
-    validation_ratio: float | None,
-    *,
-    limit: int = 12,
-    rope: float | None = None,
-) -> Comparison | None:
+def compare_with_best(report: Report, *, limit: int = 12, rope: float | None = None) -> ConfigurationComparison | None:
     """Compare the best configuration with each of the next ``limit`` that can be paired with it.
 
     Parameters
     ----------
-    curves
-        By run id; a trial that is missing here is left out.
-    validation_ratio
-        Validation rows over training rows of a fit, see ``validation_ratio``; None where it is not known.
     rope
         Differences up to this are practically equal, in units of the metric; None for ``ROPE_SHARE`` of the better
         value of each pair.
@@ -167,12 +153,12 @@ def compare_with_best(
     -------
     None where there is no best configuration, or no curves of it.
     """
-    entries = _entries(report, curves)
+    entries = _entries(report)
     best = next(entries, None)
     if best is None or report.best is None or best.trial is not report.best:
         return None
     others = [entry for entry, _ in zip(entries, range(limit), strict=False)]
-    pairs = _adjusted([_pair(best, other, validation_ratio, rope) for other in others])
+    pairs = _adjusted([_pair(report, best, other, rope) for other in others])
     reached = max((entry.rank for entry in others), default=0) if len(others) == limit else len(report.ranked) - 1
     open_ones = [pair.second for pair in pairs if pair.p_first_better is None or pair.p_first_better < SURE]
     equal = [pair.second for pair in pairs if pair.p_first_better is not None and pair.p_first_better <= 0.5]
@@ -183,7 +169,7 @@ def compare_with_best(
         if entry.trial.run_id in (best_id, *equal) and entry.trial.parameters is not None
     }
     comparable = best_id in sizes and any(pair.p is not None for pair in pairs)
-    return Comparison(
+    return ConfigurationComparison(
         best=best_id,
         pairs=pairs,
         left_out=reached - len(others),
@@ -194,14 +180,7 @@ def compare_with_best(
     )
 
 
-def compare_pairs(
-    report: Report,
-    curves: Mapping[str, Curves],
-    validation_ratio: float | None,
-    *,
-    top: int = MATRIX_SIZE,
-    rope: float | None = None,
-) -> Matrix:
+def compare_pairs(report: Report, *, top: int = MATRIX_SIZE, rope: float | None = None) -> Matrix:
     """Compare the ``top`` best configurations that can be paired, each with each.
 
     Raises
@@ -211,48 +190,10 @@ def compare_pairs(
     """
     if not 1 <= top <= MATRIX_SIZE:
         raise ValueError(f"top is {top}; allowed: 1 to {MATRIX_SIZE}")
-    entries = [entry for entry, _ in zip(_entries(report, curves), range(top), strict=False)]
-    pairs = _adjusted([_pair(first, second, validation_ratio, rope) for first, second in combinations(entries, 2)])
+    entries = [entry for entry, _ in zip(_entries(report), range(top), strict=False)]
+    pairs = _adjusted([_pair(report, first, second, rope) for first, second in combinations(entries, 2)])
     reached = entries[-1].rank + 1 if len(entries) == top else len(report.ranked)
     return Matrix(tuple(entry.trial.run_id for entry in entries), pairs, reached - len(entries))
-
-
-def validation_ratio(report: Report) -> float | None:
-    """Validation rows over training rows of a fit, mean over the fits, as the sweep recorded its splits.
-
-    Without that record ``1 / (folds - 1)`` for k folds, and what the exercise says of a hold-out; None where that is
-    gone too. A configuration with a ``train_fraction`` below 1 trains on fewer rows; the ratio is that of the splits,
-    as for its over-fitting point.
-    """
-    details = report.sweep.details
-    splits = details.get("splits")
-    if isinstance(splits, Sequence) and splits:
-        try:
-            return float(np.mean([split["validation"] / split["training"] for split in splits]))
-        except (TypeError, KeyError, ZeroDivisionError):
-            pass
-    folds = max((point_of(trial).folds for trial in report.ranked), default=0)
-    if folds > 1:
-        return 1 / (folds - 1)
-    try:
-        held_out = parse_holdout(section(details, "exercise").get("holdout"))
-    except UserError:
-        return None
-    samples = section(details, "data").get("samples")
-    if held_out < 1:
-        return held_out / (1 - held_out)
-    return held_out / (samples - held_out) if isinstance(samples, int) and samples > held_out else None
-
-
-def values_at_best(trial: Trial, curves: Mapping[str, Curves], monitor: str) -> Array | None:
-    """Monitored value of every fit at the configuration's own best epoch, shape (fits,); None where it is not there."""
-    point, curve = point_of(trial), curves.get(trial.run_id, {}).get(monitor)
-    if curve is None or point.best_epoch is None or curve.ndim != 2 or curve.shape[0] != point.fits:
-        return None
-    if curve.shape[1] < point.best_epoch:
-        return None
-    values = np.asarray(curve[:, point.best_epoch - 1], np.float64)
-    return values if np.isfinite(values).all() else None
 
 
 def corrected_t_test(differences: NDArray[Any], validation_ratio: float) -> tuple[float, float]:
@@ -313,18 +254,18 @@ class _Entry:
     values: Array
 
 
-def _entries(report: Report, curves: Mapping[str, Curves]) -> Iterator[_Entry]:
+def _entries(report: Report) -> Iterator[_Entry]:
     """Ranked trials with the folds and repeats of the first of them that has curves."""
     shape: tuple[int, int] | None = None
     for rank, trial in enumerate(report.ranked):
-        values, point = values_at_best(trial, curves, report.sweep.monitor), point_of(trial)
+        values, point = best_values(report, trial), point_of(trial)
         if values is not None and shape in (None, (point.folds, point.repeats)):
             shape = (point.folds, point.repeats)
             yield _Entry(rank, trial, values)
 
 
-def _pair(first: _Entry, second: _Entry, ratio: float | None, rope: float | None) -> Pair:
-    differences = second.values - first.values
+def _pair(report: Report, first: _Entry, second: _Entry, rope: float | None) -> Pair:
+    ratio, differences = report.validation_ratio, second.values - first.values
     width = ROPE_SHARE * abs(min(first.values.mean(), second.values.mean())) if rope is None else rope
     error = p = below = within = above = None
     if ratio is not None and len(differences) > 1:

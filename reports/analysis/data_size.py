@@ -5,23 +5,20 @@ differ in the share alone are compared fit by fit. Nothing is extrapolated: the 
 are have helped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
 import numpy as np
 
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted
-from reports.analysis import matching
-from reports.analysis.bins import Level
-from reports.analysis.comparing import validation_ratio
 from reports.analysis.effects import BEST_VALUE, Effect, effects_of_pairs, effects_of_regression
-from reports.analysis.matching import Estimate, matched_sets
-from reports.analysis.parameters import Parameter, varied_parameters
+from reports.analysis.fits import Array, Estimate, best_values, gaps, over_fits
 from reports.analysis.remedies import ENOUGH_PAIRS
 from reports.report import Report, point_of
-from reports.store import Curves, Trial
+from reports.settings import Level, VariedSetting, matched_sets
 
 NAME = "train_fraction"
 
@@ -89,103 +86,84 @@ class DataSize:
     sentence: str
 
 
-def data_size(report: Report, curves: Mapping[str, Curves]) -> DataSize | None:
-    """Best value and gap against the number of training rows; None where fewer than two sizes have a result.
-
-    Parameters
-    ----------
-    curves
-        Curves by run id, as far as they could be read.
-    """
-    parameters = varied_parameters(report)
-    parameter = next((parameter for parameter in parameters if parameter.name == NAME), None)
-    if parameter is None:
+def data_size(report: Report) -> DataSize | None:
+    """Best value and gap against the number of training rows; None where fewer than two sizes have a result."""
+    varied = next((varied for varied in report.varied if varied.name == NAME), None)
+    if varied is None:
         return None
     sizes = [
         (level, here)
-        for position, level in enumerate(parameter.levels)
-        if (here := [trial for trial in report.ranked if parameter.level_of.get(trial.run_id) == position])
+        for position, level in enumerate(varied.levels)
+        if (here := [trial for trial in report.ranked if varied.level_of.get(trial.run_id) == position])
     ]
     if len(sizes) < 2:
         return None
-    fractions = {float(parameter.value_of[trial.run_id]) for _, here in sizes for trial in here}
-    complete = [found for found in matched_sets(report, NAME) if set(found.trials) == fractions]
+    fractions = {float(varied.value_of[trial.run_id]) for _, here in sizes for trial in here}
+    complete = [found for found in matched_sets(report.ranked, NAME) if set(found.trials) == fractions]
     points = []
     for level, here in sizes:
         chosen = [found.trials[value] for found in complete for value in found.trials if value == level.low]
-        points.append(_point(report, parameter, level, here, [] if parameter.binned else chosen, curves))
-    others = [other for other in parameters if other is not parameter]
-    first, last = sizes[-2][1], sizes[-1][1]
-    step = _step(report, parameter, first, last, others, curves)
-    sets = 0 if parameter.binned else len(complete)
+        points.append(_point(report, varied, level, here=here, matched=[] if varied.binned else chosen))
+    step = _step(report, sizes[-2][1], sizes[-1][1])
+    sets = 0 if varied.binned else len(complete)
     if isinstance(step, str):
-        return DataSize(tuple(points), sets, None, MoreData.CANNOT_SAY, _unknown(step))
+        sentence = f"This sweep cannot say whether more data would help: {step}."
+        return DataSize(tuple(points), sets, step=None, verdict=MoreData.CANNOT_SAY, sentence=sentence)
     effect, basis = step
     verdict = {-1: MoreData.HELPS, 0: MoreData.NO_SURE_EFFECT, 1: MoreData.HURTS}[effect.estimate.sign]
-    sentence = _sentence(report, points[-2], points[-1], effect.estimate, verdict, basis)
-    return DataSize(tuple(points), sets, effect.estimate, verdict, sentence)
+    change = _change_words(points[-2], points[-1], effect.estimate, report.value_name)
+    sentence = f"{change}: {verdict} ({basis})."
+    return DataSize(tuple(points), sets, step=effect.estimate, verdict=verdict, sentence=sentence)
 
 
 def _point(
-    report: Report,
-    parameter: Parameter,
-    level: Level,
-    here: Sequence[Trial],
-    matched: Sequence[Trial],
-    curves: Mapping[str, Curves],
+    report: Report, varied: VariedSetting, level: Level, *, here: Sequence[Trial], matched: Sequence[Trial]
 ) -> SizePoint:
     """The mean of the matched configurations, or the best one of all."""
     chosen = matched or here[:1]
-    fraction = median(float(parameter.value_of[trial.run_id]) for trial in (chosen if not parameter.binned else here))
+    fraction = median(float(varied.value_of[trial.run_id]) for trial in (chosen if not varied.binned else here))
     low, high = (f"{100 * (end or 0.0):.3g}" for end in (level.low, level.high))
     all_rows = _training_rows(report)
-    gaps = [gap for trial in chosen if (gap := point_of(trial).gap_best) is not None]
+    known_gaps = [gap for trial in chosen if (gap := point_of(trial).gap_best) is not None]
     values = [value for trial in chosen if (value := point_of(trial).best_value) is not None]
-    of_values = [matching.best_values(report, trial, curves.get(trial.run_id)) for trial in chosen]
-    of_gaps = [matching.gaps(report, trial, curves.get(trial.run_id), final=False) for trial in chosen]
+    of_values = [best_values(report, trial) for trial in chosen]
+    of_gaps = [gaps(report, trial, final=False) for trial in chosen]
     return SizePoint(
         label=f"{low} %" if low == high else f"{low} to {high} %",
         fraction=fraction,
         rows=None if all_rows is None else round(fraction * all_rows),
         configurations=len(here),
         value=_band(report, of_values) or Estimate(float(np.mean(values))),
-        gap=_band(report, of_gaps) or (Estimate(float(np.mean(gaps))) if gaps else None),
+        gap=_band(report, of_gaps) or (Estimate(float(np.mean(known_gaps))) if known_gaps else None),
         run_ids=tuple(trial.run_id for trial in chosen),
     )
 
 
-def _band(report: Report, values: Sequence[matching.Array | None]) -> Estimate | None:
+def _band(report: Report, values: Sequence[Array | None]) -> Estimate | None:
     """Mean and band over the fits, each the mean of its configurations; None where a curve is missing."""
     present = [value for value in values if value is not None]
     if len(present) < len(values) or len({len(value) for value in present}) != 1:
         return None
-    return matching.over_fits(np.mean(present, axis=0), validation_ratio(report))
+    return over_fits(np.mean(present, axis=0), report.validation_ratio)
 
 
-def _step(
-    report: Report,
-    parameter: Parameter,
-    first: Sequence[Trial],
-    last: Sequence[Trial],
-    others: Sequence[Parameter],
-    curves: Mapping[str, Curves],
-) -> tuple[Effect, str] | str:
+def _step(report: Report, first: Sequence[Trial], last: Sequence[Trial]) -> tuple[Effect, str] | str:
     """Change of the best value between two sizes and what it rests on; or why it is not known."""
     sides = [{trial.run_id for trial in side} for side in (first, last)]
     pairs = []
-    for found in matched_sets(report, NAME):
+    for found in matched_sets(report.ranked, NAME):
         ends = [[trial for trial in found.trials.values() if trial.run_id in side] for side in sides]
         if all(ends):
             pairs.append((ends[0][0], ends[1][-1]))
     point = point_of(last[0])
     fits = f"{counted(point.folds, 'fold')} x {counted(point.repeats, 'seed')}"
-    matched = _best(effects_of_pairs(report, pairs, curves)) if pairs else None
+    matched = _best(effects_of_pairs(report, pairs)) if pairs else None
     if matched is not None and matched.estimate.low is None:
         matched = None
     of_pairs = f"{counted(len(pairs), 'pair')} of configurations, equal otherwise, {fits}"
     if matched and len(pairs) >= ENOUGH_PAIRS:
         return matched, of_pairs
-    trials = [*first, *last]
+    trials, others = [*first, *last], [other for other in report.varied if other.name != NAME]
     effects = effects_of_regression(trials, [float(trial.run_id in sides[1]) for trial in trials], others)
     if not isinstance(effects, str) and (effect := _best(effects)):
         return effect, f"{effect.configurations} configurations, other settings held equal by a regression, {fits}"
@@ -201,7 +179,7 @@ def _best(effects: Sequence[Effect]) -> Effect | None:
     return next((effect for effect in effects if effect.name == BEST_VALUE.name), None)
 
 
-def _sentence(report: Report, first: SizePoint, last: SizePoint, step: Estimate, verdict: MoreData, basis: str) -> str:
+def _change_words(first: SizePoint, last: SizePoint, step: Estimate, value_name: str) -> str:
     rows = f" ({first.rows:,} to {last.rows:,} of a fold)" if first.rows is not None and last.rows is not None else ""
     low, high = step.low or 0.0, step.high or 0.0
     digits = 0 if max(abs(low), abs(high)) >= 0.1 else 1
@@ -212,17 +190,10 @@ def _sentence(report: Report, first: SizePoint, last: SizePoint, step: Estimate,
         change = f"rises by {value:.{digits}f} % [{low:.{digits}f}, {high:.{digits}f}]"
     else:
         change = f"changes by {value:+.{digits}f} % [{low:+.{digits}f}, {high:+.{digits}f}]"
-    return f"From {first.label} to {last.label} of the rows{rows} {report.value_name} {change}: {verdict} ({basis})."
-
-
-def _unknown(reason: str) -> str:
-    return f"This sweep cannot say whether more data would help: {reason}."
+    return f"From {first.label} to {last.label} of the rows{rows} {value_name} {change}"
 
 
 def _training_rows(report: Report) -> float | None:
     """Training rows of a fold in the middle; None where the splits are not recorded."""
-    splits = report.sweep.details.get("splits")
-    try:
-        return float(median(split["training"] for split in splits)) if splits else None
-    except (TypeError, KeyError):
-        return None
+    splits = report.sweep.record.splits
+    return float(median(split.training for split in splits)) if splits else None

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.analysis.parameters import Parameter, varied_parameters
+from pipelines.tracking.trials import Trial
 from reports.report import Report, point_of
-from reports.store import Trial
+from reports.settings import VariedSetting
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -40,7 +40,7 @@ class Importances:
         ``PED-ANOVA`` (how far the best quarter's settings differ from all).
     configurations
         Number that it rests on.
-    parameters, shares
+    settings, shares
         The settings, the most important first, and their shares, which add up to 1.
     explained
         Share of the variance between configurations that a random forest predicts of those it has not seen. About 0
@@ -50,12 +50,12 @@ class Importances:
     target: str
     method: str
     configurations: int
-    parameters: tuple[Parameter, ...]
+    settings: tuple[VariedSetting, ...]
     shares: tuple[float, ...]
     explained: float | None
 
 
-def parameter_importances(report: Report, *, seed: int = 0) -> tuple[Importances, ...] | None:
+def setting_importances(report: Report, *, seed: int = 0) -> tuple[Importances, ...] | None:
     """Importances for the best value and for the severity, as far as either differs between configurations.
 
     Parameters
@@ -75,24 +75,26 @@ def parameter_importances(report: Report, *, seed: int = 0) -> tuple[Importances
     it searched most.
     """
     trials = [trial for trial in report.ranked if trial.configuration]
-    parameters = [
-        parameter
-        for parameter in varied_parameters(report)
-        if len({parameter.value_of[t.run_id] for t in trials if t.run_id in parameter.value_of}) > 1
+    settings = [
+        varied
+        for varied in report.varied
+        if len({varied.value_of[trial.run_id] for trial in trials if trial.run_id in varied.value_of}) > 1
     ]
-    if len(trials) < LEAST or len(parameters) < 2:
+    if len(trials) < LEAST or len(settings) < 2:
         return None
+    values = {trial: _log(point_of(trial).best_value) for trial in trials}
+    severities = {trial: _log_end(point_of(trial).severity) for trial in trials}
     found = (
-        _importances("best value", trials, [_log(point_of(t).best_value) for t in trials], parameters, seed),
-        _importances("severity", trials, [_log_end(point_of(t).severity) for t in trials], parameters, seed),
+        _importances("best value", values, settings, seed),
+        _importances("severity", severities, settings, seed),
     )
     return tuple(filter(None, found)) or None
 
 
 def _importances(
-    target: str, trials: Sequence[Trial], values: Sequence[float | None], parameters: Sequence[Parameter], seed: int
+    target: str, values: Mapping[Trial, float | None], settings: Sequence[VariedSetting], seed: int
 ) -> Importances | None:
-    kept = [(trial, value) for trial, value in zip(trials, values, strict=True) if value is not None]
+    kept = [(trial, value) for trial, value in values.items() if value is not None]
     if len(kept) < LEAST or np.ptp([value for _, value in kept]) < 1e-12:
         return None
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
@@ -104,78 +106,75 @@ def _importances(
         if len(kept) <= LARGE:
             evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=seed)
             try:
-                study = _study(used, outcomes, parameters, fill=True)
+                study = _study(used, outcomes, settings, fill=True)
                 shares = get_param_importances(study, evaluator=evaluator)
             except (RuntimeError, ValueError, ZeroDivisionError):
                 shares = None
         if shares is None or not all(np.isfinite(share) for share in shares.values()):
             method = "PED-ANOVA"
-            study = _study(used, outcomes, parameters, fill=False)
+            study = _study(used, outcomes, settings, fill=False)
             shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE))
-    order = sorted((p for p in parameters if p.name in shares), key=lambda p: (-shares[p.name], p.name))
+    order = sorted((varied for varied in settings if varied.name in shares), key=lambda v: (-shares[v.name], v.name))
     return Importances(
-        target,
-        method,
-        len(kept),
-        tuple(order),
-        tuple(float(shares[parameter.name]) for parameter in order),
-        _explained(used, outcomes, parameters, seed),
+        target=target,
+        method=method,
+        configurations=len(kept),
+        settings=tuple(order),
+        shares=tuple(float(shares[varied.name]) for varied in order),
+        explained=_explained(used, outcomes, settings, seed),
     )
 
 
-def _study(trials: Sequence[Trial], values: Sequence[float], parameters: Sequence[Parameter], *, fill: bool) -> "Study":
+def _study(
+    trials: Sequence[Trial], values: Sequence[float], settings: Sequence[VariedSetting], *, fill: bool
+) -> "Study":
     """A study in memory that holds the trials as if Optuna had asked for them."""
     import optuna
 
-    distributions = {parameter.name: _distribution(parameter) for parameter in parameters}
+    distributions = {varied.name: _distribution(varied) for varied in settings}
     study = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=0))
     for trial, value in zip(trials, values, strict=True):
-        settings = {
-            parameter.name: _setting(parameter, trial)
-            for parameter in parameters
-            if fill or trial.run_id in parameter.value_of
+        params = {
+            varied.name: _setting(varied, trial) for varied in settings if fill or trial.run_id in varied.value_of
         }
-        study.add_trial(
-            optuna.create_trial(
-                params=settings, distributions={name: distributions[name] for name in settings}, value=value
-            )
-        )
+        known = {name: distributions[name] for name in params}
+        study.add_trial(optuna.create_trial(params=params, distributions=known, value=value))
     return study
 
 
-def _distribution(parameter: Parameter) -> "BaseDistribution":
+def _distribution(varied: VariedSetting) -> "BaseDistribution":
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    if not parameter.numeric:
-        return CategoricalDistribution([level.label for level in parameter.levels])
-    positions = [parameter.position(float(value)) for value in parameter.value_of.values()]
+    if not varied.numeric:
+        return CategoricalDistribution([level.label for level in varied.levels])
+    positions = [varied.position(float(value)) for value in varied.value_of.values()]
     return FloatDistribution(min(positions), max(positions))
 
 
-def _setting(parameter: Parameter, trial: Trial) -> str | float:
+def _setting(varied: VariedSetting, trial: Trial) -> str | float:
     """As the distribution has it; the middle (of words: the most frequent one) where it has no effect."""
-    value = parameter.value_of.get(trial.run_id)
-    if not parameter.numeric:
-        words = [str(word) for word in parameter.value_of.values()]
+    value = varied.value_of.get(trial.run_id)
+    if not varied.numeric:
+        words = [str(word) for word in varied.value_of.values()]
         return str(value) if value is not None else max(sorted(set(words)), key=words.count)
     if value is not None:
-        return parameter.position(float(value))
-    return median(parameter.position(float(number)) for number in parameter.value_of.values())
+        return varied.position(float(value))
+    return median(varied.position(float(number)) for number in varied.value_of.values())
 
 
 def _explained(
-    trials: Sequence[Trial], values: Sequence[float], parameters: Sequence[Parameter], seed: int
+    trials: Sequence[Trial], values: Sequence[float], settings: Sequence[VariedSetting], seed: int
 ) -> float | None:
     """Out-of-bag R² of a random forest."""
     from sklearn.ensemble import RandomForestRegressor
 
     columns = []
-    for parameter in parameters:
-        settings = [_setting(parameter, trial) for trial in trials]
-        if parameter.numeric:
-            columns.append([float(setting) for setting in settings])
+    for varied in settings:
+        here = [_setting(varied, trial) for trial in trials]
+        if varied.numeric:
+            columns.append([float(value) for value in here])
         else:
-            columns += [[float(setting == level.label) for setting in settings] for level in parameter.levels]
+            columns += [[float(value == level.label) for value in here] for level in varied.levels]
     forest = RandomForestRegressor(100, oob_score=True, random_state=seed, n_jobs=1)
     forest.fit(np.array(columns).T, values)
     score = float(forest.oob_score_)

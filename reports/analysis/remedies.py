@@ -7,12 +7,13 @@ that this sweep cannot say.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipelines.exercises.configurations import SETTINGS
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
-from reports.analysis.bins import number_text
 from reports.analysis.effects import (
     BEST_VALUE,
     GAP_FINAL,
@@ -21,10 +22,9 @@ from reports.analysis.effects import (
     effects_of_pairs,
     effects_of_regression,
 )
-from reports.analysis.matching import matched_sets
-from reports.analysis.parameters import Parameter, Value, varied_parameters
+from reports.formatting import capitalised
 from reports.report import Report
-from reports.store import Curves, Trial
+from reports.settings import Value, VariedSetting, matched_sets, number_text
 
 #: A verdict asks for an interval as wide as one of 99 %: with a dozen of them in a table, one or two of 95 % would be
 #: beside zero by chance. In a simulation without any effect (30 sweeps of 40 configurations, 180 remedies) 14 % of the
@@ -57,26 +57,6 @@ class Help(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class PairDifference:
-    """Two configurations that differ in a remedy alone.
-
-    Attributes
-    ----------
-    first, second
-        Without (or with less of) the remedy, and with it.
-    change
-        ``0 → 0.5``.
-    effects
-        What it does; with intervals where curves are there.
-    """
-
-    first: Trial
-    second: Trial
-    change: str
-    effects: tuple[Effect, ...]
-
-
-@dataclass(frozen=True, eq=False)
 class Remedy:
     """A row of the table of remedies.
 
@@ -91,7 +71,7 @@ class Remedy:
     effects
         The best value first; empty where the sweep cannot say.
     pairs
-        All matched pairs, whatever the basis.
+        All that differ in the remedy alone, without (or with less of) it and with it, whatever the basis.
     verdict
         In words.
     reason
@@ -101,12 +81,12 @@ class Remedy:
     name: str
     title: str
     change: str
-    basis: Basis
-    configurations: int
-    effects: tuple[Effect, ...]
-    pairs: tuple[PairDifference, ...]
     verdict: Help
     reason: str = ""
+    basis: Basis = Basis.NONE
+    configurations: int = 0
+    effects: tuple[Effect, ...] = ()
+    pairs: tuple[tuple[Trial, Trial], ...] = ()
 
     def effect(self, name: str) -> Effect | None:
         """The effect on a quantity, by its name; None where it is not known."""
@@ -115,141 +95,132 @@ class Remedy:
     def sentence(self, value_name: str) -> str:
         """The row in words; ``value_name`` is what the monitored metric is called."""
         if self.verdict is Help.CANNOT_SAY:
-            return f"{_capital(self.title)}: this sweep cannot say, {self.reason}."
+            return f"{capitalised(self.title)}: this sweep cannot say, {self.reason}."
         names = (BEST_VALUE.name, SEVERITY.name, GAP_FINAL.name)
         shown = [effect for name in names if (effect := self.effect(name))]
-        said = listed([f"{effect.name.replace(BEST_VALUE.name, value_name)} {effect.text}" for effect in shown])
+        moved = listed([f"{effect.name.replace(BEST_VALUE.name, value_name)} {effect.text}" for effect in shown])
         count = len(self.pairs)
         rests = counted(self.configurations, "configuration")
         if self.basis is Basis.PAIRS:
             rests += f", in {counted(count, 'pair')} that {'differs' if count == 1 else 'differ'} in it alone"
         else:
             rests += ", other settings held equal by a regression"
-        return f"{_capital(self.title)} ({self.change}): {self.verdict}. It moves {said} ({rests})."
+        return f"{capitalised(self.title)} ({self.change}): {self.verdict}. It moves {moved} ({rests})."
 
 
-#: Setting, remedy in words, and whether it is a remedy to have less of it.
-_REMEDIES = (
-    ("dropout", "dropout", False),
-    ("l2", "an L2 penalty", False),
-    ("units", "fewer units", True),
-    ("depth", "fewer layers", True),
-    ("layer_normalisation", "normalisation of hidden layers", False),
-    ("schedule", "a falling learning rate", False),
-    ("train_fraction", "more data", False),
-)
-_WITHOUT = {"layer_normalisation": "none", "schedule": "constant"}
-
-
-def remedies(report: Report, curves: Mapping[str, Curves] | None = None) -> tuple[Remedy, ...]:
+def remedies(report: Report) -> tuple[Remedy, ...]:
     """A row for each remedy; for layer normalisation and schedules one for each kind that was tried.
 
-    Parameters
-    ----------
-    curves
-        Curves by run id, as far as they could be read: one or two pairs have an interval only with theirs.
+    One or two pairs have an interval only where the report has their curves.
     """
-    parameters = varied_parameters(report)
     rows: list[Remedy] = []
-    for name, title, less in _REMEDIES:
-        parameter = next((parameter for parameter in parameters if parameter.name == name), None)
-        if parameter is None:
-            rows.append(_unknown(name, title, "", "since all configurations have the same"))
-        elif parameter.numeric:
-            rows.append(_numeric(report, parameter, title, less, parameters, curves or {}))
+    known = {name: of.remedy for name, of in SETTINGS.items() if of.remedy}
+    for name, remedy in sorted(known.items(), key=lambda item: item[1].place):
+        title, less = remedy.words, remedy.less
+        varied = next((varied for varied in report.varied if varied.name == name), None)
+        if varied is None:
+            rows.append(Remedy(name, title, "", Help.CANNOT_SAY, reason="since all configurations have the same"))
+        elif varied.numeric:
+            rows.append(_numeric(report, varied, title, less))
         else:
-            rows += _words(report, parameter, title, parameters, curves or {})
+            rows += _words(report, varied, title)
     return tuple(rows)
 
 
-def _numeric(
-    report: Report,
-    parameter: Parameter,
-    title: str,
-    less: bool,
-    parameters: tuple[Parameter, ...],
-    curves: Mapping[str, Curves],
-) -> Remedy:
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A remedy that is asked about: its setting and words, and the change of the whole range.
+
+    ``pairs`` are the configurations that differ in it alone, each side with its value; ``trials`` are those in which it
+    has an effect, and ``ends`` where each lies between without, 0, and with it, 1.
+    """
+
+    name: str
+    title: str
+    prefix: str
+    change: str
+    pairs: Sequence[tuple[Trial, Trial, Value, Value]]
+    trials: Sequence[Trial]
+    ends: Sequence[float]
+
+
+def _numeric(report: Report, varied: VariedSetting, title: str, less: bool) -> Remedy:
     """Compares the ends: of each matched set, and of the whole range."""
-    trials = [trial for trial in report.ranked if trial.run_id in parameter.value_of]
-    positions = [parameter.position(float(parameter.value_of[trial.run_id])) for trial in trials]
-    low, high = min(positions, default=0.0), max(positions, default=0.0)
+    places = {trial: place for trial in report.ranked if (place := varied.place_of(trial)) is not None}
+    low, high = min(places.values(), default=0.0), max(places.values(), default=0.0)
     if low == high:
-        return _unknown(parameter.name, title, "", "since only one value of it has a result")
-    values = [float(parameter.value_of[trial.run_id]) for trial in trials]
-    ends = sorted({min(values), max(values)}, reverse=less)
-    shares = [(position - low) / (high - low) for position in positions]
-    chosen = []
-    for found in matched_sets(report, parameter.name):
+        return Remedy(varied.name, title, "", Help.CANNOT_SAY, reason="since only one value of it has a result")
+    values = [float(varied.value_of[trial.run_id]) for trial in places]
+    shares = [(place - low) / (high - low) for place in places.values()]
+    pairs = []
+    for found in matched_sets(report.ranked, varied.name):
         first, second = sorted((min(found.trials, key=float), max(found.trials, key=float)), key=float, reverse=less)
-        chosen.append((found.trials[first], found.trials[second], first, second))
-    others = [other for other in parameters if other.name != parameter.name]
-    return _remedy(
-        report,
-        (parameter.name, title, f"{parameter.title} ", _step(*ends)),
-        chosen,
-        (trials, [1 - share for share in shares] if less else shares, others),
-        curves,
+        pairs.append((found.trials[first], found.trials[second], first, second))
+    asked = _Asked(
+        name=varied.name,
+        title=title,
+        prefix=f"{varied.title} ",
+        change=_step(*sorted({min(values), max(values)}, reverse=less)),
+        pairs=pairs,
+        trials=list(places),
+        ends=[1 - share for share in shares] if less else shares,
     )
+    return _remedy(report, asked, [other for other in report.varied if other.name != varied.name])
 
 
-def _words(
-    report: Report, parameter: Parameter, title: str, parameters: tuple[Parameter, ...], curves: Mapping[str, Curves]
-) -> list[Remedy]:
+def _words(report: Report, varied: VariedSetting, title: str) -> list[Remedy]:
     """Compares each kind with having none."""
-    without = _WITHOUT[parameter.name]
-    others = [other for other in parameters if other.name not in (parameter.name, "decay_rate")]
+    without = str(SETTINGS[varied.name].off)
+    others = [other for other in report.varied if other.name not in (varied.name, "decay_rate")]
     rows = []
-    for kind in sorted({str(value) for value in parameter.value_of.values()} - {without}):
-        chosen: list[tuple[Trial, Trial, Value, Value]] = []
-        for found in matched_sets(report, parameter.name):
+    for kind in sorted({str(value) for value in varied.value_of.values()} - {without}):
+        pairs: list[tuple[Trial, Trial, Value, Value]] = []
+        for found in matched_sets(report.ranked, varied.name):
             kinds = [value for value in found.trials if str(value).split(" ", maxsplit=1)[0] == kind]
             if without in found.trials and kinds:
-                chosen.append((found.trials[without], found.trials[kinds[0]], without, kinds[0]))
-        trials = [trial for trial in report.ranked if parameter.value_of.get(trial.run_id) in (without, kind)]
-        shares = [float(parameter.value_of[trial.run_id] == kind) for trial in trials]
-        words = (parameter.name, f"{title}: {kind.replace('_', ' ')}", "", _step(without, kind))
-        rows.append(_remedy(report, words, chosen, (trials, shares, others), curves))
+                pairs.append((found.trials[without], found.trials[kinds[0]], without, kinds[0]))
+        trials = [trial for trial in report.ranked if varied.value_of.get(trial.run_id) in (without, kind)]
+        asked = _Asked(
+            name=varied.name,
+            title=f"{title}: {kind.replace('_', ' ')}",
+            prefix="",
+            change=_step(without, kind),
+            pairs=pairs,
+            trials=trials,
+            ends=[float(varied.value_of[trial.run_id] == kind) for trial in trials],
+        )
+        rows.append(_remedy(report, asked, others))
     return rows
 
 
-def _remedy(
-    report: Report,
-    words: tuple[str, str, str, str],
-    chosen: list[tuple[Trial, Trial, Value, Value]],
-    regression: tuple[list[Trial], list[float], list[Parameter]],
-    curves: Mapping[str, Curves],
-) -> Remedy:
-    """``words`` are the setting, the remedy, what comes before a change, and the change of the whole range."""
-    name, title, prefix, change = words
-    pairs = tuple(
-        PairDifference(first, second, _step(a, b), effects_of_pairs(report, [(first, second)], curves))
-        for first, second, a, b in chosen
-    )
-    reason = ""
+def _remedy(report: Report, asked: _Asked, others: Sequence[VariedSetting]) -> Remedy:
+    pairs = tuple((first, second) for first, second, *_ in asked.pairs)
+    change, reason, basis = asked.prefix + asked.change, "", Basis.PAIRS
+    effects: tuple[Effect, ...] = ()
     if len(pairs) < ENOUGH_PAIRS:
-        found = effects_of_regression(*regression)
-        if not isinstance(found, str):
-            return Remedy(name, title, prefix + change, Basis.REGRESSION, _most(found), found, pairs, _verdict(found))
-        reason = f"since {found}, and no two differ in it alone"
-    if not pairs:
-        return _unknown(name, title, prefix + change, reason)
-    effects = effects_of_pairs(report, [(pair.first, pair.second) for pair in pairs], curves)
-    steps = [step for step, _ in Counter(pair.change for pair in pairs).most_common()]
-    label = prefix + ", ".join(steps[:2]) + (", ..." if len(steps) > 2 else "")
-    verdict = _verdict(effects)
-    if verdict is Help.CANNOT_SAY:
+        found = effects_of_regression(asked.trials, asked.ends, others)
+        if isinstance(found, str):
+            reason = f"since {found}, and no two differ in it alone"
+        else:
+            effects, basis = found, Basis.REGRESSION
+    if not effects and not pairs:
+        return Remedy(asked.name, asked.title, change, Help.CANNOT_SAY, reason=reason)
+    if basis is Basis.PAIRS:
+        effects = effects_of_pairs(report, pairs)
+        steps = [step for step, _ in Counter(_step(before, after) for *_, before, after in asked.pairs).most_common()]
+        change = asked.prefix + ", ".join(steps[:2]) + (", ..." if len(steps) > 2 else "")
         reason = "since the configurations that differ in it alone have no curves of several fits to judge by"
+    verdict = _verdict(effects)
     return Remedy(
-        name,
-        title,
-        label,
-        Basis.PAIRS,
-        _most(effects),
-        effects,
-        pairs,
-        verdict,
-        reason if verdict is Help.CANNOT_SAY else "",
+        name=asked.name,
+        title=asked.title,
+        change=change,
+        verdict=verdict,
+        reason=reason if verdict is Help.CANNOT_SAY else "",
+        basis=basis,
+        configurations=max((effect.configurations for effect in effects), default=0),
+        effects=effects,
+        pairs=pairs,
     )
 
 
@@ -262,18 +233,6 @@ def _verdict(effects: tuple[Effect, ...]) -> Help:
     return {-1: Help.HELPS, 0: Help.NO_SURE_EFFECT, 1: Help.HURTS}[sign]
 
 
-def _unknown(name: str, title: str, change: str, reason: str) -> Remedy:
-    return Remedy(name, title, change, Basis.NONE, 0, (), (), Help.CANNOT_SAY, reason)
-
-
-def _most(effects: tuple[Effect, ...]) -> int:
-    return max((effect.configurations for effect in effects), default=0)
-
-
 def _step(first: Value, second: Value) -> str:
     texts = [value if isinstance(value, str) else number_text(value, 3) for value in (first, second)]
     return " → ".join(texts)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

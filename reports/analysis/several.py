@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from statistics import median, median_low
 
 from pipelines.overfitting.point import Verdict
+from pipelines.tracking.trials import Trial
 from reports.analysis.changes import Basis, Change, Match, by_hash, changes, deviation_margin, match, same_fits
-from reports.report import Report, make_report, point_of, short_labels
-from reports.store import Curves, Trial, read_sweep, read_trial_curves, section
-from reports.tables.configurations import saved_epochs
+from reports.report import Report, point_of, read_report, saved_epochs, short_labels
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -88,7 +87,7 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class SweepPair:
     """Two sweeps of one exercise, the older one first.
 
     Attributes
@@ -141,7 +140,7 @@ class Group:
     entries: tuple[Entry, ...]
     labels: Mapping[str, str]
     changes: tuple[Change, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[SweepPair, ...]
     progress: tuple[Progress, ...]
 
     @property
@@ -156,7 +155,7 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class SweepComparison:
     """Several sweeps, ready to be shown.
 
     Attributes
@@ -176,8 +175,8 @@ class Comparison:
         return tuple(group for group in self.groups if len(group.entries) > 1)
 
 
-def read_comparison(run_ids: Sequence[str], *, tracking_uri: str) -> Comparison:
-    """Read several sweeps from one store, and the curves of the configurations that they share.
+def read_comparison(run_ids: Sequence[str], *, tracking_uri: str) -> SweepComparison:
+    """Read several sweeps from one store, and the curves of those configurations that can be paired.
 
     A run id that is given twice counts once.
 
@@ -186,20 +185,11 @@ def read_comparison(run_ids: Sequence[str], *, tracking_uri: str) -> Comparison:
     TrackingError
         When the store does not answer, or one of the runs is not there or is not that of a sweep.
     """
-    reports = [make_report(read_sweep(run_id, uri=tracking_uri)) for run_id in dict.fromkeys(run_ids)]
-    return make_comparison(reports, _shared_curves(reports))
+    return make_comparison([read_report(run_id, tracking_uri=tracking_uri) for run_id in dict.fromkeys(run_ids)])
 
 
-def make_comparison(reports: Sequence[Report], curves: Mapping[str, Curves] | None = None) -> Comparison:
-    """Put sweeps beside each other.
-
-    Parameters
-    ----------
-    reports
-        In the order in which they are to be shown.
-    curves
-        Of trials by run id; those of configurations that sweeps of one exercise share are looked at.
-    """
+def make_comparison(reports: Sequence[Report]) -> SweepComparison:
+    """Put sweeps beside each other, in the order in which they are to be shown."""
     grouped = _by_exercise(reports)
     ordered = [report for group in grouped for report in group]
     names = _names([group[0] for group in grouped])
@@ -209,8 +199,8 @@ def make_comparison(reports: Sequence[Report], curves: Mapping[str, Curves] | No
             number = ordered.index(report)
             letter = _LETTERS[number] if number < len(_LETTERS) else f"S{number + 1}"
             entries[report.sweep.run_id] = Entry(letter, report, name)
-    groups = [_group([entries[report.sweep.run_id] for report in group], curves or {}) for group in grouped]
-    return Comparison(tuple(entries[report.sweep.run_id] for report in reports), tuple(groups))
+    groups = [_group([entries[report.sweep.run_id] for report in group]) for group in grouped]
+    return SweepComparison(tuple(entries[report.sweep.run_id] for report in reports), tuple(groups))
 
 
 def typical_onset(entry: Entry) -> int | None:
@@ -218,17 +208,17 @@ def typical_onset(entry: Entry) -> int | None:
     return median_low(entry.onsets) if entry.onsets else None
 
 
-def _group(entries: Sequence[Entry], curves: Mapping[str, Curves]) -> Group:
+def _group(entries: Sequence[Entry]) -> Group:
     trials = [trial for entry in entries for trial in entry.report.sweep.trials]
     shortened, _ = short_labels([trial.name for trial in trials])
     labels = {trial.run_id: label for trial, label in zip(trials, shortened, strict=True)}
     same_curve = len({entry.report.sweep.monitor for entry in entries}) == 1
     return Group(
-        tuple(entries),
-        labels,
-        changes([entry.report.sweep for entry in entries]),
-        tuple(_pair(entries[0], entry, curves, labels) for entry in entries[1:]),
-        tuple(progress(entry) for entry in entries if entry.report.best) if same_curve else (),
+        entries=tuple(entries),
+        labels=labels,
+        changes=changes([entry.report.sweep for entry in entries]),
+        pairs=tuple(_pair(entries[0], entry, labels) for entry in entries[1:]),
+        progress=tuple(progress(entry) for entry in entries if entry.report.best) if same_curve else (),
     )
 
 
@@ -244,8 +234,8 @@ def progress(entry: Entry) -> Progress:
     return Progress(entry.letter, tuple(best_so_far), found_after, until)
 
 
-def _pair(first: Entry, second: Entry, curves: Mapping[str, Curves], labels: Mapping[str, str]) -> Pair:
-    matches = match(first.report, second.report, curves, labels)
+def _pair(first: Entry, second: Entry, labels: Mapping[str, str]) -> SweepPair:
+    matches = match(first.report, second.report, labels)
     ours, theirs = by_hash(first.report), by_hash(second.report)
     same_curve = first.report.sweep.monitor == second.report.sweep.monitor
     better, lead, margin, basis = "", None, None, Basis.NONE
@@ -258,7 +248,7 @@ def _pair(first: Entry, second: Entry, curves: Mapping[str, Curves], labels: Map
             margin, basis = both.margin, both.basis
         lead = abs(difference)
         better = (second.letter if difference < 0 else first.letter) if lead else ""
-    return Pair(
+    return SweepPair(
         first=first,
         second=second,
         same_fits=same_fits(first.report.sweep, second.report.sweep),
@@ -294,19 +284,4 @@ def _names(reports: Sequence[Report]) -> list[str]:
 
 
 def _data_name(report: Report) -> str:
-    return str(section(report.sweep.details, "data").get("name") or "")
-
-
-def _shared_curves(reports: Sequence[Report]) -> dict[str, Curves]:
-    """Curves of the configurations that can be paired; of the others they stay where they are."""
-    wanted: dict[str, tuple[Trial, str]] = {}
-    for first, *later in _by_exercise(reports):
-        for second in later:
-            if not same_fits(first.sweep, second.sweep):
-                continue
-            ours, theirs = by_hash(first), by_hash(second)
-            for hashed in ours.keys() & theirs.keys():
-                for trial in (ours[hashed], theirs[hashed]):
-                    wanted[trial.run_id] = trial, first.sweep.uri
-    read = {run_id: read_trial_curves(trial, uri=uri) for run_id, (trial, uri) in wanted.items()}
-    return {run_id: found for run_id, found in read.items() if found is not None}
+    return report.sweep.record.data.name

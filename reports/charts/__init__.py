@@ -14,7 +14,6 @@ from reports.charts.embedding import Embedded, embed
 from reports.charts.setting_charts import over_settings, parallel, units_by_depth
 from reports.charts.sweep_charts import capacity, data_sizes, history, importance, time_against_quality
 from reports.report import Report
-from reports.store import Curves
 
 __all__ = [
     "Chart",
@@ -37,7 +36,6 @@ __all__ = [
 
 def make_charts(
     report: Report,
-    curves: Mapping[str, Curves],
     for_value: Mapping[str, float] | None = None,
     for_severity: Mapping[str, float] | None = None,
     size: DataSize | None = None,
@@ -46,16 +44,14 @@ def make_charts(
 
     Parameters
     ----------
-    curves
-        By run id, then by name, each (fits, epochs), repeat-major; trials may be missing.
     for_value, for_severity
         Importance of each setting, see ``importance``.
     size
         What the number of training rows does; None where it does not vary.
     """
     charts = (
-        learning_curves(report, curves),
-        all_curves(report, curves),
+        learning_curves(report),
+        all_curves(report),
         over_settings(report),
         units_by_depth(report),
         parallel(report),

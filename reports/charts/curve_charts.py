@@ -1,6 +1,6 @@
 """Learning curves: those of one configuration with everything that is known of them, and those of all together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median_low
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted
 from reports.charts.chart import (
     Axis,
@@ -28,62 +29,62 @@ from reports.charts.chart import (
 from reports.charts.palette import SYMBOLS, verdict_class
 from reports.charts.trials import interval_ends, settled, shown_range, trial_hover
 from reports.formatting import best_epoch, interval, number
-from reports.report import Report, point_of
-from reports.store import Curves, Trial
+from reports.report import BASELINE, Report, point_of
+from reports.tables.configurations import GLYPHS
 
 Array = NDArray[np.float64]
 
 #: Epochs a curve is drawn with, and configurations that are drawn; the best ones, where there are more.
 MOST_EPOCHS = 80
 MOST_CURVES = 200
-#: Configurations on the static picture.
+#: Configurations on the static picture, and first in the choice; the baseline is always among them.
 PICTURED = 6
+_NOTE = (
+    "The first epochs, far above the rest, may be cut off at the top. Single folds are drawn of the best few and the "
+    "baseline."
+)
+#: Folds or seeds that have a line of their own.
+MOST_FOLDS = 20
 
 
-def learning_curves(report: Report, curves: Mapping[str, Curves]) -> Chart | None:
-    """Training against validation of one configuration, which the reader chooses; the best one first.
-
-    Parameters
-    ----------
-    curves
-        By run id, then by name, each (fits, epochs), repeat-major.
+def learning_curves(report: Report) -> Chart | None:
+    """Training against validation of one configuration, which the reader chooses; the best few and the baseline first.
 
     Returns
     -------
     None where no ranked trial has a validation curve of two epochs or more.
     """
-    drawn = _with_curves(report, curves)
+    drawn = _with_curves(report)
     if not drawn:
         return None
-    ranks = {trial.run_id: rank for rank, trial in enumerate(report.ranked, start=1)}
-    views = tuple(
-        View(f"{ranks[trial.run_id]}. {report.labels[trial.run_id]}", (_panel(report, trial, curves[trial.run_id]),))
-        for trial in drawn
-    )
-    alt = f"Training and validation curves of {counted(len(drawn), 'configuration')}. {_curve_words(report, drawn[0])}"
+    baseline = [trial for trial in drawn[PICTURED:] if trial.origin == BASELINE][:1]
+    few = drawn[: PICTURED - len(baseline)] + baseline
+    shown = (few + [trial for trial in drawn if trial not in few])[:MOST_CURVES]
+    views = tuple(View(_view_name(report, trial), (_panel(report, trial, folds=trial in few),)) for trial in shown)
+    alt = f"Training and validation curves of {counted(len(shown), 'configuration')}. {_curve_words(report, drawn[0])}"
     return Chart(
         "learning-curves",
         "Learning curves, training against validation",
         alt,
         views,
-        choice="Configuration, best first",
-        note=_left_out(report, drawn),
+        choice="Configuration: the best few and the baseline, then all others",
+        note=" ".join(filter(None, [_NOTE, _left_out(report, shown)])),
         pictured=PICTURED,
     )
 
 
-def all_curves(report: Report, curves: Mapping[str, Curves]) -> Chart | None:
+def all_curves(report: Report) -> Chart | None:
     """Mean validation curves of all configurations in one picture, each with its best epoch.
 
     Returns
     -------
     None where fewer than two ranked trials have a validation curve.
     """
-    drawn = _with_curves(report, curves)
+    drawn = _with_curves(report)[:MOST_CURVES]
     if len(drawn) < 2:
         return None
     marks: list[Line | Points] = []
-    means = {trial.run_id: _mean(curves[trial.run_id], report.sweep.monitor, point_of(trial)) for trial in drawn}
+    means = {trial.run_id: _mean(report.curves[trial.run_id], report.sweep.monitor, point_of(trial)) for trial in drawn}
     for verdict, symbol in SYMBOLS.items():
         role = verdict_class(verdict)
         of_verdict = [trial for trial in drawn if point_of(trial).verdict is verdict]
@@ -159,8 +160,15 @@ def mean_marks(
     return [band, line]
 
 
-def _panel(report: Report, trial: Trial, curves: Curves) -> Panel:
-    point, monitor = point_of(trial), report.sweep.monitor
+def _view_name(report: Report, trial: Trial) -> str:
+    """Rank, the verdict's shape, name, who asked for it unless the tuner did, and the verdict."""
+    verdict = point_of(trial).verdict
+    origin = "" if trial.origin == "tuner" else f" ({trial.origin})"
+    return f"{report.ranks[trial.run_id]}. {GLYPHS[verdict]} {report.labels[trial.run_id]}{origin}: {verdict}"
+
+
+def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
+    point, monitor, curves = point_of(trial), report.sweep.monitor, report.curves[trial.run_id]
     validation = np.asarray(curves[monitor], np.float64)[:, : point.epochs]
     twin = curves.get(monitor.removeprefix("val_")) if monitor.startswith("val_") else None
     training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs]
@@ -173,6 +181,7 @@ def _panel(report: Report, trial: Trial, curves: Curves) -> Panel:
         ("validation", "accent", validation, False),
     ):
         marks += mean_marks(name, role, of_fits, columns, dash=dash)
+    marks.append(_single_folds(validation, point, columns, most=MOST_FOLDS if folds else 0))
     last, height = point.epochs, high - low
     best, onset = f"best {best_epoch(point)}", f"onset {point.onset}"
     for line, epoch, words, share in (
@@ -183,15 +192,26 @@ def _panel(report: Report, trial: Trial, curves: Curves) -> Panel:
     return Panel(epoch_axis(point.epochs), Axis(report.value_name, low, high), tuple(marks), by_x=True)
 
 
-def _with_curves(report: Report, curves: Mapping[str, Curves]) -> list[Trial]:
-    """The best trials whose validation curves are there, and long enough for a line."""
+def _single_folds(validation: Array, point: OverfittingPoint, columns: NDArray[np.int_], *, most: int) -> Line:
+    """Thin lines, a fold each (its mean over the seeds), of a hold-out a seed each; none with a single one."""
+    folds = validation.reshape(-1, point.folds, validation.shape[1]).mean(axis=0) if point.folds > 1 else validation
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for fold in folds[:most] if len(folds) > 1 else ():
+        x += [*_epochs(columns), None]
+        y += [*rounded(fold[columns]), None]
+    return Line("single folds or seeds", "accent", tuple(x), tuple(y), width=0.8, opacity=0.35)
+
+
+def _with_curves(report: Report) -> list[Trial]:
+    """The trials whose validation curves are there, and long enough for a line."""
     return [
         trial
         for trial in report.ranked
-        if report.sweep.monitor in curves.get(trial.run_id, {})
+        if report.sweep.monitor in report.curves.get(trial.run_id, {})
         and point_of(trial).best_epoch is not None
-        and 2 <= point_of(trial).epochs <= curves[trial.run_id][report.sweep.monitor].shape[1]
-    ][:MOST_CURVES]
+        and 2 <= point_of(trial).epochs <= report.curves[trial.run_id][report.sweep.monitor].shape[1]
+    ]
 
 
 def _curve_words(report: Report, trial: Trial) -> str:

@@ -12,7 +12,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reports.analysis.predictions import Ints, row_shares, share
+from pipelines.tracking.final_models import Ints
+from reports.analysis.predictions import row_shares, share
 from reports.charts.as_files import draw_panel
 from reports.charts.chart import Axis, Band, Line, Panel, Points, Texts, around
 from reports.charts.drawing import Canvas, photograph, pixels, placed, sheet, shortened, styled

@@ -14,12 +14,12 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Curves
 from reports.analysis.several import Progress
 from reports.charts.chart import epoch_ticks, ticks
 from reports.charts.palette import verdict_class
 from reports.charts.trials import interval_ends, shown_range
 from reports.formatting import best_epoch, interval, number
-from reports.store import Curves
 
 Array = NDArray[np.float64]
 

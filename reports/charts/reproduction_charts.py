@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from pipelines.overfitting.statistics import causal_average, smooth
 from pipelines.reproduction.plan import OF_EPOCHS
+from pipelines.reproduction.results import Reproduced, StoredJob
 from pipelines.reproduction.rows import Agreement, Ours, Row
-from reports.analysis.reproduction_store import Reproduced, StoredJob
+from pipelines.tracking.trials import Curves
 from reports.charts.chart import (
     Axis,
     Band,
@@ -30,7 +31,6 @@ from reports.charts.chart import (
 from reports.charts.curve_charts import mean_marks
 from reports.charts.drawing import cut
 from reports.formatting import number
-from reports.store import Curves
 from reports.tables.reproduction_wording import quantity
 
 AGREES, DIFFERS, TRAINING = "accent", "overfits", "training"

@@ -9,6 +9,7 @@ from textwrap import wrap
 import numpy as np
 
 from pipelines.overfitting.point import Verdict
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.charts.chart import (
     Axis,
@@ -33,7 +34,6 @@ from reports.charts.palette import SYMBOLS, verdict_class
 from reports.charts.trials import FEW_VALUES, JITTER, Varied, configured, trend, trial_hover, value_words, varied
 from reports.formatting import best_epoch, number
 from reports.report import Report, point_of, value_of
-from reports.store import Trial
 from reports.tables.configurations import GLYPHS
 
 _LEAST_FILLED = 2

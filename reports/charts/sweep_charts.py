@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.analysis.data_size import DataSize
-from reports.analysis.matching import Estimate
-from reports.analysis.parameters import varied_titles
+from reports.analysis.fits import Estimate
 from reports.charts.chart import (
     Axis,
     Band,
@@ -29,7 +29,7 @@ from reports.charts.palette import SYMBOLS, verdict_class
 from reports.charts.trials import configured, trend, trial_hover
 from reports.formatting import number, seconds, signed, whole
 from reports.report import Report, point_of, value_of
-from reports.store import Trial
+from reports.settings import varied_titles
 
 #: Values further apart than this factor are shown on a logarithmic axis.
 _WIDE = 8.0

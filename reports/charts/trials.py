@@ -13,15 +13,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.configurations import SETTINGS, Configuration
 from pipelines.overfitting.point import OverfittingPoint
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted
-from reports.analysis.parameters import is_logarithmic, varied_titles
-from reports.analysis.parameters import setting as setting_of
 from reports.charts.chart import Axis, Hover, around, around_log, log_ticks, short
 from reports.formatting import best_epoch, interval, number, percent, seconds, signed
 from reports.report import Report, point_of
-from reports.store import Trial
+from reports.settings import setting_of, varied_titles
 
 Scale = Literal["linear", "log", "category"]
 Value = float | str | None
@@ -161,7 +160,7 @@ def varied(configurations: Sequence[Configuration]) -> tuple[Varied, ...]:
     found = []
     for name, title in varied_titles(configurations).items():
         values = tuple(setting_of(configuration, name) for configuration in configurations)
-        scale: Scale = "log" if is_logarithmic(name) else "linear"
+        scale: Scale = "log" if SETTINGS[name].log else "linear"
         if any(isinstance(value, str) for value in values):
             scale = "category"
         found.append(_placed(Setting(name, title, scale), values))

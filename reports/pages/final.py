@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.tracking.final_models import FinalModel, Ints, Predictions, Samples, read_final
 from pipelines.words import counted
-from reports.analysis.final_store import FinalModel, Samples, read_final
-from reports.analysis.predictions import Ints, Predictions, confusion_counts, confusions, wilson_interval
+from reports.analysis.predictions import confusion_counts, confusions, wilson_interval
 from reports.formatting import number
 from reports.report import Report
 from reports.tables.final_listings import WORST, Listing, chosen, labelled_texts, listings

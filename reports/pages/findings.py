@@ -1,19 +1,17 @@
 """All that a report finds in a sweep beyond its ranking, and the answers of its first screen."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.words import counted, listed
-from reports.analysis.comparing import Comparison
-from reports.analysis.importance import Importances, parameter_importances
+from reports.analysis.comparing import ConfigurationComparison
+from reports.analysis.importance import Importances, setting_importances
 from reports.analysis.remedies import Help
 from reports.charts import Chart, make_charts
+from reports.formatting import capitalised
 from reports.report import Report
-from reports.store import Curves
 from reports.tables.advice import Advice, find_advice
 from reports.tables.by_setting import find_settings
-from reports.tables.comparison_wording import basis, choice_sentences, seed_note
-from reports.tables.differences import find_differences, find_pairs
+from reports.tables.comparisons import basis, choice_sentences, find_differences, find_pairs, seed_note
 from reports.tables.table import Table
 
 #: Below this share of the variance that a forest predicts of configurations it has not seen, importances are not told.
@@ -77,23 +75,16 @@ class Findings:
         return tuple(table for table in (self.differences, self.pairs, *self.settings, *advised) if table is not None)
 
 
-def find(report: Report, curves: Mapping[str, Curves]) -> Findings | None:
-    """Everything there is to find; None where no trial has a result.
-
-    Parameters
-    ----------
-    curves
-        Of all ranked trials, by run id, as far as they could be read.
-    """
+def find(report: Report) -> Findings | None:
+    """Everything there is to find; None where no trial has a result."""
     if not report.ranked:
         return None
-    comparison, differences = find_differences(report, curves)
-    pairs = find_pairs(report, curves)
-    advice = find_advice(report, curves)
-    importances = parameter_importances(report) or ()
+    comparison, differences = find_differences(report)
+    advice = find_advice(report)
+    importances = setting_importances(report) or ()
     # Where the settings explain nothing, their shares are shares of nothing, and not drawn.
     shares = {
-        found.target: {p.name: share for p, share in zip(found.parameters, found.shares, strict=True)}
+        found.target: {varied.name: share for varied, share in zip(found.settings, found.shares, strict=True)}
         for found in importances
         if _is_told(found)
     }
@@ -107,11 +98,11 @@ def find(report: Report, curves: Mapping[str, Curves]) -> Findings | None:
     return Findings(
         answers=tuple(answer for answer in answers if answer is not None),
         differences=differences,
-        pairs=pairs,
+        pairs=find_pairs(report),
         settings=settings,
         advice=advice,
         drivers=tuple(map(_basis_of, importances)),
-        charts=make_charts(report, curves, shares.get("best value"), shares.get("severity"), advice.size),
+        charts=make_charts(report, shares.get("best value"), shares.get("severity"), advice.size),
     )
 
 
@@ -120,24 +111,24 @@ def _driving(importances: tuple[Importances, ...], settings: tuple[Table, ...]) 
     trends = [sentence for table in settings for sentence in table.lead]
     if trends and not any(map(_is_told, importances)):
         return Answer("What drives it?", " ".join(trends[:TRENDS]), "settings")
-    said = []
+    told = []
     for found in importances:
         what = "how far a configuration over-fits" if found.target == "severity" else "how good it gets"
         if not _is_told(found):
-            said.append((found.target, f"no setting explains {what}"))
+            told.append((found.target, f"no setting explains {what}"))
             continue
         named = [
-            f"{parameter.title} ({100 * share:.0f} %{' of what settings explain' if not number else ''})"
-            for number, (parameter, share) in enumerate(zip(found.parameters, found.shares, strict=True))
+            f"{varied.title} ({100 * share:.0f} %{' of what settings explain' if not number else ''})"
+            for number, (varied, share) in enumerate(zip(found.settings, found.shares, strict=True))
             if share >= NAMED
         ][:3]
         if named:
-            said.append((found.target, f"{what} depends most on {listed(named)}"))
-    if not said:
+            told.append((found.target, f"{what} depends most on {listed(named)}"))
+    if not told:
         return None
-    said.sort(key=lambda entry: entry[0] != "severity")
-    text = "; ".join(sentence for _, sentence in said)
-    return Answer("What drives it?", f"{text[:1].upper()}{text[1:]}.", "settings")
+    told.sort(key=lambda entry: entry[0] != "severity")
+    text = "; ".join(sentence for _, sentence in told)
+    return Answer("What drives it?", f"{capitalised(text)}.", "settings")
 
 
 def _is_told(found: Importances) -> bool:
@@ -154,7 +145,7 @@ def _basis_of(found: Importances) -> str:
     return f"{target}: {rests}; the settings predict {share}{nothing}."
 
 
-def _clearness(comparison: Comparison, report: Report) -> Answer:
+def _clearness(comparison: ConfigurationComparison, report: Report) -> Answer:
     """How clear the choice is, in fewer words than where the evidence is."""
     question, section = "How clear is the choice?", "differences"
     first = comparison.pairs[0]
@@ -167,15 +158,15 @@ def _clearness(comparison: Comparison, report: Report) -> Answer:
     else:
         who = f"{f'Surely better than {beaten}' if beaten else 'Not surely better than any'} of the {compared}"
         who += " configurations"
-    said = f"{who} ranked next ({basis(first.folds, first.repeats)} each)."
+    text = f"{who} ranked next ({basis(first.folds, first.repeats)} each)."
     simplest = comparison.simplest_equal
     if simplest is not None and simplest != comparison.best:
         sizes = {trial.run_id: trial.parameters for trial in report.ranked}
-        said += (
+        text += (
             f" More likely than not as good, and simpler: {report.labels[simplest]}, with "
             f"{counted(sizes[simplest] or 0, 'parameter')} against {sizes[comparison.best]:,}."
         )
-    return Answer(question, f"{said} {seed_note(first.repeats)}".strip(), section)
+    return Answer(question, f"{text} {seed_note(first.repeats)}".strip(), section)
 
 
 def _stopping(advice: Advice) -> Answer | None:
@@ -187,10 +178,10 @@ def _stopping(advice: Advice) -> Answer | None:
 
 
 def _helping(advice: Advice) -> Answer | None:
-    said = []
+    verdicts = []
     for verdict in Help:
         titles = dict.fromkeys(title for title, found in advice.verdicts if found is verdict)
         if titles:
-            said.append(f"{verdict}: {listed(list(titles))}")
-    text = "; ".join(said)
-    return Answer("What helps against it?", f"{text[:1].upper()}{text[1:]}.", "advice") if said else None
+            verdicts.append(f"{verdict}: {listed(list(titles))}")
+    text = "; ".join(verdicts)
+    return Answer("What helps against it?", f"{capitalised(text)}.", "advice") if verdicts else None

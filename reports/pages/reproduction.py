@@ -18,11 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.errors import UserError
+from pipelines.reproduction.results import Reproduced, StoredJob, read_reproductions
 from pipelines.reproduction.rows import Agreement, Row
-from pipelines.tracking import save_report
-from pipelines.tracking.reproductions import tag_project_run
+from pipelines.tracking.reading import read_run_curves
+from pipelines.tracking.runs import save_report, tag_project_run
 from reports import formatting
-from reports.analysis.reproduction_store import Reproduced, StoredJob, read_job_curves, read_reproductions
 from reports.charts.as_files import picture
 from reports.charts.chart import Chart
 from reports.charts.drawing import DPI, png
@@ -170,7 +170,7 @@ def _charts(report: ReproductionReport) -> Iterator[tuple[str, Chart | None]]:
     for of in report.reproductions:
         yield f"{of.exercise}-scores", scores_chart(of)
         for number, (variant, job) in enumerate(_drawn(of), start=1):
-            curves = read_job_curves(job, uri=of.uri)
+            curves = read_run_curves(str(job.run_id), uri=of.uri)
             if curves is None:
                 continue
             yield f"{of.exercise}-curves-{number}", curves_chart(of, variant, job, curves)
@@ -249,17 +249,16 @@ def _context(report: ReproductionReport) -> dict[str, Any]:
 
 def _facts(report: ReproductionReport) -> list[tuple[str, str]]:
     """What was run."""
-    first = report.reproductions[0].content
-    settings = first.get("settings", {})
-    packages = first.get("packages", {})
+    first = report.reproductions[0]
+    settings, environment = first.settings, first.environment
     total = sum(of.seconds for of in report.reproductions)
     pairs = [
         ("Trainings", f"{sum(len(of.jobs) for of in report.reproductions)}, {formatting.seconds(total)} in all"),
-        ("Seeds", f"{settings.get('repeats')} from {settings.get('seed')} on"),
-        ("Backend", str(settings.get("backend", ""))),
-        ("Hardware", ", ".join(filter(None, [str(first.get("processor") or ""), f"{first.get('cores')} cores"]))),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in packages.items())),
-        ("Commit", report.reproductions[0].commit),
+        ("Seeds", f"{settings.repeats} from {settings.seed} on"),
+        ("Backend", settings.backend),
+        ("Hardware", ", ".join(filter(None, [environment.processor, f"{environment.cores} cores"]))),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in environment.packages.items())),
+        ("Commit", first.commit),
         ("Started", f"{min(of.started for of in report.reproductions):%Y-%m-%d %H:%M} UTC"),
     ]
     return [(heading, text) for heading, text in pairs if text]

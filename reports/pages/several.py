@@ -1,8 +1,6 @@
 """Puts a comparison of sweeps on a page: HTML that needs nothing else, Markdown, CSV, and a table for the terminal."""
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +13,25 @@ from rich.text import Text
 from pipelines.errors import UserError
 from pipelines.words import listed
 from reports import formatting
-from reports.analysis.several import Comparison, Entry
+from reports.analysis.several import SweepComparison
 from reports.charts.inline_svg import STYLES, search_figure
 from reports.charts.palette import verdict_class
 from reports.pages import templates
 from reports.pages.sweep import FOLDER
-from reports.report import point_of
+from reports.report import point_of, saved_epochs
 from reports.tables import several_wording as wording
-from reports.tables.configurations import GLYPHS, saved_epochs
+from reports.tables.configurations import GLYPHS
+from reports.tables.table import csv
 
 HTML, MARKDOWN, CSV = "comparison.html", "comparison.md", "comparison.csv"
 #: Run ids that the folder's name has.
 NAMED = 3
+_SWEEP_COLUMNS = ("run_id", "exercise", "tuner", "backend", "monitor", "data_sha256")
+_POINT_COLUMNS = (
+    *("verdict", "best_epoch", "best_epoch_low", "best_epoch_high", "censored", "onset", "best_value"),
+    *("sd_folds", "sd_seeds", "severity", "epochs", "folds", "repeats"),
+)
+_MATCH_COLUMNS = ("difference", "margin", "basis", "intervals_overlap")
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def comparison_folder(run_ids: Sequence[str]) -> Path:
     return FOLDER / "-".join(["comparison", *named, *([f"and-{more}-more"] if more else [])])
 
 
-def write_comparison(comparison: Comparison, *, output: Path | None = None) -> ComparisonPaths:
+def write_comparison(comparison: SweepComparison, *, output: Path | None = None) -> ComparisonPaths:
     """Write the page, Markdown and CSV of a comparison.
 
     Parameters
@@ -77,7 +82,7 @@ def write_comparison(comparison: Comparison, *, output: Path | None = None) -> C
     return paths
 
 
-def render_html(comparison: Comparison) -> str:
+def render_html(comparison: SweepComparison) -> str:
     """The page, with its style and figures inside."""
     figures = {
         group: search_figure(group.progress, group.monitors[0]) for group in comparison.compared if group.progress
@@ -86,25 +91,46 @@ def render_html(comparison: Comparison) -> str:
     return template.render(**_context(comparison), figures=figures, styles=STYLES)
 
 
-def render_markdown(comparison: Comparison) -> str:
+def render_markdown(comparison: SweepComparison) -> str:
     """The same for places that show Markdown, without figures."""
     return templates(html=False).get_template("several.md.j2").render(**_context(comparison))
 
 
-def csv_text(comparison: Comparison) -> str:
+def csv_text(comparison: SweepComparison) -> str:
     """A row a sweep and configuration, numbers in full; a configuration has one hash in all sweeps.
 
     The last four columns compare it with the same configuration of the oldest sweep of its exercise.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_SWEEP_COLUMNS, *_TRIAL_COLUMNS, *_POINT_COLUMNS, "epochs_saved", "seconds", *_MATCH_COLUMNS])
-    for row in _csv_rows(comparison):
-        writer.writerow([formatting.no_formula(value) if isinstance(value, str) else value for value in row])
-    return stream.getvalue()
+    import pandas as pd
+
+    pairs = [pair for group in comparison.groups for pair in group.pairs]
+    matched = {found.second.run_id: found for pair in pairs for found in pair.matches}
+    rows = []
+    for entry in comparison.entries:
+        sweep = entry.report.sweep
+        for rank, trial in enumerate(entry.report.ranked, start=1):
+            point, found = point_of(trial), matched.get(trial.run_id)
+            rows.append(
+                {
+                    "sweep": entry.letter,
+                    **{name: getattr(sweep, name) for name in _SWEEP_COLUMNS},
+                    "rank": rank,
+                    "configuration": trial.name,
+                    "hash": trial.configuration.hash if trial.configuration else None,
+                    **{name: getattr(point, name) for name in _POINT_COLUMNS},
+                    "epochs_saved": saved_epochs(point),
+                    "seconds": trial.seconds,
+                    **{name: getattr(found, name, None) for name in _MATCH_COLUMNS},
+                }
+            )
+    columns = [
+        *("sweep", *_SWEEP_COLUMNS, "rank", "configuration", "hash", *_POINT_COLUMNS),
+        *("epochs_saved", "seconds", *_MATCH_COLUMNS),
+    ]
+    return csv(pd.DataFrame(rows, columns=columns, dtype=object))
 
 
-def terminal_table(comparison: Comparison) -> RenderableType:
+def terminal_table(comparison: SweepComparison) -> RenderableType:
     """The answer, a row a sweep, and for each exercise with several sweeps what was found, for 100 columns."""
     table = Table(
         title=Text(wording.headline(comparison), style="bold"),
@@ -120,7 +146,7 @@ def terminal_table(comparison: Comparison) -> RenderableType:
         table.add_column(heading, justify="right", no_wrap=heading != "value")
     for entry in comparison.entries:
         best = entry.report.best
-        table.add_row(
+        cells = (
             entry.letter,
             Text(entry.name) + Text(f"\n{entry.run_id[:8]}", style="dim"),
             Text(entry.report.labels[best.run_id] if best else formatting.NONE),
@@ -130,53 +156,17 @@ def terminal_table(comparison: Comparison) -> RenderableType:
             str(len(entry.report.sweep.trials)),
             formatting.seconds(entry.seconds),
         )
-    said = list(wording.remarks(comparison))
+        table.add_row(*cells)
+    sentences = list(wording.remarks(comparison))
     for group in comparison.compared:
         if len(comparison.groups) > 1:
-            said.append(f"{group.name}: {wording.best_sentence(group)}".rstrip(": "))
+            sentences.append(f"{group.name}: {wording.best_sentence(group)}".rstrip(": "))
         if group.changes:
-            said.append(f"{group.name}: what differs is {listed([c.what for c in group.changes])}.")
-    return Lines(table, *(Text(sentence, style="italic") for sentence in said))
+            sentences.append(f"{group.name}: what differs is {listed([c.what for c in group.changes])}.")
+    return Lines(table, *(Text(sentence, style="italic") for sentence in sentences))
 
 
-_SWEEP_COLUMNS = ("sweep", "run_id", "exercise", "tuner", "backend", "monitor", "data_sha256")
-_TRIAL_COLUMNS = ("rank", "configuration", "hash")
-_POINT_COLUMNS = (
-    *("verdict", "best_epoch", "best_epoch_low", "best_epoch_high", "censored", "onset", "best_value"),
-    *("sd_folds", "sd_seeds", "severity", "epochs", "folds", "repeats"),
-)
-_MATCH_COLUMNS = ("difference", "margin", "basis", "intervals_overlap")
-
-
-def _csv_rows(comparison: Comparison) -> Iterator[list[object]]:
-    matched = {
-        found.second.run_id: found for group in comparison.groups for pair in group.pairs for found in pair.matches
-    }
-    for entry in comparison.entries:
-        sweep = entry.report.sweep
-        of_sweep = [entry.letter, sweep.run_id, sweep.exercise, sweep.tuner, sweep.backend, sweep.monitor]
-        for rank, trial in enumerate(entry.report.ranked, start=1):
-            point, found = point_of(trial), matched.get(trial.run_id)
-            hashed = trial.configuration.hash if trial.configuration else None
-            compared = (
-                [None] * len(_MATCH_COLUMNS)
-                if found is None
-                else [found.difference, found.margin, str(found.basis), found.intervals_overlap]
-            )
-            yield [
-                *of_sweep,
-                sweep.data_sha256,
-                rank,
-                trial.name,
-                hashed,
-                *(getattr(point, name) for name in _POINT_COLUMNS),
-                saved_epochs(point),
-                trial.seconds,
-                *compared,
-            ]
-
-
-def _context(comparison: Comparison) -> dict[str, Any]:
+def _context(comparison: SweepComparison) -> dict[str, Any]:
     return {
         "comparison": comparison,
         "headline": wording.headline(comparison),
@@ -184,12 +174,6 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "words": wording,
         "f": formatting,
         "point": point_of,
-        "whole": formatting.whole,
         "glyphs": GLYPHS,
         "verdict_class": verdict_class,
-        "seconds_of": _seconds_of,
     }
-
-
-def _seconds_of(entry: Entry) -> str:
-    return formatting.seconds(entry.seconds)

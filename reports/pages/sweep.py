@@ -1,30 +1,26 @@
 """Puts a report on a page: HTML that needs nothing else, Markdown, CSV, and tables and figures as files."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
-
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict
-from pipelines.tracking import save_report
+from pipelines.tracking.runs import save_report
 from reports import formatting
-from reports.analysis.documented import Comparison, compare, documented_trials
 from reports.charts import embed
-from reports.charts.inline_svg import EpochAxis, curve_panel, forest_row
+from reports.charts.inline_svg import EpochAxis, forest_row
 from reports.charts.palette import verdict_class
-from reports.frames import csv, points_frame
 from reports.pages import picture_file, templates
-from reports.pages.files import FIGURES, TABLES, write_figures, write_tables
 from reports.pages.final import FinalSection, read_final_section
 from reports.pages.findings import Findings, find
-from reports.report import BASELINE, Report, point_of, read_report
-from reports.store import Curves, Trial, read_trial_curves
+from reports.report import Report, point_of, read_report
 from reports.tables import configurations as tables
-from reports.tables.ranking import ranking
+from reports.tables.comparisons import documented_comparisons
+from reports.tables.frames import points_frame
+from reports.tables.table import Table, csv, frame, latex, markdown
 from reports.tables.wording import definitions, facts, reason, rests_on
 
 if TYPE_CHECKING:
@@ -32,11 +28,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path("report")
 HTML, MARKDOWN, CSV = "report.html", "report.md", "overfitting.csv"
-#: Configurations whose learning curves are drawn, the baseline always among them; and rows of the forest plot.
-PANELS = 6
+TABLES, FIGURES = "tables", "figures"
 FOREST_ROWS = 60
 SUMMARY_ROWS = 5
-DOWNLOADS = 8
 
 
 @dataclass(frozen=True)
@@ -89,22 +83,27 @@ def write_report(
 
 def publish(report: Report, *, output: Path | None = None, log_to_run: bool = True) -> ReportPaths:
     """``write_report`` of a sweep that has been read."""
-    curves = _curves(report)
-    findings = find(report, curves)
+    report.read_curves()
+    findings = find(report)
     final = read_final_section(report)
     pictures = _draw(final)
     folder = output or FOLDER / f"{report.sweep.exercise or 'sweep'}-{report.sweep.run_id[:8]}"
     files = {folder / picture_file(name): drawn for name, drawn in pictures.items()}
     paths = ReportPaths(
-        folder, folder / HTML, folder / MARKDOWN, folder / CSV, render_summary(report, findings), tuple(files)
+        folder=folder,
+        html=folder / HTML,
+        markdown=folder / MARKDOWN,
+        csv=folder / CSV,
+        summary=render_summary(report, findings),
+        pictures=tuple(files),
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths.html.write_text(render_html(report, curves, final, pictures, findings), encoding="utf-8")
-        paths.markdown.write_text(render_markdown(report, curves, final, findings), encoding="utf-8")
+        paths.html.write_text(render_html(report, final, pictures, findings), encoding="utf-8")
+        paths.markdown.write_text(render_markdown(report, final, findings), encoding="utf-8")
         paths.csv.write_text(csv(points_frame(report)), encoding="utf-8")
         if findings is not None:
-            write_tables((ranking(report), *findings.tables), folder / TABLES)
+            write_tables((tables.ranking(report), *findings.tables), folder / TABLES)
             write_figures(findings, folder / FIGURES)
         for path, drawn in files.items():
             path.write_bytes(drawn.png)
@@ -115,9 +114,42 @@ def publish(report: Report, *, output: Path | None = None, log_to_run: bool = Tr
     return paths
 
 
+def write_tables(shown: Sequence[Table], folder: Path) -> None:
+    """Each table as CSV (values), Markdown (all that is shown) and LaTeX (what a printed page has room for).
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in shown:
+        file = folder / table.name
+        file.with_suffix(".csv").write_text(csv(frame(table, values=True)), encoding="utf-8")
+        sentences = ["", *table.lead, ""] if table.lead else [""]
+        text = "\n".join([f"# {table.title}", *sentences, markdown(frame(table))])
+        file.with_suffix(".md").write_text(text, encoding="utf-8")
+        printed = latex(frame(table, printed_only=True), caption=table.title, label=f"tab:{table.name}")
+        file.with_suffix(".tex").write_text(printed, encoding="utf-8")
+
+
+def write_figures(findings: Findings, folder: Path) -> None:
+    """Each figure as PNG and SVG.
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be written.
+    """
+    from reports.charts.as_files import save  # matplotlib
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for chart in findings.charts:
+        save(chart, folder)
+
+
 def render_html(
     report: Report,
-    curves: Mapping[str, Curves],
     final: FinalSection | None = None,
     pictures: "Mapping[str, Drawn] | None" = None,
     findings: Findings | None = None,
@@ -126,8 +158,6 @@ def render_html(
 
     Parameters
     ----------
-    curves
-        Of the trials that are drawn, by run id.
     final, pictures
         The final model, and each of its pictures by name; None where there is none.
     findings
@@ -139,13 +169,15 @@ def render_html(
         templates(html=True)
         .get_template("report.html.j2")
         .render(
-            **_context(report, curves),
+            **_context(report),
             axis=axis,
             forest=[(trial, forest_row(point_of(trial), axis)) for trial in shown],
             hidden=len(report.ranked) - len(shown),
-            panels=_panels(report, curves),
             verdicts=[(verdict, count) for verdict in Verdict if (count := _count(report, verdict))],
-            groups=_groups(),
+            groups=[
+                (tables.group_title(group, report), len(list(columns)))
+                for group, columns in groupby(column.heading.group for column in tables.COLUMNS)
+            ],
             final=final,
             pictures=pictures or {},
             findings=findings,
@@ -154,50 +186,34 @@ def render_html(
     )
 
 
-def render_markdown(
-    report: Report,
-    curves: Mapping[str, Curves],
-    final: FinalSection | None = None,
-    findings: Findings | None = None,
-) -> str:
+def render_markdown(report: Report, final: FinalSection | None = None, findings: Findings | None = None) -> str:
     """The same for places that show Markdown, with figures and pictures as files beside it."""
     template = templates(html=False).get_template("report.md.j2")
-    return template.render(**_context(report, curves), final=final, findings=findings, figures=FIGURES)
+    return template.render(**_context(report), final=final, findings=findings, figures=FIGURES)
 
 
 def render_summary(report: Report, findings: Findings | None = None) -> str:
     """The answers and the best few configurations, as Markdown."""
     template = templates(html=False).get_template("summary.md.j2")
-    return template.render(**_context(report, {}), rows=report.ranked[:SUMMARY_ROWS], findings=findings)
+    return template.render(**_context(report), rows=report.ranked[:SUMMARY_ROWS], findings=findings)
 
 
-def _context(report: Report, curves: Mapping[str, Curves]) -> dict[str, Any]:
-    comparisons: tuple[Comparison, ...] = compare(report, curves)
+def _context(report: Report) -> dict[str, Any]:
     return {
         "report": report,
         "columns": tables.COLUMNS,
-        "comparisons": comparisons,
+        "titles": [tables.full_title(column, report) for column in tables.COLUMNS],
+        "comparisons": documented_comparisons(report),
         "definitions": definitions(report),
         "facts": facts(report),
         "point": point_of,
         "origin": lambda trial: tables.origin_words(trial, report.sweep.tuner),
         "glyphs": tables.GLYPHS,
-        "baseline": BASELINE,
         "rests": rests_on(report),
         "failures": [(trial, reason(trial)) for trial in report.others],
         "f": formatting,
         "verdict_class": verdict_class,
     }
-
-
-def _curves(report: Report) -> dict[str, Curves]:
-    """Curves of all trials that have a result, and of those held against documented figures, by run id."""
-    wanted = {trial.run_id: trial for trial in report.ranked}
-    wanted |= {trial.run_id: trial for variant, trial in documented_trials(report) if variant.figures}
-    # Where the files are on a server, a request takes longer than all the rest.
-    with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
-        read = pool.map(lambda trial: read_trial_curves(trial, uri=report.sweep.uri), wanted.values())
-        return {run_id: found for run_id, found in zip(wanted, read, strict=True) if found is not None}
 
 
 def _draw(final: FinalSection | None) -> "dict[str, Drawn]":
@@ -209,32 +225,6 @@ def _draw(final: FinalSection | None) -> "dict[str, Drawn]":
         picture.name: drawn(picture.draw, photographs=picture.photographs, scrolls=picture.scrolls)
         for picture in final.pictures
     }
-
-
-def _drawn(report: Report) -> list[Trial]:
-    """The best few, and the baseline."""
-    baseline = [trial for trial in report.ranked[PANELS:] if trial.origin == BASELINE][:1]
-    return list(report.ranked[: PANELS - len(baseline)]) + baseline
-
-
-def _panels(report: Report, curves: Mapping[str, Curves]) -> list[tuple[int, Trial, Markup]]:
-    drawn = [
-        (rank, trial, curve_panel(curves[trial.run_id], report.sweep.monitor, point_of(trial)))
-        for rank, trial in enumerate(report.ranked, start=1)
-        if trial in _drawn(report) and trial.run_id in curves
-    ]
-    return [panel for panel in drawn if panel[2]]
-
-
-def _groups() -> list[tuple[str, int]]:
-    """Headings over the columns, and how many columns each is over."""
-    groups: list[tuple[str, int]] = []
-    for column in tables.COLUMNS:
-        if groups and groups[-1][0] == column.group:
-            groups[-1] = (column.group, groups[-1][1] + 1)
-        else:
-            groups.append((column.group, 1))
-    return groups
 
 
 def _count(report: Report, verdict: Verdict) -> int:

@@ -1,19 +1,19 @@
 """What to do about over-fitting, from the recorded curves alone: when to stop, which remedy works, more data or not."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from pipelines.words import counted
 from reports.analysis.data_size import DataSize, SizePoint, data_size
-from reports.analysis.matching import Estimate
+from reports.analysis.fits import Estimate
 from reports.analysis.remedies import Help, Remedy, remedies
-from reports.analysis.stopping_rules import Recommendation, Replay, RuleResult, recommend, replay_rules
+from reports.analysis.stopping import COMMON_BEST, TOLERANCE, Replay, RuleResult, chosen_rule, replay_rules
 from reports.formatting import NONE, number, share, signed, whole
 from reports.report import Report
-from reports.store import Curves
-from reports.tables.table import Cell, Column, Heading, Table, number_cell, table
+from reports.tables.table import Cell, Column, Heading, Show, Table, number_column, table
 
+#: Losses and metrics that Keras' ``compile`` knows by these names; ``val_loss`` is always there.
+KERAS_METRICS = ("mae", "mse")
 _EFFECTS = (
     ("best value", "{value} at its best", True),
     ("best epoch", "best epoch", True),
@@ -22,6 +22,28 @@ _EFFECTS = (
     ("gap at best", "gap at best", False),
     ("gap at the end", "gap at the end", True),
 )
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The rule to use.
+
+    Attributes
+    ----------
+    result
+        The rule and what it costs and saves.
+    code
+        The line of Keras code.
+    sentence
+        Why this one.
+    notes
+        What to know about it, a sentence each.
+    """
+
+    result: RuleResult
+    code: str
+    sentence: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +70,12 @@ class Advice:
     size: DataSize | None
 
 
-def find_advice(report: Report, curves: Mapping[str, Curves]) -> Advice:
+def find_advice(report: Report) -> Advice:
     """All advice that the recorded trials give."""
-    replay = replay_rules(report.ranked, curves, report.sweep.monitor)
-    size = data_size(report, curves)
+    replay = replay_rules(report)
+    size = data_size(report)
     rule = recommend(replay)
-    found = remedies(report, curves)
+    found = remedies(report)
     return Advice(
         rule=rule,
         verdicts=tuple((remedy.title, remedy.verdict) for remedy in found if remedy.verdict is not Help.CANNOT_SAY),
@@ -64,6 +86,43 @@ def find_advice(report: Report, curves: Mapping[str, Curves]) -> Advice:
     )
 
 
+def recommend(replay: Replay) -> Recommendation | None:
+    """The rule to use, as ``chosen_rule`` has it, in words; None where there is none."""
+    if (found := chosen_rule(replay)) is None:
+        return None
+    chosen, loss, least = found
+    keras_monitor, monitor_note = _keras_monitor(replay.monitor)
+    notes = (_common_best_note(replay, loss), monitor_note, *replay_notes(replay))
+    return Recommendation(
+        result=chosen,
+        code=f'keras.callbacks.EarlyStopping(monitor="{keras_monitor}", {chosen.rule.arguments})',
+        sentence=_why(chosen, loss, least),
+        notes=tuple(filter(None, notes)),
+    )
+
+
+def replay_notes(replay: Replay) -> tuple[str, ...]:
+    """What the table of rules rests on, and what its numbers cannot tell; a sentence each."""
+    total = replay.configurations
+    notes = [f"Replayed on {counted(replay.fits, 'recorded curve')} of {counted(total, 'configuration')}."]
+    if improving := replay.still_improving:
+        who = (
+            "The only configuration" if improving == total == 1 else f"{improving} of {counted(total, 'configuration')}"
+        )
+        notes.append(
+            f"{who} {'was' if improving == 1 else 'were'} still improving at the last epoch: their true best is not "
+            "known, so what rules give away there is at least what is counted."
+        )
+    if few := replay.negligible:
+        notes.append(
+            f"{counted(few, 'configuration')} with a best value of nearly 0 {'is' if few == 1 else 'are'} left out of "
+            "the loss given away: no percentage of that means anything."
+        )
+    if missing := replay.left_out:
+        notes.append(f"The curves of {counted(missing, 'configuration')} are not there.")
+    return tuple(notes)
+
+
 def _rules(replay: Replay, rule: Recommendation | None) -> Table:
     def name(result: RuleResult) -> Cell:
         chosen = " ← recommended" if rule is not None and result is rule.result else ""
@@ -72,22 +131,22 @@ def _rules(replay: Replay, rule: Recommendation | None) -> Table:
     columns: list[Column[RuleResult]] = [
         Column(Heading("rule", numeric=False, wraps=True), name),
         Column(Heading("kind", numeric=False, printed=False), lambda result: Cell(result.rule.family)),
-        Column(
+        number_column(
             Heading("loss given away", "value at the kept epoch over the fit's own lowest"),
-            lambda result: number_cell(result.loss_percent, _percents),
+            lambda result: result.loss_percent,
+            _percents,
         ),
-        Column(
+        number_column(
             Heading("± between configurations", "percentage points"),
-            lambda result: number_cell(result.loss_percent_sd, partial(number, digits=2)),
+            lambda result: result.loss_percent_sd,
+            partial(number, digits=2),
         ),
-        Column(
+        number_column(
             Heading("epochs saved", "of those trained, mean over configurations"),
-            lambda result: number_cell(result.saved_share, share),
+            lambda result: result.saved_share,
+            share,
         ),
-        Column(
-            Heading("fits stopped", "before the last epoch"),
-            lambda result: number_cell(result.stopped_share, share),
-        ),
+        number_column(Heading("fits stopped", "before the last epoch"), lambda result: result.stopped_share, share),
     ]
     notes = (
         *(rule.notes if rule else ()),
@@ -140,10 +199,7 @@ def _remedies(report: Report, found: tuple[Remedy, ...]) -> Table | None:
 def _data(report: Report, size: DataSize) -> Table:
     columns: list[Column[SizePoint]] = [
         Column(Heading("training rows", "share of them"), lambda point: Cell(point.label, point.fraction)),
-        Column(
-            Heading("rows a fold"),
-            lambda point: number_cell(point.rows, whole),
-        ),
+        number_column(Heading("rows a fold"), lambda point: point.rows, whole),
         Column(Heading("configurations"), lambda point: Cell(str(point.configurations), point.configurations)),
         Column(Heading(f"{report.value_name}, 95 % band"), lambda point: _estimate(point.value, number)),
         Column(Heading("gap at best, 95 % band"), lambda point: _estimate(point.gap, signed)),
@@ -157,7 +213,7 @@ def _data(report: Report, size: DataSize) -> Table:
     return table("data_size", "Would more data help?", columns, size.points, lead=(size.sentence,), notes=(rests,))
 
 
-def _estimate(estimate: Estimate | None, show: Callable[[float | None], str]) -> Cell:
+def _estimate(estimate: Estimate | None, show: Show) -> Cell:
     if estimate is None:
         return Cell(NONE)
     band = "" if estimate.low is None else f" [{show(estimate.low)}, {show(estimate.high)}]"
@@ -166,3 +222,43 @@ def _estimate(estimate: Estimate | None, show: Callable[[float | None], str]) ->
 
 def _percents(value: float | None) -> str:
     return NONE if value is None else f"{number(value, 2)} %"
+
+
+def _keras_monitor(monitor: str) -> tuple[str, str]:
+    """What Keras calls the monitored curve, and what to say where that needs saying."""
+    name = monitor.removeprefix("val_")
+    if name == "loss":
+        return monitor, ""
+    if name in KERAS_METRICS:
+        return monitor, f'The line needs metrics=["{name}"] in compile.'
+    return "val_loss", (
+        f"Keras has no curve called {monitor}; val_loss, which the line watches, is the same where {name} is the loss."
+    )
+
+
+def _common_best_note(replay: Replay, loss: float) -> str:
+    """Says where the epoch that this project recommends does better by more than the tolerance; else empty."""
+    common = next((result for result in replay.results if result.rule.name == COMMON_BEST), None)
+    if common is None or common.loss_percent is None or common.loss_percent >= loss - TOLERANCE:
+        return ""
+    return (
+        "Training every fit for the best epoch of the mean curve, as this report recommends, gives away less: "
+        f"{number(common.loss_percent, 2)} %, with {number(100 * common.saved_share, 2)} % of the epochs saved."
+    )
+
+
+def _why(chosen: RuleResult, loss: float, least: float) -> str:
+    if not chosen.saved_share:
+        return "None of Keras' rules that give away little would have stopped a single fit: train to the end."
+    costs = (
+        f"It saves {number(100 * chosen.saved_share, 2)} % of the epochs and gives away {number(loss, 2)} % of the "
+        "loss against each fit's own best epoch"
+    )
+    if loss == least:
+        return (
+            f"{costs}: none of Keras' rules gives away less, and none within {TOLERANCE:g} percentage point saves more."
+        )
+    return (
+        f"{costs}: the most epochs saved of Keras' rules within {TOLERANCE:g} percentage point of the "
+        f"{number(least, 2)} % that the most careful one gives away."
+    )

@@ -2,27 +2,31 @@
 
 from functools import partial
 
-from reports.analysis.parameters import Parameter, ValueRow, parameter_table, varied_parameters
-from reports.analysis.trends import trend_sentence
-from reports.formatting import NONE, best_epoch_with_interval, number, percent, share, signed, whole
+from pipelines.words import listed
+from reports.analysis.by_setting import LEVEL, ValueRow, trends, value_rows
+from reports.formatting import NONE, best_epoch_with_interval, capitalised, number, percent, share, signed, whole
 from reports.report import Report
-from reports.tables.configurations import GLYPHS
-from reports.tables.table import Cell, Column, Heading, Table, epoch_cell, number_cell, table
-
-short = partial(number, digits=2)
+from reports.settings import VariedSetting, number_text
+from reports.tables.configurations import verdict_words
+from reports.tables.table import Cell, Column, Heading, Show, Table, epoch_cell, number_column, table
 
 
 def find_settings(report: Report) -> tuple[Table, ...]:
     """The tables, in the order in which a network is described; none where nothing varies."""
-    return tuple(_table(report, parameter) for parameter in varied_parameters(report))
+    return tuple(_table(report, varied) for varied in report.varied)
 
 
-def _table(report: Report, parameter: Parameter) -> Table:
+def _table(report: Report, varied: VariedSetting) -> Table:
     labels, value = report.labels, report.value_name
+
+    def of_best(heading: Heading, field: str, show: Show) -> Column[ValueRow]:
+        """A number of the best configuration's over-fitting point."""
+        return number_column(heading, lambda row: getattr(row.point, field) if row.point else None, show)
+
     columns: list[Column[ValueRow]] = [
         Column(
-            Heading(parameter.title, numeric=parameter.numeric),
-            lambda row: Cell(row.level.label, row.level.low if parameter.numeric else None),
+            Heading(varied.title, numeric=varied.numeric),
+            lambda row: Cell(row.level.label, row.level.low if varied.numeric else None),
         ),
         Column(
             Heading("configurations", "with a result; in brackets those that diverged"),
@@ -30,57 +34,73 @@ def _table(report: Report, parameter: Parameter) -> Table:
                 f"{row.configurations}" + (f" ({row.diverged} diverged)" if row.diverged else ""), row.configurations
             ),
         ),
-        Column(Heading("over-fit", "share of them that over-fit"), lambda row: number_cell(row.share, share)),
-        Column(
+        number_column(Heading("over-fit", "share of them that over-fit"), lambda row: row.share, share),
+        number_column(
             Heading("median onset", "epoch by which half of all configurations here over-fit"),
-            lambda row: number_cell(row.median_onset, whole),
+            lambda row: row.median_onset,
+            whole,
         ),
         Column(
             Heading("median best epoch", "≥ where that is only where the training ended"),
             lambda row: Cell(f"{'≥ ' if row.beyond else ''}{whole(row.median_best_epoch)}", row.median_best_epoch),
         ),
-        Column(
+        number_column(
             Heading("median severity", "how far the curve ends above its best"),
-            lambda row: number_cell(row.median_severity, percent),
+            lambda row: row.median_severity,
+            percent,
         ),
-        Column(
+        number_column(
             Heading("median gap, best", "validation less training at the best epoch", printed=False),
-            lambda row: number_cell(row.median_gap_best, signed),
+            lambda row: row.median_gap_best,
+            signed,
         ),
-        Column(
+        number_column(
             Heading("median gap, end", "validation less training at the last epoch", printed=False),
-            lambda row: number_cell(row.median_gap_final, signed),
+            lambda row: row.median_gap_final,
+            signed,
         ),
         Column(
             Heading("best found here", numeric=False, wraps=True),
             lambda row: Cell(labels[row.best.run_id] if row.best else NONE),
         ),
-        Column(
-            Heading(f"its {value}", "mean over its fits at its best epoch"),
-            lambda row: number_cell(row.point.best_value if row.point else None, number),
-        ),
-        Column(
-            Heading("± folds", printed=False),
-            lambda row: number_cell(row.point.sd_folds if row.point else None, short),
-        ),
-        Column(
-            Heading("± seeds", printed=False),
-            lambda row: number_cell(row.point.sd_seeds if row.point else None, short),
-        ),
+        of_best(Heading(f"its {value}", "mean over its fits at its best epoch"), "best_value", number),
+        of_best(Heading("± folds", printed=False), "sd_folds", partial(number, digits=2)),
+        of_best(Heading("± seeds", printed=False), "sd_seeds", partial(number, digits=2)),
         Column(
             Heading("its best epoch", "with the 95 % interval", printed=False),
             lambda row: epoch_cell(row.point, best_epoch_with_interval),
         ),
-        Column(
-            Heading("its onset", printed=False),
-            lambda row: number_cell(row.point.onset if row.point else None, whole),
-        ),
+        of_best(Heading("its onset", printed=False), "onset", whole),
         Column(
             Heading("its verdict", numeric=False, printed=False),
-            lambda row: Cell(f"{GLYPHS[row.point.verdict]} {row.point.verdict}" if row.point else NONE),
+            lambda row: Cell(verdict_words(row.point) if row.point else NONE),
         ),
     ]
-    sentence = trend_sentence(report, parameter)
-    title = parameter.title[:1].upper() + parameter.title[1:]
-    rows = parameter_table(report, parameter)
-    return table(f"by_{parameter.name}", title, columns, rows, lead=(sentence,) if sentence else ())
+    sentence = trend_sentence(report, varied)
+    title = capitalised(varied.title)
+    lead = (sentence,) if sentence else ()
+    return table(f"by_{varied.name}", title, columns, value_rows(report, varied), lead=lead)
+
+
+def trend_sentence(report: Report, varied: VariedSetting) -> str:
+    """What the table shows in a sentence; empty where it shows no more than chance.
+
+    For example "With units of the first hidden layer from 16 to 1024, the median best epoch falls from 12 to 3 and the
+    median severity rises from 2 % to 40 % (rank correlations -0.71 and +0.64 over 40 configurations)." The medians are
+    those of the first and the last row.
+    """
+    found = trends(report, varied)
+    if not found:
+        return ""
+    counts = sorted({trend.configurations for trend in found})
+    over = f"{counts[0]} configurations" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} configurations"
+    moves = listed([trend.text for trend in found])
+    if not varied.numeric:
+        return f"By {varied.title}, {moves} (Kruskal-Wallis test, p < {LEVEL:g}, over {over})."
+    low, high = varied.levels[0].low or 0.0, varied.levels[-1].high or 0.0
+    correlations = listed([f"{trend.correlation:+.2f}" for trend in found])
+    plural = "s" if len(found) > 1 else ""
+    return (
+        f"With {varied.title} from {number_text(low, 3)} to {number_text(high, 3)}, {moves} (rank "
+        f"correlation{plural} {correlations} over {over})."
+    )

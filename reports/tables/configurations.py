@@ -1,16 +1,18 @@
-"""The table of configurations: its columns once, for the page, for Markdown and for the terminal."""
+"""The table of configurations: its columns once, for the page, for Markdown, for files and for the terminal."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.trials import Trial
 from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
-from reports.report import BASELINE, Report, point_of
-from reports.store import Trial
+from reports.report import BASELINE, Report, point_of, saved_epochs
+from reports.tables.table import Cell, Column, Heading, Show, Table, number_column, table
 
 #: A shape before the word, for those who do not see the colour.
 GLYPHS: Mapping[Verdict, str] = {
@@ -28,110 +30,111 @@ _TERMINAL_STYLES: Mapping[Verdict, str] = {
 TERMINAL_ROWS = 10
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of numbers.
-
-    Attributes
-    ----------
-    group, title
-        Two-line heading; ``{value}`` in the group becomes the monitored metric's name.
-    help
-        What it is, for a pointer that rests on the heading.
-    text
-        The cell.
-    sort
-        What the column is sorted by; None goes last.
-    """
-
-    group: str
-    title: str
-    help: str
-    text: Callable[[Trial], str]
-    sort: Callable[[Trial], float | None]
+def verdict_words(point: OverfittingPoint) -> str:
+    """A verdict with its shape."""
+    return f"{GLYPHS[point.verdict]} {point.verdict}"
 
 
-def saved_epochs(point: OverfittingPoint) -> int | None:
-    """Epochs that a training which stops at its best would save; None where that may lie beyond the end."""
-    if point.best_epoch is None or best_epoch(point) != str(point.best_epoch):
-        return None
-    return point.epochs - point.best_epoch
+def _heading(group: str, title: str, hint: str) -> Heading:
+    return Heading(title, hint, numeric=title != "95 % interval", printed=title in _PRINTED, group=group)
 
 
-def _of_point(
-    group: str, title: str, hint: str, value: Callable[[OverfittingPoint], float | None], text: Callable[..., str]
-) -> Column:
-    return Column(group, title, hint, lambda trial: text(value(point_of(trial))), lambda trial: value(point_of(trial)))
+def _epochs(title: str, hint: str, text: Callable[[OverfittingPoint], str], field: str) -> Column[Trial]:
+    """Epochs as ``text`` shows them, sorted by a field of the over-fitting point."""
+    return Column(
+        _heading("Epochs", title, hint), lambda trial: Cell(text(point_of(trial)), getattr(point_of(trial), field))
+    )
 
 
-#: In the order of the page, after rank, configuration and verdict.
-COLUMNS: tuple[Column, ...] = (
-    Column(
-        "Epochs",
-        "best",
-        "Minimum of the smoothed mean validation curve",
-        lambda trial: best_epoch(point_of(trial)),
-        lambda trial: point_of(trial).best_epoch,
+def _numbers(group: str, title: str, hint: str, field: str, show: Show) -> Column[Trial]:
+    return number_column(_heading(group, title, hint), lambda trial: getattr(point_of(trial), field), show)
+
+
+_short = partial(number, digits=2)
+_PRINTED = ("best", "95 % interval", "onset", "at best", "± folds", "weights")
+#: In the order of the page, after rank, configuration and verdict; ``{value}`` becomes the monitored metric's name.
+COLUMNS: tuple[Column[Trial], ...] = (
+    _epochs("best", "Minimum of the smoothed mean validation curve", best_epoch, "best_epoch"),
+    _epochs(
+        "95 % interval", "Of the best epoch: bootstrap over folds", lambda p: interval(p) or NONE, "best_epoch_high"
     ),
-    Column(
-        "Epochs",
-        "95 % interval",
-        "Of the best epoch: bootstrap over folds",
-        lambda trial: interval(point_of(trial)) or NONE,
-        lambda trial: point_of(trial).best_epoch_high,
+    _epochs("onset", "From here on the curve is surely above its best", lambda p: whole(p.onset), "onset"),
+    _epochs(
+        "one-SE",
+        "Earliest epoch within one standard error of the best",
+        lambda p: whole(p.one_se_epoch),
+        "one_se_epoch",
     ),
-    _of_point("Epochs", "onset", "From here on the curve is surely above its best", lambda p: p.onset, whole),
-    _of_point(
-        "Epochs", "one-SE", "Earliest epoch within one standard error of the best", lambda p: p.one_se_epoch, whole
+    number_column(
+        _heading("Epochs", "saved", "Epochs after the best one, which need not be trained"),
+        lambda trial: saved_epochs(point_of(trial)),
+        whole,
     ),
-    _of_point("Epochs", "saved", "Epochs after the best one, which need not be trained", saved_epochs, whole),
-    _of_point("{value}", "at best", "Mean over fits at the best epoch", lambda p: p.best_value, number),
-    _of_point("{value}", "± folds", "Deviation between folds", lambda p: p.sd_folds, lambda v: number(v, 2)),
-    _of_point(
-        "{value}",
-        "± seeds",
-        "Deviation of the mean over folds between seeds",
-        lambda p: p.sd_seeds,
-        lambda v: number(v, 2),
-    ),
-    _of_point("Gap", "at best", "Validation minus training at the best epoch", lambda p: p.gap_best, signed),
-    _of_point("Gap", "at end", "Validation minus training at the last epoch", lambda p: p.gap_final, signed),
-    _of_point("Severity", "", "Smoothed mean curve at the end over its best, minus 1", lambda p: p.severity, percent),
-    Column("Network", "weights", "Trainable parameters", lambda t: whole(t.parameters), lambda t: t.parameters),
-    Column(
-        "Network",
-        "seconds",
-        "Wall time of the trial, all its fits",
-        lambda t: number(t.seconds, 3),
-        lambda t: t.seconds,
+    _numbers("{value}", "at best", "Mean over fits at the best epoch", field="best_value", show=number),
+    _numbers("{value}", "± folds", "Deviation between folds", field="sd_folds", show=_short),
+    _numbers("{value}", "± seeds", "Deviation of the mean over folds between seeds", field="sd_seeds", show=_short),
+    _numbers("Gap", "at best", "Validation minus training at the best epoch", field="gap_best", show=signed),
+    _numbers("Gap", "at end", "Validation minus training at the last epoch", field="gap_final", show=signed),
+    _numbers("Severity", "", "Smoothed mean curve at the end over its best, minus 1", field="severity", show=percent),
+    number_column(_heading("Network", "weights", "Trainable parameters"), lambda trial: trial.parameters, whole),
+    number_column(
+        _heading("Network", "seconds", "Wall time of the trial, all its fits"),
+        lambda trial: trial.seconds,
+        partial(number, digits=3),
     ),
 )
 
 
+def ranking(report: Report) -> Table:
+    """All configurations with a result, the best first, in the form that all tables of a report have."""
+    columns: list[Column[Trial]] = [
+        Column(Heading("#"), lambda trial: Cell(str(report.ranks[trial.run_id]), report.ranks[trial.run_id])),
+        Column(Heading("configuration", numeric=False), lambda trial: Cell(report.labels[trial.run_id])),
+        Column(
+            Heading("origin", numeric=False, printed=False), lambda trial: Cell(origin_words(trial, report.sweep.tuner))
+        ),
+        Column(Heading("verdict", numeric=False), lambda trial: Cell(verdict_words(point_of(trial)))),
+        *(Column(replace(column.heading, title=full_title(column, report)), column.cell) for column in COLUMNS),
+    ]
+    lead = (report.headline, *report.remarks)
+    return table("ranking", f"{report.title}: over-fitting points", columns, report.ranked, lead=lead)
+
+
+def full_title(column: Column[Trial], report: Report) -> str:
+    """The two lines of a heading in one."""
+    return f"{group_title(column.heading.group, report)} {column.heading.title}".strip()
+
+
+def group_title(group: str, report: Report) -> str:
+    """A group's heading, with the name of the monitored metric."""
+    return group.replace("{value}", report.value_name)
+
+
 def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
     """The answer and the best configurations, for a terminal of 100 columns."""
-    table = Table(
+    shown = TerminalTable(
         title=Text(report.headline, style="bold"), title_justify="left", box=None, pad_edge=False, expand=False
     )
-    table.add_column("", justify="right", style="dim", no_wrap=True)
-    table.add_column("configuration", overflow="fold", max_width=34)
+    shown.add_column("", justify="right", style="dim", no_wrap=True)
+    shown.add_column("configuration", overflow="fold", max_width=34)
     for heading in ("best epoch", "onset", Text(report.value_name)):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("verdict", no_wrap=True)
     for rank, trial in enumerate(report.ranked[:rows], start=1):
         point = point_of(trial)
         origin = "" if trial.origin == "tuner" else f"  {trial.origin.removeprefix('documented: ')}"
-        table.add_row(
+        cells = (
             str(rank),
             Text(report.labels[trial.run_id]) + Text(origin, style="dim"),
             best_epoch_with_interval(point),
             whole(point.onset),
             number(point.best_value) + (f" ± {number(point.sd_folds, 2)}" if point.sd_folds is not None else ""),
-            Text(f"{GLYPHS[point.verdict]} {point.verdict}", style=_TERMINAL_STYLES[point.verdict]),
+            Text(verdict_words(point), style=_TERMINAL_STYLES[point.verdict]),
         )
-    table.caption = Text(_terminal_caption(report, rows))
-    table.caption_justify = "left"
-    return table
+        shown.add_row(*cells)
+    shown.caption = Text(_terminal_caption(report, rows))
+    shown.caption_justify = "left"
+    return shown
 
 
 def origin_words(trial: Trial, tuner: str) -> str:
@@ -142,9 +145,9 @@ def origin_words(trial: Trial, tuner: str) -> str:
 
 
 def _terminal_caption(report: Report, rows: int) -> str:
-    said = list(report.remarks)
+    sentences = list(report.remarks)
     if report.common:
-        said.append(f"Common to all: {report.common}.")
+        sentences.append(f"Common to all: {report.common}.")
     if len(report.ranked) > rows:
-        said.append(f"The {rows} best of {len(report.ranked)}; the report has all.")
-    return " ".join(said)
+        sentences.append(f"The {rows} best of {len(report.ranked)}; the report has all.")
+    return " ".join(sentences)

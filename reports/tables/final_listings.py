@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.tracking.final_models import FinalModel, Ints, Predictions
 from pipelines.words import listed
-from reports.analysis.final_store import FinalModel
-from reports.analysis.predictions import Ints, Predictions, share
+from reports.analysis.predictions import share
 from reports.formatting import number
 
 #: The worst of all mistakes, of which pictures and tables show some or all.

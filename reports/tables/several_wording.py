@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from pipelines.overfitting.point import Verdict
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.analysis.changes import Basis, Match, shape_text
-from reports.analysis.several import Comparison, Entry, Group, Pair, Progress, typical_onset
-from reports.formatting import NONE, best_epoch_with_interval, number, percent, seconds, signed
+from reports.analysis.several import Entry, Group, Progress, SweepComparison, SweepPair, typical_onset
+from reports.formatting import NONE, best_epoch_with_interval, number, percent, seconds
 from reports.report import Report, point_of
-from reports.store import Trial, section
 
 _BASES = {
     Basis.PAIRED: "95 % interval of the paired fits, corrected for shared training rows",
@@ -17,7 +17,7 @@ _BASES = {
 }
 
 
-def headline(comparison: Comparison) -> str:
+def headline(comparison: SweepComparison) -> str:
     """The answer in one sentence."""
     if len(comparison.groups) > 1:
         return earliest_sentence([group.entries[-1] for group in comparison.groups])
@@ -29,14 +29,13 @@ def headline(comparison: Comparison) -> str:
     return f"{group.name}: {counted(len(group.entries), 'sweep')} compared. {best_sentence(group)}".strip()
 
 
-def remarks(comparison: Comparison) -> list[str]:
+def remarks(comparison: SweepComparison) -> list[str]:
     """What belongs to the answer."""
-    said = []
     if len(comparison.groups) > 1:
-        said.append("Values are not compared between exercises: their data, metrics and lengths of an epoch differ.")
-    elif len(comparison.groups[0].pairs) == 1:
-        said.append(best_sentence(comparison.groups[0]))
-    return [sentence for sentence in said if sentence]
+        return ["Values are not compared between exercises: their data, metrics and lengths of an epoch differ."]
+    group = comparison.groups[0]
+    sentence = best_sentence(group) if len(group.pairs) == 1 else ""
+    return [sentence] if sentence else []
 
 
 def earliest_sentence(entries: Sequence[Entry]) -> str:
@@ -57,7 +56,7 @@ def earliest_sentence(entries: Sequence[Entry]) -> str:
     return f"{earliest.name} over-fits earliest: {_share_words(earliest)}; then {others}."
 
 
-def shared_sentence(pair: Pair) -> str:
+def shared_sentence(pair: SweepPair) -> str:
     """How many configurations that both sweeps have stayed as they were."""
     matches = pair.matches
     if not matches:
@@ -75,10 +74,10 @@ def shared_sentence(pair: Pair) -> str:
         return f"of the {total} in common it is not known whether they stayed within their deviation."
     if kept == len(matches):
         return f"{_all_words(kept)} in common stayed within {'its' if kept == 1 else 'their'} deviation."
-    said = "" if not unknown else f"; of {unknown} it is not known"
+    open_words = "" if not unknown else f"; of {unknown} it is not known"
     if moved == len(matches):
         return f"{_all_words(moved)} in common moved beyond the deviation."
-    return f"{kept} of {total} in common stayed within their deviation, {moved} moved beyond it{said}."
+    return f"{kept} of {total} in common stayed within their deviation, {moved} moved beyond it{open_words}."
 
 
 def best_sentence(group: Group) -> str:
@@ -104,7 +103,7 @@ def best_sentence(group: Group) -> str:
     return f"{found}; {behind}. {lead_sentence(pair) if pair else ''}".strip()
 
 
-def lead_sentence(pair: Pair) -> str:
+def lead_sentence(pair: SweepPair) -> str:
     """Whether the lead of the better sweep is more than chance."""
     if pair.lead is None or not pair.better:
         return ""
@@ -115,11 +114,6 @@ def lead_sentence(pair: Pair) -> str:
         f"The lead of {number(pair.lead, 2)} is {'within' if within else 'beyond'} ±{number(pair.margin, 2)}, "
         f"{_BASES[pair.basis]}."
     )
-
-
-def capitalised(sentence: str) -> str:
-    """A sentence with a capital letter in front, the rest as it is."""
-    return sentence[:1].upper() + sentence[1:]
 
 
 def within_words(found: Match) -> str:
@@ -144,11 +138,6 @@ def value_words(trial: Trial) -> str:
     return number(point.best_value) + ("" if deviation is None else f" ± {number(deviation, 2)}")
 
 
-def difference_words(found: Match) -> str:
-    """Second value minus first, signed."""
-    return signed(found.difference)
-
-
 def verdict_words(found: Match) -> tuple[Verdict, ...]:
     """The verdict, or the two where it has changed."""
     verdicts = point_of(found.first).verdict, point_of(found.second).verdict
@@ -168,7 +157,7 @@ def only_sentence(entry: Entry, trials: Sequence[Trial], group: Group) -> str:
     )
 
 
-def basis_note(pair: Pair) -> str:
+def basis_note(pair: SweepPair) -> str:
     """How the values of a pair of sweeps are compared."""
     if not pair.same_curve:
         return "Best epochs and onsets are of different curves and stand beside each other for information only."
@@ -190,10 +179,9 @@ def entry_words(entry: Entry) -> str:
 
 def data_words(report: Report) -> str:
     """Samples and features: ``404 x 13``."""
-    data = section(report.sweep.details, "data")
-    samples = data.get("samples")
-    said = [f"{samples:,}" if isinstance(samples, int) else "", shape_text(data)]
-    return " x ".join(filter(None, said)) or NONE
+    data = report.sweep.record.data
+    words = ["" if data.samples is None else f"{data.samples:,}", shape_text(data)]
+    return " x ".join(filter(None, words)) or NONE
 
 
 def onset_words(entry: Entry) -> str:
@@ -210,7 +198,7 @@ def saved_words(entry: Entry) -> str:
 
 def seconds_note(group: Group) -> str:
     """A warning where seconds are of different machines."""
-    machines = {str(entry.report.sweep.details.get("processor") or "") for entry in group.entries}
+    machines = {entry.report.sweep.record.environment.processor for entry in group.entries}
     return "The sweeps ran on different processors: do not compare their seconds." if len(machines) > 1 else ""
 
 

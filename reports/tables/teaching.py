@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.reproduction.results import Reproduced
 from pipelines.reproduction.rows import LEVEL, Ours, Row
 from pipelines.words import counted
-from reports.analysis.reproduction_store import Reproduced
 from reports.formatting import number, signed
 from reports.tables.reproduction_wording import listed_epochs
 

@@ -1,36 +1,35 @@
 """The passages of a report that explain: what was run, how to read the numbers, why a trial has no result."""
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 from pipelines.overfitting.point import OverfittingPoint
+from pipelines.tracking.sweeps import DataFacts, Environment
+from pipelines.tracking.trials import Trial
 from pipelines.words import counted
 from reports.formatting import seconds
 from reports.report import Report
-from reports.store import Trial, section
 
 
 def facts(report: Report) -> list[tuple[str, str]]:
     """What was run, as pairs of a heading and a text."""
     sweep = report.sweep
-    data, parameters = section(sweep.details, "data"), section(sweep.details, "parameters")
+    settings, environment = sweep.record.settings, sweep.record.environment
     pairs = [
-        ("Data", _data_words(data)),
+        ("Data", _data_words(sweep.record.data)),
         ("Data hash", sweep.data_sha256),
         ("Validation", _validation_words(report)),
-        ("Epochs", _text(parameters.get("epochs"))),
+        ("Epochs", _text(settings.epochs)),
         ("Tuner", f"{sweep.tuner}, {counted(len(sweep.trials), 'trial')}" if sweep.tuner else ""),
-        ("Seed", _text(parameters.get("seed"))),
-        ("Stopping rule", _text(parameters.get("stop"))),
+        ("Seed", _text(settings.seed)),
+        ("Stopping rule", _text(settings.stop)),
         ("Judged on", sweep.monitor),
         ("Started", f"{sweep.started:%Y-%m-%d %H:%M} UTC"),
         ("Duration", _duration_words(report)),
         ("Backend", sweep.backend),
-        ("Hardware", _hardware_words(sweep.details)),
-        ("Versions", _version_words(sweep.details)),
+        ("Hardware", _hardware_words(environment)),
+        ("Versions", _version_words(environment)),
         ("Commit", sweep.commit),
-        ("Command", _command_words(sweep.details.get("command"))),
+        ("Command", _command_words(environment.command)),
         ("MLflow run", sweep.run_id),
     ]
     return [(heading, text) for heading, text in pairs if text]
@@ -96,31 +95,25 @@ def _onset_words(point: OverfittingPoint | None) -> str:
     return "Chance is judged by a one-sided 95 % test whose standard error is corrected for shared training rows."
 
 
-def _data_words(data: Mapping[str, Any]) -> str:
-    if not data:
-        return ""
-    said = [_text(data.get("name"))]
-    if isinstance(samples := data.get("samples"), int):
-        said.append(counted(samples, "training sample"))
-    if isinstance(shape := data.get("input_shape"), list):
-        said.append(f"inputs of {' x '.join(str(size) for size in shape)}")
-    if isinstance(classes := data.get("classes"), list) and classes:
-        said.append(counted(len(classes), "class", "classes"))
-    said.append(_text(data.get("source")))
-    return ", ".join(filter(None, said))
+def _data_words(data: DataFacts) -> str:
+    words = [
+        data.name,
+        "" if data.samples is None else counted(data.samples, "training sample"),
+        f"inputs of {' x '.join(str(size) for size in data.input_shape)}" if data.input_shape else "",
+        counted(len(data.classes), "class", "classes") if data.classes else "",
+        data.source,
+    ]
+    return ", ".join(filter(None, words))
 
 
 def _validation_words(report: Report) -> str:
-    splits = report.sweep.details.get("splits")
-    if not isinstance(splits, list) or not splits:
+    splits = report.sweep.record.splits
+    if not splits:
         return ""
-    try:
-        repeats = 1 + max(split["repeat"] for split in splits)
-        folds = 1 + max(split["fold"] for split in splits)
-        training = sorted({split["training"] for split in splits})
-        validation = sorted({split["validation"] for split in splits})
-    except (TypeError, KeyError):
-        return ""
+    repeats = 1 + max(split.repeat for split in splits)
+    folds = 1 + max(split.fold for split in splits)
+    training = sorted({split.training for split in splits})
+    validation = sorted({split.validation for split in splits})
     kind = f"{folds}-fold" if folds > 1 else "hold-out"
     return (
         f"{kind}, {counted(repeats, 'repeat')} = {counted(len(splits), 'fit')} a configuration; "
@@ -141,30 +134,28 @@ def _duration_words(report: Report) -> str:
     return f"{seconds((sweep.ended - sweep.started).total_seconds())}, {of_trials}"
 
 
-def _hardware_words(details: Mapping[str, Any]) -> str:
-    said = [_text(details.get("processor"))]
-    if details.get("cores"):
-        said.append(f"{details['cores']} cores")
-    if details.get("memory_gib"):
-        said.append(f"{details['memory_gib']} GiB memory")
-    accelerators = details.get("accelerators") or details.get("devices")
-    said.append(", ".join(map(str, accelerators)) if isinstance(accelerators, list) else _text(accelerators))
-    said.append(_text(details.get("system")))
-    return ", ".join(filter(None, said))
+def _hardware_words(environment: Environment) -> str:
+    words = [
+        environment.processor,
+        f"{environment.cores} cores" if environment.cores else "",
+        f"{environment.memory_gib} GiB memory" if environment.memory_gib else "",
+        environment.system,
+    ]
+    return ", ".join(filter(None, words))
 
 
-def _version_words(details: Mapping[str, Any]) -> str:
-    said = [f"Python {details['python']}"] if "python" in details else []
-    return ", ".join(said + [f"{name} {version}" for name, version in section(details, "packages").items()])
+def _version_words(environment: Environment) -> str:
+    python = [f"Python {environment.python}"] if environment.python else []
+    return ", ".join(python + [f"{name} {version}" for name, version in environment.packages.items()])
 
 
-def _command_words(command: object) -> str:
+def _command_words(command: str) -> str:
     """The command without the parameters that were left empty.
 
     >>> _command_words("python -m pipelines main --exercise=imdb --space= --trials=20 --output=''")
     'python -m pipelines main --exercise=imdb --trials=20'
     """
-    words = _text(command).split(" ")
+    words = command.split(" ")
     return " ".join(word for word in words if not (word.startswith("--") and word.endswith(("=", "=''"))))
 
 

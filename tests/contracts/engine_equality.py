@@ -12,7 +12,8 @@ import pytest
 
 from pipelines.datasets.base import Dataset, Task
 from pipelines.datasets.folds import make_splits
-from pipelines.exercises.configurations import ACTIVATIONS, LOSSES, OPTIMIZERS, Configuration
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.settings import ACTIVATIONS, LOSSES, OPTIMIZERS
 from pipelines.training.plan import Training
 from pipelines.training.planning import make_plan
 from tests.support.engine_reference import CLASSES, Case, assert_close, fit_with_keras, make_case, make_engine

@@ -8,9 +8,11 @@ import numpy as np
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse
+from pipelines.tracking.sweeps import Sweep
+from pipelines.tracking.trials import Curves, Trial
 from reports.report import Report, make_report
-from reports.store import Curves, Sweep, Trial
 from tests.support.curves import Noise, make_curves
+from tests.support.made_reports import made_record
 
 MONITOR = "val_loss"
 LINK = '<a href="http://example.org">link</a>'
@@ -83,8 +85,7 @@ def made_report(trials: Sequence[Made], *, title: str = "Made") -> Report:
             monitor=MONITOR,
             started=datetime(2025, 1, 1, tzinfo=UTC),
             ended=None,
-            details={"exercise": {"title": title}},
-            documented=(),
+            record=made_record({"exercise": {"title": title}}),
             trials=tuple(
                 Trial(
                     run_id=f"run{number}",
@@ -106,8 +107,8 @@ def made_report(trials: Sequence[Made], *, title: str = "Made") -> Report:
 
 def searched(
     count: int, *, folds: int = 4, repeats: int = 3, epochs: int = 20, draws: int = 40, name: str = ""
-) -> tuple[Report, dict[str, Curves]]:
-    """A report and curves that resemble a real search: wide networks over-fit early, slow ones do not within the time.
+) -> Report:
+    """A report whose curves resemble a real search: wide networks over-fit early, slow ones do not within the time.
 
     Parameters
     ----------
@@ -115,7 +116,8 @@ def searched(
         Put before each configuration's label but the last: what all labels have in common is left out of a report.
     """
     rng = np.random.default_rng(7)
-    trials, curves = [], {}
+    trials: list[Made] = []
+    curves: dict[str, Curves] = {}
     for index in range(count):
         documented = index < 3
         depth = [2, 2, 0][index] if documented else int(rng.integers(0, 4))
@@ -162,4 +164,4 @@ def searched(
             )
         )
         curves[f"run{index + 1}"] = arrays
-    return made_report(trials, title=name or "Made"), curves
+    return replace(made_report(trials, title=name or "Made"), curves=curves)

@@ -1,5 +1,6 @@
 """Reports made by hand: sweeps with known effects, without a store."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,11 +8,31 @@ from typing import Any
 
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.sweeps import Sweep, SweepRecord, plain_text
+from pipelines.tracking.trials import Curves, Trial
 from reports.report import Report, make_report
-from reports.store import Sweep, Trial
 
 FOLDS, REPEATS, EPOCHS = 4, 2, 100
-SPLITS = [{"repeat": r, "fold": f, "training": 300, "validation": 100} for r in range(REPEATS) for f in range(FOLDS)]
+#: An exercise as ``sweep.json`` has it, that says as little as it may.
+WHOLE_EXERCISE: dict[str, Any] = {
+    "name": "made",
+    "title": "",
+    "dataset": {"source": "file", "name": "made"},
+    "task": "regression",
+    "monitor": "val_loss",
+    "baseline": {},
+    "space": {"parameters": []},
+    "folds": FOLDS,
+    "repeats": REPEATS,
+    "epochs": EPOCHS,
+    "validation": "kfold",
+    "holdout": "0.2",
+    "documented": [],
+    "path": "made.yaml",
+}
+SPLITS: list[dict[str, int]] = [
+    {"repeat": r, "fold": f, "training": 300, "validation": 100} for r in range(REPEATS) for f in range(FOLDS)
+]
 
 
 def made_point(value: float = 1.0, **changes: Any) -> OverfittingPoint:
@@ -40,6 +61,18 @@ def made_point(value: float = 1.0, **changes: Any) -> OverfittingPoint:
     return replace(point, **changes)
 
 
+def made_record(details: Mapping[str, Any]) -> SweepRecord:
+    """What ``sweep.json`` says where it has these parts; an exercise and its axes need not be whole."""
+    content = dict(details)
+    if "exercise" in details:
+        exercise = WHOLE_EXERCISE | details["exercise"]
+        axes = [
+            {"kind": "categorical" if axis["choices"] else "int"} | axis for axis in exercise["space"]["parameters"]
+        ]
+        content["exercise"] = exercise | {"space": {"parameters": axes}}
+    return SweepRecord.from_json(json.loads(plain_text(content)))
+
+
 def made_trial(configuration: Configuration, point: OverfittingPoint | None, number: int = 0, **changes: Any) -> Trial:
     """A finished trial; a diverged or missing point makes it a failed one."""
     failed = point is None or point.best_value is None
@@ -63,6 +96,7 @@ def made_report(
     *,
     monitor: str = "val_loss",
     details: Mapping[str, Any] | None = None,
+    curves: Mapping[str, Curves] | None = None,
 ) -> Report:
     """A report of configurations with their points, in the order of a sweep; their run ids are run0, run1, ..."""
     trials = tuple(made_trial(configuration, point, number) for number, (configuration, point) in enumerate(pairs))
@@ -79,11 +113,10 @@ def made_report(
         monitor=monitor,
         started=datetime(2025, 1, 1, tzinfo=UTC),
         ended=None,
-        details={"splits": SPLITS} if details is None else details,
-        documented=(),
+        record=made_record({"splits": SPLITS} if details is None else details),
         trials=trials,
     )
-    return make_report(sweep)
+    return make_report(sweep, curves)
 
 
 DIVERGED = made_point(

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,9 +16,12 @@ from pipelines.datasets.base import Dataset, Task
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Figure, Variant
 from pipelines.overfitting.point import analyse
-from pipelines.tracking import FitLabel, SweepDescription, TrialRecord, open_sweep
+from pipelines.tracking.recording import open_sweep
+from pipelines.tracking.sweeps import SweepDescription
+from pipelines.tracking.trials import FitLabel, Trial
 from reports import terminal_table
 from tests.support.curves import Noise, make_curves
+from tests.support.made_reports import made_record
 
 MONITOR = "val_mae"
 EVIL = "<script>alert('x')</script> | **bold**"
@@ -60,13 +63,9 @@ def fill_store(
     if artifacts is not None and client.get_experiment_by_name("overfit-atlas") is None:
         client.create_experiment("overfit-atlas", artifacts.as_uri())
     description = SweepDescription(
-        exercise="made",
-        tuner="optuna:tpe",
-        backend="jax",
         identity=sha256(f"{title} {len(trials)} {folds} {repeats} {epochs}".encode()).hexdigest()[:16],
         data=_dataset(),
-        parameters={"monitor": MONITOR, "seed": 1, "epochs": epochs, "stop": "never"},
-        details=_details(title, documented, labels, epochs),
+        record=made_record(_details(title, documented, labels, epochs)),
     )
     with open_sweep(description, uri=uri, resume=False) as run:
         for number, made in enumerate(trials):
@@ -75,9 +74,7 @@ def fill_store(
         return run.run_id
 
 
-def _record(
-    made: MadeTrial, number: int, labels: tuple[FitLabel, ...], folds: int, repeats: int, epochs: int
-) -> TrialRecord:
+def _record(made: MadeTrial, number: int, labels: tuple[FitLabel, ...], folds: int, repeats: int, epochs: int) -> Trial:
     curves: dict[str, Any] = {}
     point, failure = None, made.failure
     if not failure:
@@ -93,7 +90,7 @@ def _record(
         ratio = 1 / (folds - 1) if folds > 1 else 0.25
         point = analyse(curves[MONITOR], curves["mae"], folds=folds, repeats=repeats, validation_ratio=ratio, draws=200)
         failure = point.reason or ""
-    return TrialRecord(
+    return Trial(
         configuration=made.configuration,
         origin=made.origin,
         epochs=epochs,
@@ -104,15 +101,29 @@ def _record(
         point=point,
         seconds=1.5 + number,
         compile_seconds=0.4,
-        model_parameters=1000 * (number + 1) + 1,
-        failure=failure,
+        parameters=1000 * (number + 1) + 1,
+        status="FAILED" if failure else "FINISHED",
+        reason=failure,
     )
 
 
 def _details(title: str, documented: Sequence[Variant], labels: tuple[FitLabel, ...], epochs: int) -> dict[str, Any]:
     return {
-        "exercise": {"title": title, "monitor": MONITOR, "documented": [asdict(variant) for variant in documented]},
-        "parameters": {"seed": 1, "epochs": epochs, "stop": "never"},
+        "exercise": {
+            "title": title,
+            "monitor": MONITOR,
+            "space": {"parameters": [{"name": field.name, "choices": ["any"]} for field in fields(Configuration)]},
+            "documented": [asdict(variant) for variant in documented],
+        },
+        "parameters": {
+            "exercise": "made",
+            "tuner": "optuna:tpe",
+            "backend": "jax",
+            "stop": "never",
+            "seed": 1,
+            "epochs": epochs,
+            "monitor": MONITOR,
+        },
         "data": {"name": "made", "source": "tests", "samples": 404, "input_shape": [13], "classes": []},
         "splits": [{"repeat": fit.repeat, "fold": fit.fold, "training": 303, "validation": 101} for fit in labels],
         "python": "3.11.7",

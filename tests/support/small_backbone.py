@@ -16,7 +16,7 @@ from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from numpy.typing import NDArray
 
 from pipelines.networks.backbones import BACKBONES
-from pipelines.networks.initializers import HostZeros
+from pipelines.networks.initial_weights import HostZeros
 
 NAME = "mobilenet_v2_0.35"
 FILE = BACKBONES[NAME].file

@@ -74,7 +74,7 @@ def reproduce(executor: Any, *exercises: Exercise, **settings: Any) -> tuple[tup
     """Reproduce with this executor; returns the outcomes, and what was printed into a log file."""
     printed = io.StringIO()
     made = reproduction_module.make_executor
-    reproduction_module.make_executor = lambda backend, cache_dir=None: executor
+    reproduction_module.make_executor = lambda backend, places=None: executor
     try:
         console = Console(file=printed, width=160, highlight=False)
         outcomes = run_reproduction(ReproductionSettings(tuple(exercises), **settings), console)

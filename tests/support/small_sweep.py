@@ -7,11 +7,10 @@ os.environ["KERAS_BACKEND"] = "jax"
 import contextlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +19,17 @@ from mlflow.entities import Run
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pipelines.executors import Job
+from pipelines.executors import Handle, Job, OneSlot
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.exercises.reader import load_exercise
+from pipelines.exercises.spaces import Value, Values
 from pipelines.sweep import loop as sweep_module
-from pipelines.sweep.loop import SweepOutcome, SweepSettings, run_sweep
-from pipelines.tracking.records import read_curves
+from pipelines.sweep.description import SweepSettings
+from pipelines.sweep.loop import SweepOutcome, run_sweep
+from pipelines.tracking.trials import read_curves
 from pipelines.training.plan import OnChunk, Progress, Training
+from pipelines.tuners.base import Suggestion
 
 ROWS = 60
 EXERCISE = {
@@ -65,7 +67,7 @@ def small_exercise(folder: Path, **changes: Any) -> Exercise:
 
 
 @dataclass
-class MadeExecutor:
+class MadeExecutor(OneSlot):
     """Gives curves of a known shape in place of a training.
 
     Every fit's validation curve is a parabola with its lowest value, ``floor(configuration)``, at epoch ``best``; the
@@ -90,16 +92,28 @@ class MadeExecutor:
 
     def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
         self.jobs.append(job)
-        if error := self.error(len(self.jobs), job.configuration):
+        steps = self.steps(Handle(job, on_chunk, chunk_epochs), len(self.jobs))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                training: Training = done.value
+                return training
+
+    def steps(self, handle: Handle, number: int) -> Generator[None, None, Training]:
+        """A training that can be left and taken up after every chunk of epochs."""
+        job, on_chunk = handle.job, handle.on_chunk
+        if error := self.error(number, job.configuration):
             raise error
         whole = self.curves(job)
         shown = {name: np.full_like(curve, np.nan) for name, curve in whole.items()}
-        fits, chunk = len(job.splits), chunk_epochs or job.epochs
+        fits, chunk = len(job.splits), handle.chunk_epochs or job.epochs
         for end in range(chunk, job.epochs + chunk, chunk):
             for name, curve in whole.items():
                 shown[name][:, :end] = curve[:, :end]
             if on_chunk and on_chunk(Progress(min(end, job.epochs), 0, fits, shown)):
                 break
+            yield
         return Training(shown, None, 0.1, 0.05, fits, 17)
 
     def curves(self, job: Job) -> dict[str, NDArray[np.float32]]:
@@ -115,20 +129,37 @@ class MadeExecutor:
     def hashes(self) -> list[str]:
         return [job.configuration.hash for job in self.jobs]
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
+@dataclass
+class ScriptedTuner:
+    """Names given learning rates, and keeps what it is told."""
+
+    rates: Sequence[float]
+    epochs: int | None = None
+    told: list[tuple[float, float | None]] = field(default_factory=list)
+    added: list[tuple[Value, float | None]] = field(default_factory=list)
+    name: str = "scripted"
+    asked: int = 0
+
+    def ask(self) -> Suggestion | None:
+        if self.asked == len(self.rates):
+            return None
+        self.asked += 1
+        rate = self.rates[self.asked - 1]
+        return Suggestion(self.asked, {"learning_rate": rate, "batch_size": 20}, self.epochs)
+
+    def tell(self, suggestion: Suggestion, value: float | None) -> None:
+        self.told.append((float(suggestion.values["learning_rate"]), value))
+
+    def add(self, values: Values, value: float | None) -> None:
+        self.added.append((values["learning_rate"], value))
 
 
 def sweep(executor: Any, exercise: Exercise, **settings: Any) -> tuple[SweepOutcome, str]:
     """Run a sweep on this executor; returns its outcome, and what it printed into a log file."""
     printed = io.StringIO()
     made = sweep_module.make_executor
-    sweep_module.make_executor = lambda backend, cache_dir=None: executor
+    sweep_module.make_executor = lambda backend, places=None: executor
     try:
         console = Console(file=printed, width=140, highlight=False)
         outcome = run_sweep(SweepSettings(exercise, **settings), console)

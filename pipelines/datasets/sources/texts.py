@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,10 +31,9 @@ def decoded_texts(
     spec: DatasetSpec,
     rows: Iterable[int],
     split: Literal["train", "test"],
+    places: Places,
     *,
-    data_dir: Path | None = None,
     words: int = WORDS_SHOWN,
-    download_seconds: float = DOWNLOAD_SECONDS,
 ) -> tuple[dict[int, str], str]:
     """The first words of some texts.
 
@@ -46,7 +46,7 @@ def decoded_texts(
         A data set for which ``has_texts`` holds.
     rows
         Row numbers within the split, as in the loaded data set.
-    data_dir
+    places
         Where the data set was loaded from; the file of word ranks is looked for beside it, as Keras names it
         (``imdb_word_index.json``).
     words
@@ -56,7 +56,7 @@ def decoded_texts(
     -------
     Text by row, and a remark: why there are no texts (then there are none), else empty.
     """
-    places = Places(data_dir, None, download_seconds)
+    places = replace(places, download_seconds=min(places.download_seconds, DOWNLOAD_SECONDS))
     try:
         by_rank = _words_by_rank(keras_sets.find_word_index(spec.name, places))
         part = keras_sets.read_texts(spec.name, split, places)

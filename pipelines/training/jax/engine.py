@@ -22,8 +22,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
+from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import count_parameters, has_native_convolutions, has_penalty, is_per_sample
-from pipelines.networks.seeding import build_seeded
 from pipelines.training.batches import EpochLayout, epoch_rows, evaluation_rows
 from pipelines.training.jax.memory import affordable_fits, evaluation_chunk, is_out_of_memory
 from pipelines.training.jax.program import Data, FitData, FitProgram, Schedule, SparseShape, State, record_names

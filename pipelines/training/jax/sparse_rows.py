@@ -16,7 +16,7 @@ from jax import Array
 from jax.experimental.sparse import BCOO
 from numpy.typing import NDArray
 
-from pipelines.networks.sparse_layer import BLOCK
+from pipelines.networks.fast_layers import BLOCK
 
 #: Share of ones above which rows count as dense.
 _DENSEST = 0.05

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import has_native_convolutions, has_penalty, is_per_sample
-from pipelines.networks.seeding import build_seeded
 from pipelines.training.plan import Fit, FitPlan
 
 

@@ -1,0 +1,123 @@
+"""What a sweep trains next, what it knows by then, and what its tuner is told, in which order."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.exercise import Exercise
+from pipelines.overfitting.judging import objective
+from pipelines.tuners.base import Suggestion, Tuner
+
+#: Suggestions in a row that were all known before, after which the space counts as exhausted: so many, and so many
+#: times the trials that are known, which a Hyperband that is taken up names all again, on several rungs.
+_REPEATS_ALLOWED = 200
+_REPEATS_ALLOWED_A_TRIAL = 4
+
+#: Monitored curve of a trial, mean over its fits, shape (epochs,).
+Curve = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration to be trained, where it comes from, and the suggestion of the tuner that it answers, if any."""
+
+    configuration: Configuration
+    origin: str
+    suggestion: Suggestion | None = None
+
+
+class Results:
+    """What is known of each configuration, and the one who tells the tuner of it.
+
+    A configuration in flight counts as known: a suggestion that equals it is answered when it is done.
+
+    Attributes
+    ----------
+    known
+        Monitored curve by the configuration's hash; None where the trial failed.
+    """
+
+    def __init__(self, exercise: Exercise, tuner: Tuner) -> None:
+        self.known: dict[str, Curve | None] = {}
+        self._exercise, self._tuner = exercise, tuner
+        self._in_flight: dict[str, list[Suggestion]] = {}
+
+    def curves(self) -> Sequence[Curve]:
+        """Of the trials that have a result by now."""
+        return [curve for curve in self.known.values() if curve is not None]
+
+    def has(self, configuration: Configuration) -> bool:
+        """Whether the configuration is known or in flight."""
+        return configuration.hash in self.known or configuration.hash in self._in_flight
+
+    def expect(self, candidate: Candidate) -> None:
+        """A candidate is in flight from now on."""
+        self._in_flight[candidate.configuration.hash] = []
+
+    def learn(self, candidate: Candidate, curve: Curve | None) -> None:
+        """Keep a result, and tell the tuner: also of what it did not ask for, and of what it asked for meanwhile."""
+        configuration, suggestion = candidate.configuration, candidate.suggestion
+        self.known[configuration.hash] = curve
+        if suggestion is not None:
+            self._tell(suggestion, curve)
+        elif (values := self._exercise.space.values(configuration, self._exercise.baseline)) is not None:
+            self._tuner.add(values, objective(curve))
+        for repeated in self._in_flight.pop(configuration.hash, ()):
+            self._tell(repeated, curve)
+
+    def answer(self, suggestion: Suggestion, configuration: Configuration) -> None:
+        """Tell the tuner of a configuration that is known; of one in flight when it is done."""
+        if configuration.hash in self._in_flight:
+            self._in_flight[configuration.hash].append(suggestion)
+        else:
+            self._tell(suggestion, self.known[configuration.hash])
+
+    def _tell(self, suggestion: Suggestion, curve: Curve | None) -> None:
+        self._tuner.tell(suggestion, objective(curve, suggestion.epochs))
+
+
+class Candidates:
+    """Baseline, documented variants, then what the tuner asks for; each configuration once.
+
+    Parameters
+    ----------
+    documented
+        Whether the documented variants are among them.
+    """
+
+    def __init__(self, exercise: Exercise, tuner: Tuner, results: Results, *, documented: bool) -> None:
+        self._space, self._baseline = exercise.space, exercise.baseline
+        self._tuner, self._results = tuner, results
+        self._given = deque([Candidate(exercise.baseline, "baseline")])
+        self._repeats = 0
+        if documented:
+            self._given += [
+                Candidate(variant.configuration, f"documented: {variant.name}")
+                for variant in exercise.documented
+                if variant.repeats != 1 and not variant.explains  # too long, or not documented: left to reproduce
+            ]
+
+    def next(self) -> Candidate | None:
+        """A configuration that is neither known nor in flight; None where the tuner has nothing new to name now.
+
+        With nothing in flight there will be none any more. A suggestion that was trained before costs nothing.
+        """
+        while self._given:
+            candidate = self._given.popleft()
+            if not self._results.has(candidate.configuration):
+                return candidate
+        while self._repeats < _REPEATS_ALLOWED + _REPEATS_ALLOWED_A_TRIAL * len(self._results.known):
+            suggestion = self._tuner.ask()
+            if suggestion is None:
+                return None
+            configuration = self._space.configuration(suggestion.values, self._baseline)
+            if not self._results.has(configuration):
+                self._repeats = 0
+                return Candidate(configuration, "tuner", suggestion)
+            self._repeats += 1
+            self._results.answer(suggestion, configuration)
+        return None

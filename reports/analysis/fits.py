@@ -1,0 +1,126 @@
+"""What each fit of a configuration did, and means over fits with their intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from pipelines.overfitting.statistics import INTERVAL_LEVEL, smooth, standard_error
+from pipelines.tracking.trials import Trial
+from reports.report import Report, point_of
+
+Array = NDArray[np.float64]
+
+#: Validation rows over training rows where a fifth of all is held out.
+USUAL_RATIO = 0.25
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval.
+
+    Attributes
+    ----------
+    value, low, high
+        ``low`` and ``high`` are None where there is nothing to judge by how sure the value is.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def sign(self) -> int:
+        """-1 or 1 where the whole interval is on one side of zero, else 0."""
+        return self.sign_of_wider(1.0)
+
+    def sign_of_wider(self, factor: float) -> int:
+        """The same for an interval whose ends are so many times as far from the value."""
+        if self.low is None or self.high is None:
+            return 0
+        low, high = (self.value + factor * (end - self.value) for end in (self.low, self.high))
+        return (low > 0) - (high < 0)
+
+
+@dataclass(frozen=True, eq=False)
+class FitCurves:
+    """The monitored curves of all fits of a trial, of the epochs that were judged; all finite.
+
+    Attributes
+    ----------
+    validation, training
+        Shape (fits, epochs); ``training``, its twin, is None where it was not recorded.
+    best
+        Column of the configuration's best epoch.
+    """
+
+    validation: Array
+    training: Array | None
+    best: int
+
+
+def fit_curves(report: Report, trial: Trial) -> FitCurves | None:
+    """The monitored curves of a ranked trial; None where they are missing, too short or not finite."""
+    point, monitor, curves = point_of(trial), report.sweep.monitor, report.curves.get(trial.run_id, {})
+
+    def checked(name: str) -> Array | None:
+        curve = curves.get(name)
+        if curve is None or curve.ndim != 2 or curve.shape[0] != point.fits or not 0 < point.epochs <= curve.shape[1]:
+            return None
+        values = np.asarray(curve[:, : point.epochs], np.float64)
+        return values if np.isfinite(values).all() else None
+
+    if (validation := checked(monitor)) is None:
+        return None
+    return FitCurves(validation, checked(monitor.removeprefix("val_")), (point.best_epoch or 1) - 1)
+
+
+def best_values(report: Report, trial: Trial) -> Array | None:
+    """Of each fit the monitored value at the configuration's best epoch, shape (fits,); None without usable curves."""
+    found = fit_curves(report, trial)
+    return None if found is None else found.validation[:, found.best]
+
+
+def gaps(report: Report, trial: Trial, *, final: bool) -> Array | None:
+    """Of each fit validation minus training at the best or the last epoch, shape (fits,); None without curves."""
+    found = fit_curves(report, trial)
+    if found is None or found.training is None:
+        return None
+    epoch = -1 if final else found.best
+    return np.asarray(found.validation[:, epoch] - found.training[:, epoch])
+
+
+def severities(report: Report, trial: Trial) -> Array | None:
+    """Of each fit its smoothed curve at the end over that at the configuration's best epoch, minus 1, shape (fits,)."""
+    found = fit_curves(report, trial)
+    if found is None:
+        return None
+    smoothed = smooth(found.validation)
+    at_best = smoothed[:, found.best]
+    return np.asarray(smoothed[:, -1] / at_best - 1) if (at_best > 0).all() else None
+
+
+def over_fits(differences: Array, ratio: float | None) -> Estimate:
+    """Mean of paired differences of fits, shape (fits,), with the interval of the corrected resampled t-test.
+
+    Folds share training rows, hence Nadeau and Bengio's (2003) standard error; ``ratio`` is that of validation to
+    training rows, None where it is not known. A single fit has no interval.
+    """
+    ratio = USUAL_RATIO if ratio is None else ratio
+    mean = float(differences.mean())
+    if len(differences) < 2:
+        return Estimate(mean)
+    half = float(_quantile(len(differences)) * standard_error(differences, ratio))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def over_sets(differences: Array) -> Estimate:
+    """Mean of the differences found in several matched sets, shape (sets,), with the interval of a t-test."""
+    mean = float(differences.mean())
+    half = float(_quantile(len(differences)) * differences.std(ddof=1) / np.sqrt(len(differences)))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _quantile(count: int) -> float:
+    return float(stdtrit(count - 1, (1 + INTERVAL_LEVEL) / 2))
