@@ -23,8 +23,6 @@ from reports.charts.palette import LIGHT
 from tests.support.final_runs import log_final, made_final
 from tests.support.report_store import BASE, EVIL, WIDE, MadeTrial, Page, Store
 
-pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
-
 INK, MUTED, RIGHT, TRACK, WRONG = (LIGHT[role] for role in ("ink", "muted", "accent", "behind", "wrong"))
 CLASSES = ("cat", "dog", "owl")
 GREY = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5, 1)

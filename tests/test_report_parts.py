@@ -23,8 +23,6 @@ from reports.tables.table import csv as csv_of
 from tests.support.curves import make_curves
 from tests.support.report_store import BASE, EVIL, MONITOR, rendered
 
-pytest_plugins = ("tests.support.report_fixtures",)
-
 # Beside the textbook
 
 
