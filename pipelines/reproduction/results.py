@@ -71,14 +71,6 @@ class StoredJob:
 
 
 @dataclass(frozen=True)
-class VariantNote:
-    """What else there is to know of a documented variant; mostly empty."""
-
-    name: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class ReproducedSettings:
     """What a reproduction was asked to do; None where not recorded."""
 
@@ -104,8 +96,8 @@ class Reproduced:
         The comparison, in the order of the exercise.
     jobs
         Its trainings.
-    variants
-        What the exercise documents.
+    notes
+        What the exercise remarks on a variant, by its name; variants without a remark are left out.
     """
 
     run_id: str
@@ -119,7 +111,7 @@ class Reproduced:
     environment: Environment = field(default_factory=Environment)
     rows: tuple[Row, ...] = ()
     jobs: tuple[StoredJob, ...] = ()
-    variants: tuple[VariantNote, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def documented(self) -> tuple[Row, ...]:
@@ -171,7 +163,7 @@ def _reproduced(stored: StoredReproduction) -> Reproduced:
         environment=from_plain(Environment, content, lenient=True),
         rows=from_plain(tuple[Row, ...], content.get("rows", ())),
         jobs=from_plain(tuple[StoredJob, ...], content.get("trainings", ())),
-        variants=from_plain(tuple[VariantNote, ...], content.get("variants", ())),
+        notes={str(of["name"]): str(of["note"]) for of in content.get("variants", ()) if of.get("note")},
     )
 
 

@@ -21,6 +21,7 @@ from reports.charts.chart import (
     Points,
     Texts,
     View,
+    around,
     epoch_axis,
     one_view,
     rounded,
@@ -103,25 +104,17 @@ def all_curves(report: Report) -> Chart | None:
                 )
             )
         if of_verdict:
-            points = [point_of(trial) for trial in of_verdict]
-            marks.append(
-                Points(
-                    f"{verdict}, best epoch",
-                    role,
-                    tuple(point.best_epoch for point in points),
-                    rounded(
-                        [means[t.run_id][(p.best_epoch or 1) - 1] for t, p in zip(of_verdict, points, strict=True)]
-                    ),
-                    symbol=symbol,
-                    hover=tuple(trial_hover(report, trial) for trial in of_verdict),
-                    size=8,
-                    group=str(verdict),
-                )
-            )
+            best_epochs = tuple(point_of(trial).best_epoch or 1 for trial in of_verdict)
+            lowest = [means[trial.run_id][epoch - 1] for trial, epoch in zip(of_verdict, best_epochs, strict=True)]
+            hovers = tuple(trial_hover(report, trial) for trial in of_verdict)
+            points = Points(f"{verdict}, best epoch", role, best_epochs, rounded(lowest), hover=hovers)
+            marks.append(replace(points, symbol=symbol, size=8, group=str(verdict)))
     last = max(point_of(trial).epochs for trial in drawn)
-    later = [means[trial.run_id][settled(point_of(trial)) :] for trial in drawn]
-    low, high = _range(later, 0.9)
-    panel = Panel(epoch_axis(last), Axis(report.value_name, low, high), tuple(marks))
+    later = np.concatenate([means[trial.run_id][settled(point_of(trial)) :] for trial in drawn])
+    later = later[np.isfinite(later)]
+    # Of the highest values not all are shown: some configuration is hopeless.
+    shown = around([float(later.min()), float(np.quantile(later, 0.9))])
+    panel = Panel(epoch_axis(last), Axis(report.value_name, *shown), tuple(marks))
     onsets = sorted(point.onset for trial in drawn if (point := point_of(trial)).onset is not None)
     turning = (
         f"{len(onsets)} of {len(drawn)} rise again for sure, half of those by epoch {median_low(onsets)}"
@@ -139,6 +132,34 @@ def all_curves(report: Report) -> Chart | None:
     )
 
 
+def mean_marks(
+    name: str, role: str, of_fits: Array | None, columns: NDArray[np.int_], *, dash: bool, deviate: str = "fits"
+) -> list[Mark]:
+    """The deviation between fits as a band, and their mean as a line; both empty where there are no fits.
+
+    Parameters
+    ----------
+    of_fits
+        Shape (fits, epochs).
+    columns
+        Those that are drawn.
+    deviate
+        What the band is said to be the deviation of.
+    """
+    band = Band("", role, (), low=(), high=(), group=name)
+    line = Line(name, role, (), (), width=2.2, dash=dash, group=name)
+    if of_fits is None:
+        return [band, line]
+    epochs, mean = _epochs(columns), of_fits.mean(axis=0)[columns]
+    line = replace(line, x=epochs, y=rounded(mean))
+    if len(of_fits) > 1:
+        deviation = of_fits.std(axis=0, ddof=1)[columns]
+        low, high = rounded(mean - deviation), rounded(mean + deviation)
+        band = replace(band, name=f"{name} ± deviation of the {deviate}", x=epochs, low=low, high=high)
+        line = replace(line, spread=rounded(deviation, 2))
+    return [band, line]
+
+
 def _view_name(report: Report, trial: Trial) -> str:
     """Rank, the verdict's shape, name, who asked for it unless the tuner did, and the verdict."""
     verdict = point_of(trial).verdict
@@ -152,7 +173,6 @@ def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
     twin = curves.get(monitor.removeprefix("val_")) if monitor.startswith("val_") else None
     training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs]
     columns = _columns(point)
-    epochs = _epochs(columns)
     low, high = shown_range(validation, None if training is None else training.mean(axis=0), point)
     high += 0.14 * (high - low)  # room for the words
     marks: list[Mark] = [_interval_band(point, low, high)]
@@ -160,33 +180,8 @@ def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
         ("training", "training", training, True),
         ("validation", "accent", validation, False),
     ):
-        if of_fits is None:
-            marks += [Band("", role, (), low=(), high=(), group=name), Line(name, role, (), (), dash=dash, group=name)]
-            continue
-        mean, deviation = of_fits.mean(axis=0)[columns], _deviation(of_fits)[columns]
-        single = len(of_fits) == 1
-        marks.append(
-            Band(
-                f"{name} ± deviation of the fits",
-                role,
-                () if single else epochs,
-                low=() if single else rounded(mean - deviation),
-                high=() if single else rounded(mean + deviation),
-                group=name,
-            )
-        )
-        marks.append(
-            Line(
-                name,
-                role,
-                epochs,
-                rounded(mean),
-                spread=() if single else rounded(deviation, 2),
-                width=2.2,
-                dash=dash,
-                group=name,
-            )
-        )
+        marks += mean_marks(name, role, of_fits, columns, dash=dash)
+    marks.append(_single_folds(validation, point, columns, most=MOST_FOLDS if folds else 0))
     last, height = point.epochs, high - low
     best, onset = f"best {best_epoch(point)}", f"onset {point.onset}"
     for line, epoch, words, share in (
@@ -244,10 +239,6 @@ def _mean(curves: Curves, monitor: str, point: OverfittingPoint) -> Array:
     return np.asarray(curves[monitor], np.float64)[:, : point.epochs].mean(axis=0)
 
 
-def _deviation(of_fits: Array) -> Array:
-    return of_fits.std(axis=0, ddof=1) if len(of_fits) > 1 else np.zeros(of_fits.shape[1])
-
-
 def _columns(point: OverfittingPoint) -> NDArray[np.int_]:
     """Columns to draw: every one where there are few, else evenly spread with both ends and the marked epochs."""
     marked = [epoch - 1 for epoch in (point.best_epoch, point.onset) if epoch is not None]
@@ -283,11 +274,3 @@ def _marked(line: Line, epoch: int | None, words: str, *, y: tuple[float, float,
     low, at, high = rounded(y)
     side = "left" if epoch > 0.75 * last else "right"
     return [replace(line, x=(epoch, epoch), y=(low, high)), Texts(line.role, (epoch,), (at,), (words,), align=side)]
-
-
-def _range(lines: Sequence[Array], share: float) -> tuple[float, float]:
-    """Ends of an axis that shows all but the highest values."""
-    values = np.concatenate([line[np.isfinite(line)] for line in lines])
-    low, high = float(values.min()), float(np.quantile(values, share))
-    room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
-    return low - room, high + room

@@ -25,10 +25,10 @@ from reports.charts.chart import (
     around,
     epoch_axis,
     one_view,
-    rounded,
     short,
     ticks,
 )
+from reports.charts.curve_charts import mean_marks
 from reports.charts.drawing import cut
 from reports.formatting import number
 from reports.tables.reproduction_wording import quantity
@@ -204,23 +204,13 @@ def smoothing_chart(reproduced: Reproduced, row: Row, job: StoredJob, curves: Cu
 
 
 def _curves_panel(name: str, job: StoredJob, curves: Curves, *, rows: Sequence[Row], ends: tuple[float, ...]) -> Panel:
-    epochs = tuple(range(1, job.epochs + 1))
     first = min(_DROPPED, job.epochs // 10)  # the first epochs of a long training would flatten the rest
     seen: list[float] = []
     marks: list[Mark] = []
     for named, of, role, dash in (("training", name, TRAINING, True), ("validation", f"val_{name}", AGREES, False)):
-        means, deviation = np.empty(0), np.empty(0)
-        if of in curves:
-            of_seeds = _of_seeds(curves[of], job)
-            means = of_seeds.mean(axis=0)
-            deviation = of_seeds.std(axis=0, ddof=1) if len(of_seeds) > 1 else deviation
-        banded = means if len(deviation) else deviation
-        low, high = rounded(banded - deviation), rounded(banded + deviation)
-        marks += [
-            Band("", role, epochs[: len(banded)], low, high=high, opacity=0.2),
-            Line(named, role, epochs[: len(means)], rounded(means), width=2.2, dash=dash),
-        ]
-        seen += means[first:].tolist()
+        of_seeds = _of_seeds(curves[of], job) if of in curves else None
+        marks += mean_marks(named, role, of_seeds, np.arange(job.epochs), dash=dash, deviate="seeds")
+        seen += [] if of_seeds is None else of_seeds.mean(axis=0)[first:].tolist()
     tested = curves.get(f"test_{name}", np.empty((0, 0)))
     test = [(value, epoch + 1) for epoch, of_fits in enumerate(tested.T) for value in of_fits if np.isfinite(value)]
     marks.append(Points("test", AGREES, *_apart([*test]), symbol="dash", size=12))
