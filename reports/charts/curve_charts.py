@@ -187,6 +187,7 @@ def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
                 group=name,
             )
         )
+    marks.append(_single_folds(validation, point, columns, most=MOST_FOLDS if folds else 0))
     last, height = point.epochs, high - low
     best, onset = f"best {best_epoch(point)}", f"onset {point.onset}"
     for line, epoch, words, share in (
