@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from tests.support.small_sweep import MadeExecutor, make_store, runs, statuses, use_store, write_exercise
+from tests.support.small_sweep import MadeExecutor, runs, statuses, use_store, write_exercise
+from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands import cli
@@ -60,7 +61,7 @@ class Dangerous:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_store(tmp_path_factory.mktemp("store"))
+    return empty_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(autouse=True)

@@ -115,7 +115,7 @@ def test_a_large_file_is_checked_by_a_sample_and_whole_where_it_was_touched(tmp_
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
 def test_an_interrupted_write_leaves_nothing(tmp_path, build, error):
     def fail(folder):
-        write_array(folder, "inputs", np.uint8, (2, 4), [np.zeros((2, 4))])
+        write_array(folder, "inputs", [np.zeros((2, 4))], dtype=np.uint8, shape=(2, 4))
         raise error
 
     with pytest.raises(type(error)):
@@ -163,12 +163,12 @@ def test_writers_at_the_same_time_all_get_the_data(tmp_path):
 
 def test_blocks_become_one_array(tmp_path):
     blocks = (np.full((rows, 3), rows) for rows in (2, 1, 4))
-    write_array(tmp_path, "inputs", np.float32, (7, 3), blocks)
+    write_array(tmp_path, "inputs", blocks, dtype=np.float32, shape=(7, 3))
     array = np.load(tmp_path / "inputs.npy")
     assert array.dtype == np.float32
     assert array[:, 0].tolist() == [2, 2, 1, 4, 4, 4, 4]
     with pytest.raises(ValueError, match="1 rows were written, the shape says 2"):
-        write_array(tmp_path, "inputs", np.float32, (2, 3), [np.zeros((1, 3))])
+        write_array(tmp_path, "inputs", [np.zeros((1, 3))], dtype=np.float32, shape=(2, 3))
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path, build):

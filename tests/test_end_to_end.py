@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from tests.support.stores import empty_store
+
 ROOT = Path(__file__).parent.parent
 SPACE = """
 title: A small table
@@ -44,6 +46,7 @@ def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_sweep_ends_with_its_report_and_goes_on_where_it_was(folder: Path) -> None:
     space, output = f"--space={folder}/small.yaml", f"--output={folder}/out"
+    empty_store(folder)
     first = start(folder, "main", space, "--trials=3", output)
     assert first.returncode == 0, first.stderr
     assert (folder / "out" / "report.html").stat().st_size > 10_000

@@ -1,55 +1,62 @@
-"""Both training engines keep one contract: ``engine_equality.py`` and ``engine_behaviour.py``, once a backend.
+"""Both training engines keep one contract: ``contracts/engine_equality.py`` and ``engine_behaviour.py``.
 
-Keras has one backend a process, so each runs in a pytest of its own, whose report is shown when a test in it fails.
+Keras has one backend a process, so the contract runs once for each in a pytest of its own, whose tests are told here
+one by one, by their names.
 """
 
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-TESTS = Path(__file__).parent
-Result = subprocess.CompletedProcess[str]
+CONTRACTS = Path(__file__).parent / "contracts"
+#: The parts, and how many of their tests have to run at least: where none does, any engine would keep the contract.
+PARTS = {"engine_equality": 18, "engine_behaviour": 20}
 
 
-def run_contract(backend: str, part: str) -> Result:
+@pytest.fixture(scope="module", params=["jax", "tensorflow"])
+def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """Of each part the tests that ran with this backend, by name, and what failed in them; empty where nothing did."""
+    backend, file = request.param, tmp_path_factory.mktemp("contract") / "results.xml"
     environment = {**os.environ, "OVERFIT_ATLAS_TEST_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # Many programs for a few steps each, compared within a float tolerance: compile them fast, not to be fast.
+    environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
     environment.pop("PYTEST_ADDOPTS", None)
-    if part == "engine_equality.py":
-        # Many programs for a few steps each, compared within a float tolerance: compile them fast, not to be fast.
-        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
-    plugins = ("-p", "no:cacheprovider", "-p", "no:xdist")
-    command = [sys.executable, "-m", "pytest", str(TESTS / "contracts" / part), "--tb=short", *plugins]
-    return subprocess.run(
-        command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    command = [sys.executable, "-m", "pytest", *(str(CONTRACTS / f"{part}.py") for part in PARTS), "--tb=short"]
+    options = [f"--junitxml={file}", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(
+        [*command, *options],
+        cwd=CONTRACTS.parent.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
+    printed = f"{done.stdout[-12000:]}\n{done.stderr[-2000:]}"
+    # 1 is that tests failed, which they say themselves.
+    if done.returncode not in (0, 1) or not file.exists():
+        pytest.fail(printed, pytrace=False)
+    found: dict[str, dict[str, str]] = {part: {} for part in PARTS}
+    for case in ElementTree.parse(file).iter("testcase"):
+        part = case.attrib["classname"].rpartition(".")[2]
+        if case.find("skipped") is None:
+            faults = [
+                fault.text or fault.attrib["message"] for kind in ("failure", "error") for fault in case.findall(kind)
+            ]
+            found[part][case.attrib["name"]] = "\n".join(faults)
+    return found
 
 
-@pytest.fixture(scope="module")
-def contract(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], Result]]:
-    """Runs a part of the contract: two at a time where pytest itself does not run tests side by side (xdist)."""
-    here = [item for item in request.session.items if item.path == request.path]
-    ahead = (
-        []
-        if "PYTEST_XDIST_WORKER" in os.environ
-        else [(item.callspec.params["backend"], item.callspec.params["part"]) for item in here]
-    )
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        running = {arguments: pool.submit(run_contract, *arguments) for arguments in ahead}
-        yield lambda *arguments: (running.get(arguments) or pool.submit(run_contract, *arguments)).result()
-
-
-@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
-@pytest.mark.parametrize(("part", "least"), [("engine_equality.py", 18), ("engine_behaviour.py", 20)])
-def test_engine_keeps_the_contract(contract: Callable[[str, str], Result], backend: str, part: str, least: int) -> None:
-    result = contract(backend, part)
-    if result.returncode:
-        rerun = f"OVERFIT_ATLAS_TEST_BACKEND={backend} python -m pytest tests/contracts/{part}"
-        pytest.fail(f"{result.stdout[-12000:]}\n{result.stderr[-2000:]}\nTo run it alone: {rerun}", pytrace=False)
-    # A contract of which nothing ran would be kept by any engine.
-    assert int(re.search(r"(\d+) passed", result.stdout)[1]) >= least, result.stdout
+@pytest.mark.parametrize(("part", "least"), PARTS.items())
+def test_the_engine_keeps_the_contract(
+    results: dict[str, dict[str, str]], part: str, least: int, subtests: pytest.Subtests
+) -> None:
+    for name, fault in results[part].items():
+        with subtests.test(name):
+            if fault:
+                pytest.fail(fault, pytrace=False)
+    assert len(results[part]) >= least, "too little of the contract ran"

@@ -16,7 +16,8 @@ from pipelines.networks.features import prepare_dataset
 from pipelines.training.jax.engine import JaxEngine
 from pipelines.training.planning import make_plan
 from tests.support.small_backbone import FILE, NAME, SHAPE, images, predict, random_model, write_weights
-from tests.support.small_sweep import MadeExecutor, make_store, small_exercise, sweep, use_store
+from tests.support.small_sweep import MadeExecutor, small_exercise, sweep, use_store
+from tests.support.stores import empty_store
 
 FROZEN = Configuration(layers=(), backbone=NAME, normalisation="minus_one_one", learning_rate=1e-4, batch_size=4)
 TUNED = Configuration(layers=(), backbone=NAME, fine_tune=True, normalisation="minus_one_one", batch_size=4)
@@ -160,7 +161,7 @@ def test_a_head_is_trained_on_features_and_a_whole_network_on_images(dataset, we
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return make_store(tmp_path_factory.mktemp("store"))
+    return empty_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ from pipelines.tracking import names
 from pipelines.tracking.final_runs import CHALLENGER, CHAMPION, choose_alias
 from pipelines.tracking.reading import latest_sweep, read_finished_sweep
 from pipelines.tracking.sweeps import Sweep
-from tests.support.small_sweep import MadeExecutor, make_store, small_exercise, sweep, use_store
+from tests.support.small_sweep import MadeExecutor, small_exercise, sweep, use_store
+from tests.support.stores import empty_store
 
 DATA = Path(os.environ.get("OVERFIT_ATLAS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -207,7 +208,7 @@ def test_without_the_file_of_words_there_are_no_texts_and_a_remark(tmp_path, mon
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_store(tmp_path_factory.mktemp("store"))
+    return empty_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """DataFrames of a sweep, and those as Markdown, LaTeX and CSV."""
 
 import csv as csv_module
-import doctest
 import io
 import logging
 from dataclasses import replace
@@ -11,8 +10,7 @@ import pandas as pd
 import pytest
 
 from pipelines.tracking.reading import read_trial_curves
-from reports import read_report, settings
-from reports.tables import table
+from reports import read_report
 from reports.tables.frames import learning_curves, overfitting_points, parameter_points, points_frame
 from reports.tables.table import csv, latex, markdown
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Store
@@ -163,9 +161,3 @@ def test_empty_frames_have_a_heading() -> None:
     empty = pd.DataFrame({"best_epoch": pd.Series([], dtype="Int64")})
     assert markdown(empty) == "| best epoch |\n| ---: |\n"
     assert "best epoch \\\\\n\\midrule\n\\bottomrule" in latex(empty)
-
-
-@pytest.mark.parametrize("module", [table, settings])
-def test_examples_run(module) -> None:
-    found = doctest.testmod(module)
-    assert found.attempted and not found.failed

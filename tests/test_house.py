@@ -167,3 +167,71 @@ def test_no_function_takes_a_report_and_its_curves() -> None:
         and {"report", "curves"} <= {argument.arg for argument in [*node.args.args, *node.args.kwonlyargs]}
     ]
     assert not both
+
+
+def own_private_names(tree: ast.Module) -> set[str]:
+    """Names with an underscore that a module defines: functions, classes, and attributes of its own objects."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.AnnAssign | ast.Assign):
+            for target in [node.target] if isinstance(node, ast.AnnAssign) else node.targets:
+                for part in ast.walk(target):
+                    found |= {part.id} if isinstance(part, ast.Name) else set()
+                    found |= {part.attr} if isinstance(part, ast.Attribute) else set()
+    return found
+
+
+def private_parts_of_libraries(tree: ast.Module) -> Iterator[str]:
+    """Names with an underscore, or within ``src``, that a module takes from a library: imported, by attribute, by text.
+
+    ``namedtuple``'s ``_replace`` and its like are public in spite of their names.
+    """
+    is_private = lambda name: name.startswith("_") and not name.startswith("__")  # noqa: E731
+    public = {"_replace", "_asdict", "_fields", "_make"}
+    own = own_private_names(tree) | public
+    products = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            source = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                path = f"{source}.{alias.name}".strip(".").split(".")
+                if path[0] in PACKAGES:
+                    products.add(alias.asname or alias.name)
+                elif "src" in path or any(map(is_private, path)):
+                    yield f"{node.lineno}: import of {'.'.join(path)}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            base = node.value
+            is_own = isinstance(base, ast.Name) and base.id in {"self", "cls", *products}
+            is_super = isinstance(base, ast.Call) and ast.unparse(base.func) == "super"
+            if not (is_own or is_super or node.attr in own):
+                yield f"{node.lineno}: {ast.unparse(node)}"
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"getattr", "setattr", "hasattr", "delattr"}:
+            name = node.args[1] if len(node.args) > 1 else None
+            if isinstance(name, ast.Constant) and is_private(str(name.value)) and name.value not in own:
+                yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def test_only_compat_uses_private_parts_of_libraries() -> None:
+    found = {name: list(private_parts_of_libraries(tree)) for name, tree in modules().items()}
+    assert found.pop("pipelines.compat")
+    assert not {name: parts for name, parts in found.items() if parts}
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("from keras_tuner.src.engine.oracle import LOCKS", 1),
+        ("import jax._src.core", 1),
+        ("from sklearn import _config", 1),
+        ("model._flatten_layers()", 1),
+        ("self.oracle._record_values(trial)", 1),
+        ("getattr(optimizer, '_learning_rate')", 1),
+        ("self._oracle.ask(); cls._made = 1; super()._end(); state._replace(a=1); x.__array_interface__", 0),
+        ("class A:\n    _b: int = 0\n    def same(self, other): return other._b", 0),
+    ],
+)
+def test_private_parts_are_found(source: str, count: int) -> None:
+    assert len(list(private_parts_of_libraries(ast.parse(source)))) == count

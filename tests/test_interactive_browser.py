@@ -10,8 +10,6 @@ from reports.pages import templates
 from tests.support.chart_sweeps import EVIL, searched
 
 pytestmark = pytest.mark.browser
-pytest_plugins = ("tests.support.browser_fixtures",)
-
 SHARES = {"learning_rate": 0.6, "units": 0.4}
 ACCENT = {"light": "rgb(0, 114, 178)", "dark": "rgb(86, 180, 233)"}
 

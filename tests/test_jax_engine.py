@@ -25,7 +25,7 @@ from pipelines.datasets.base import Task
 from pipelines.training.jax import engine as jax_engine
 from pipelines.training.jax import memory
 from pipelines.training.jax.engine import JaxEngine, configure
-from pipelines.training.plan import OutOfMemoryError, Progress, Training
+from pipelines.training.plan import OutOfMemoryError, Progress, Results, Training
 
 EPOCHS = 5
 FITS = 5
@@ -219,7 +219,7 @@ def device_that_trains_at_most(
 ) -> Iterator[list[int]]:
     """A device that refuses more fits at a time, ``after`` so many chunks; the list has the size of each group."""
     tried: list[int] = []
-    train_together, record = jax_engine._Run._train_together, jax_engine._Run._record
+    train_together, write = jax_engine._Run._train_together, Results.write
     chunks: list[int] = []
 
     def limited(run: Any, indices: Sequence[int]) -> None:
@@ -229,15 +229,15 @@ def device_that_trains_at_most(
             raise jax.errors.JaxRuntimeError(message)
         train_together(run, indices)
 
-    def limited_later(run: Any, indices: Sequence[int], *arguments: Any) -> None:
+    def limited_later(results: Results, indices: Sequence[int], *arguments: Any) -> None:
         if after and len(indices) > fits and len(chunks) == after:
             raise jax.errors.JaxRuntimeError(message)
         chunks.append(1)
-        record(run, indices, *arguments)
+        write(results, indices, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(jax_engine._Run, "_train_together", limited)
-        patch.setattr(jax_engine._Run, "_record", limited_later)
+        patch.setattr(Results, "write", limited_later)
         yield tried
 
 

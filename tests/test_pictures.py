@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.tracking.final_models import Predictions
 from reports import write_report
-from reports.analysis.predictions import Predictions, confusion_counts, confusions, row_shares, share, wilson_interval
+from reports.analysis.predictions import confusion_counts, confusions, row_shares, share, wilson_interval
 from reports.charts.drawing import drawn, photograph, png, svg
 from reports.charts.final_pictures import (
     confusion_matrix,
@@ -21,8 +22,6 @@ from reports.charts.final_pictures import (
 from reports.charts.palette import LIGHT
 from tests.support.final_runs import log_final, made_final
 from tests.support.report_store import BASE, EVIL, WIDE, MadeTrial, Page, Store
-
-pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
 
 INK, MUTED, RIGHT, TRACK, WRONG = (LIGHT[role] for role in ("ink", "muted", "accent", "behind", "wrong"))
 CLASSES = ("cat", "dog", "owl")

@@ -15,8 +15,6 @@ from reports.pages.sweep import render_html
 from reports.report import make_report, short_labels
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Page, Store, rendered
 
-pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
-
 SORT_KEYS = "cells => cells.map(cell => cell.dataset.sort)"
 
 

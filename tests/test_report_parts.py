@@ -26,8 +26,6 @@ from tests.support.curves import make_curves
 from tests.support.made_reports import made_report, made_trial
 from tests.support.report_store import BASE, EVIL, MONITOR, rendered
 
-pytest_plugins = ("tests.support.report_fixtures",)
-
 # Beside the textbook
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.support.small_reproduction import BASE, MadeMeasurements, documented_exercise, reproduce, variant_of
-from tests.support.small_sweep import curves_of, make_store, runs, statuses, use_store
+from tests.support.small_sweep import curves_of, runs, statuses, use_store
+from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import run as run_command
@@ -51,7 +52,7 @@ from pipelines.training.jax.engine import JaxEngine
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_store(tmp_path_factory.mktemp("store"))
+    return empty_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from tests.support.report_store import EVIL, Page
 from tests.support.small_reproduction import DOCUMENTED, MadeMeasurements, documented_exercise, reproduce
-from tests.support.small_sweep import make_store, use_store
+from tests.support.small_sweep import use_store
+from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.errors import TrackingError, UserError
@@ -30,7 +31,7 @@ NAMED = [{**entry, "name": f"{entry['name']} {EVIL}"} for entry in DOCUMENTED]
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_store(tmp_path_factory.mktemp("store"))
+    return empty_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,6 @@ from reports.tables import several_wording as words
 from tests.support.made_reports import DIVERGED, SPLITS, made_point, made_record, made_report
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, Page, Store
 
-pytest_plugins = ("tests.support.report_fixtures",)
-
 ROOT = Path(__file__).parent.parent
 DETAILS = {
     "splits": SPLITS,

@@ -75,7 +75,8 @@ def test_the_sparse_product_and_its_gradient_are_those_of_the_dense_one() -> Non
     ids=lambda configuration: configuration.label,
 )
 def test_sparse_and_dense_rows_train_alike(configuration: Configuration) -> None:
-    data = dataset(ranked_words(101))
+    # Folds of unequal size, but where a layer looks at the whole batch: there each size is a program of its own.
+    data = dataset(ranked_words(101 if configuration.layer_normalisation != "batch" else 99))
     splits = make_splits(data.targets, data.task, validation="kfold", folds=3, repeats=1, seed=1)
     plan = make_plan(configuration, data, splits, seed=1, epochs=3)
     sparse = JaxEngine().train(plan, keep_weights=True)

@@ -18,13 +18,13 @@ from tests.support.small_sweep import (
     curves_file,
     curves_of,
     hashes_of,
-    make_store,
     runs,
     small_exercise,
     statuses,
     sweep,
     use_store,
 )
+from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.sweep import loop as sweep_module
@@ -43,7 +43,7 @@ from pipelines.training.plan import OnChunk, OutOfMemoryError, Progress, Trainin
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_store(tmp_path_factory.mktemp("store"))
+    return empty_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,9 @@ import json
 import math
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,6 +51,7 @@ from pipelines.tracking.trials import (
     trial_tags,
     write_curves,
 )
+from tests.support.stores import empty_store
 
 ROOT = Path(__file__).parent.parent
 NOTHING = np.zeros((0, 3), np.float32)
@@ -112,24 +111,13 @@ RECORD = Trial(
 )
 
 
-@pytest.fixture(scope="module")
-def made_by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
-    """A new database that two processes opened at the same moment, and their exit codes."""
-    folder = tmp_path_factory.mktemp("store")
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pipelines.tracking"]
-    processes = [subprocess.Popen(command, cwd=folder, env=environment) for _ in range(2)]
-    return folder, [process.wait() for process in processes]
-
-
 @pytest.fixture
-def uri(made_by_two: tuple[Path, list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty store of the test's own."""
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
-    shutil.copy(made_by_two[0] / "mlflow.db", tmp_path)
     monkeypatch.chdir(tmp_path)
-    return f"sqlite:///{tmp_path}/mlflow.db"
+    return empty_store(tmp_path)
 
 
 def runs(uri: str, kind: str = "trial") -> list[Run]:
@@ -145,11 +133,19 @@ def run_one_trial(uri: str, record: Trial = RECORD, sweep: SweepDescription = SW
     return run.run_id
 
 
-def test_two_processes_may_make_one_database_at_the_same_time(made_by_two: tuple[Path, list[int]]) -> None:
-    folder, codes = made_by_two
-    assert codes == [0, 0]
-    assert [path.name for path in folder.iterdir() if path.name.startswith("mlflow.db")] == ["mlflow.db"]
-    assert MlflowClient(f"sqlite:///{folder}/mlflow.db").get_experiment("0").name == "Default"
+def test_two_processes_may_make_one_database_at_the_same_time(tmp_path: Path) -> None:
+    program = """
+        import os, runpy
+        import mlflow  # before they part, so that they set out at once
+        child = os.fork()
+        runpy.run_module("pipelines.tracking", run_name="__main__")
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+    """
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, env=environment, check=True)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("mlflow.db")] == ["mlflow.db"]
+    assert MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_experiment("0").name == "Default"
 
 
 def test_a_trial_is_recorded_with_the_names_of_the_schema(uri: str) -> None:

@@ -16,8 +16,6 @@ from mlflow import MlflowClient
 from reports import write_report
 from tests.support.report_store import BASE, WIDE, MadeTrial, Store
 
-pytest_plugins = ("tests.support.browser_fixtures", "tests.support.report_fixtures")
-
 START_SECONDS = 120
 
 

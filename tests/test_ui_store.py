@@ -21,8 +21,6 @@ from reports.report import short_labels
 from tests.support.made_reports import made_record
 from tests.support.report_store import BASE, LINEAR, WIDE, MadeTrial, Store
 
-pytest_plugins = ("tests.support.report_fixtures",)
-
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 # Names of runs

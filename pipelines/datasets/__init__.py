@@ -13,13 +13,13 @@ from pipelines.errors import DataError
 
 __all__ = ["SOURCES", "Dataset", "DatasetSpec", "Places", "Task", "load_dataset"]
 
-#: Source -> module with ``load(spec, task, places)``; imported when asked for, since pandas and scikit-learn are heavy.
+#: Source -> its function of (spec, task, places); imported when asked for, since pandas and scikit-learn are heavy.
 SOURCES = {
-    "keras": "sources.keras_sets",
-    "tfds": "sources.tfds_sets",
-    "sklearn": "sources.sklearn_sets",
-    "formula": "sources.formula",
-    "file": "user_file.source",
+    "keras": "sources.keras_sets.load",
+    "tfds": "sources.tfds_sets.load",
+    "sklearn": "sources.small_sets.load_sklearn",
+    "formula": "sources.small_sets.load_formula",
+    "file": "user_file.source.load",
 }
 
 
@@ -47,6 +47,7 @@ def load_dataset(spec: DatasetSpec, task: Task | None = None, places: Places | N
             f"There is no source of data {spec.source!r}{did_you_mean(spec.source, SOURCES)}. "
             f"Allowed: {', '.join(SOURCES)}."
         )
-    module = importlib.import_module(f"{__name__}.{SOURCES[spec.source]}")
-    dataset: Dataset = module.load(spec, task, places or Places())
+    module, _, load = SOURCES[spec.source].rpartition(".")
+    read = getattr(importlib.import_module(f"{__name__}.{module}"), load)
+    dataset: Dataset = read(spec, task, places or Places())
     return dataset

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.datasets.base import Task
+from pipelines.datasets.base import Dataset, Task
 from pipelines.errors import DataError
 
 ARRAYS = ("inputs", "targets", "test_inputs", "test_targets")
@@ -52,6 +52,11 @@ class Entry:
 
     arrays: Mapping[str, NDArray[Any]]
     description: Description
+
+    def dataset(self, name: str, sha256: str, source: str) -> Dataset:
+        """The entry as a data set; name, hash and source as in ``Dataset``."""
+        known: dict[str, Any] = {**self.arrays, **vars(self.description)}
+        return Dataset(name=name, sha256=sha256, source=source, **known)
 
 
 class _DamagedError(Exception):
@@ -110,7 +115,7 @@ def cached(
         raise DataError(f"The prepared data set {folder} was written but cannot be read back: {error}.") from error
 
 
-def write_array(folder: Path, name: str, dtype: Any, shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]) -> None:
+def write_array(folder: Path, name: str, blocks: Iterable[NDArray[Any]], *, dtype: Any, shape: tuple[int, ...]) -> None:
     """Write ``<name>.npy`` from blocks of rows, so that the whole array is never in memory.
 
     Plain writes rather than a writable memory map: on a full disk a map ends the process, a write raises ``OSError``.
@@ -134,7 +139,7 @@ def write_array(folder: Path, name: str, dtype: Any, shape: tuple[int, ...], blo
 def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays that are already in memory, each as one block."""
     for name, array in arrays.items():
-        write_array(folder, name, array.dtype, array.shape, [array])
+        write_array(folder, name, [array], dtype=array.dtype, shape=array.shape)
 
 
 def seal(folder: Path, description: Description, identity: Mapping[str, Any]) -> None:

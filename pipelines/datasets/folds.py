@@ -1,19 +1,23 @@
-"""Which rows each fit trains on and which it is validated on: k folds, or a hold-out.
+"""Which rows each fit trains on and which it is validated on, k folds or a hold-out; and which are for the test.
 
 Folds are stratified for a classification (each has every class in its proportion), and every repeat cuts them anew with
-a seed of its own, so that the spread over repeats includes the luck of the cut.
+a seed of its own, so that the spread over repeats includes the luck of the cut. The test rows of a source that comes
+without any are the same ones whatever is varied.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipelines.datasets.base import Task
-from pipelines.errors import UserError
+from pipelines.errors import DataError, UserError
 
 VALIDATIONS = ("kfold", "holdout")
+TEST_FRACTION = 0.2
+_TEST_SEED = 1  # never the sweep's
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +98,12 @@ def make_splits(
         return tuple(
             split
             for repeat in range(repeats)
-            for split in _kfold(values, task, folds, repeat, _repeat_seed(seed, repeat))
+            for split in _kfold(values, task, folds, repeat=repeat, seed=_repeat_seed(seed, repeat))
         )
-    return _holdout(values, task, parse_holdout(holdout), repeats, seed, classes)
+    size = parse_holdout(holdout)
+    if isinstance(size, int):
+        return _first_rows(values, task, size, repeats=repeats, classes=classes)
+    return _shares(values, task, size, repeats=repeats, seed=seed, classes=classes)
 
 
 def parse_holdout(holdout: str | float | None) -> int | float:
@@ -123,7 +130,45 @@ def parse_holdout(holdout: str | float | None) -> int | float:
     raise UserError(f"The hold-out is {holdout!r}; allowed: {allowed}.")
 
 
-def _kfold(values: NDArray[np.generic], task: Task, folds: int, repeat: int, seed: int) -> list[Split]:
+def split_off_test(
+    targets: NDArray[np.generic], task: Task, fraction: float, *, name: str, classes: Sequence[str] = ()
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows for training and rows for the test, each in the order of the source; stratified for a classification.
+
+    Parameters
+    ----------
+    targets
+        Shape (samples,).
+    fraction
+        Share of the rows for the test, above 0 and below 1.
+    name, classes
+        Of the data set and of its classes, for the errors.
+
+    Raises
+    ------
+    DataError
+        Where there are too few rows, or rows of a class, for both parts.
+    """
+    rows = len(targets)
+    wanted = round(rows * fraction)
+    if not 1 <= wanted < rows:
+        raise DataError(f"Data set {name!r} has {rows} rows: a test split of {fraction:g} leaves a part empty.")
+    if task.is_classification:
+        label, least, number = _smallest_class(targets)
+        if least < 2:
+            shown = classes[int(label)] if classes else label
+            raise DataError(
+                f"Class {shown!r} of data set {name!r} has 1 row; a test split needs 2 or more of every class."
+            )
+        if min(wanted, rows - wanted) < number:
+            raise DataError(
+                f"A test split of {fraction:g} of the {rows} rows of data set {name!r} has too few rows for its "
+                f"{number} classes."
+            )
+    return _drawn(targets, task, wanted, _TEST_SEED)
+
+
+def _kfold(values: NDArray[np.generic], task: Task, folds: int, *, repeat: int, seed: int) -> list[Split]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
     kind = StratifiedKFold if task.is_classification else KFold
@@ -134,40 +179,44 @@ def _kfold(values: NDArray[np.generic], task: Task, folds: int, repeat: int, see
     ]
 
 
-def _holdout(
-    values: NDArray[np.generic], task: Task, size: float, repeats: int, seed: int, classes: Sequence[str]
+def _first_rows(
+    values: NDArray[np.generic], task: Task, size: int, *, repeats: int, classes: Sequence[str]
 ) -> tuple[Split, ...]:
+    if size >= len(values):
+        raise UserError(
+            f"The hold-out takes the first {size} of {len(values)} samples and leaves none to train on; "
+            f"allowed: first 1 to first {len(values) - 1}."
+        )
+    if task.is_classification and len(np.unique(values[size:])) < 2:
+        raise UserError(
+            f"After the first {size} samples all are of class {_class_name(values[-1], classes)}: the data seem to "
+            "be sorted by class. Hold out a share instead, such as 0.2, which is drawn from every class."
+        )
     rows = np.arange(len(values))
-    if isinstance(size, int):
-        if size >= len(values):
-            raise UserError(
-                f"The hold-out takes the first {size} of {len(values)} samples and leaves none to train on; "
-                f"allowed: first 1 to first {len(values) - 1}."
-            )
-        if task.is_classification and len(np.unique(values[size:])) < 2:
-            raise UserError(
-                f"After the first {size} samples all are of class {_class_name(values[-1], classes)}: the data seem to "
-                "be sorted by class. Hold out a share instead, such as 0.2, which is drawn from every class."
-            )
-        return tuple(Split(repeat, 0, _sorted(rows[size:]), _sorted(rows[:size])) for repeat in range(repeats))
+    return tuple(Split(repeat, 0, _sorted(rows[size:]), _sorted(rows[:size])) for repeat in range(repeats))
+
+
+def _shares(
+    values: NDArray[np.generic], task: Task, size: float, *, repeats: int, seed: int, classes: Sequence[str]
+) -> tuple[Split, ...]:
     wanted = round(len(values) * size)
     if not 1 <= wanted < len(values):
         raise UserError(f"A hold-out of {size:g} of {len(values)} samples leaves a part empty; use a larger share.")
     if task.is_classification:
         _check_share(values, size, wanted, classes)
-    return tuple(_share(values, task, wanted, repeat, _repeat_seed(seed, repeat)) for repeat in range(repeats))
+    drawn = (_drawn(values, task, wanted, _repeat_seed(seed, repeat)) for repeat in range(repeats))
+    return tuple(Split(repeat, 0, *map(_sorted, parts)) for repeat, parts in enumerate(drawn))
 
 
-def _share(values: NDArray[np.generic], task: Task, wanted: int, repeat: int, seed: int) -> Split:
+def _drawn(
+    targets: NDArray[np.generic], task: Task, wanted: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows that are left, and ``wanted`` drawn ones, stratified for a classification; both in rising order."""
     from sklearn.model_selection import train_test_split
 
-    train, validation = train_test_split(
-        np.arange(len(values)),
-        test_size=wanted,
-        random_state=seed,
-        stratify=values if task.is_classification else None,
-    )
-    return Split(repeat, 0, _sorted(train), _sorted(validation))
+    strata = targets if task.is_classification else None
+    left, drawn = train_test_split(np.arange(len(targets)), test_size=wanted, random_state=seed, stratify=strata)
+    return np.sort(left), np.sort(drawn)
 
 
 def _check_folds(values: NDArray[np.generic], task: Task, folds: int, classes: Sequence[str]) -> None:
@@ -176,30 +225,34 @@ def _check_folds(values: NDArray[np.generic], task: Task, folds: int, classes: S
         raise UserError(f"There are {len(values)} samples for {folds} folds; allowed: 2 to {len(values)} folds.")
     if not task.is_classification:
         return
-    labels, counts = np.unique(values, return_counts=True)
-    smallest = int(np.argmin(counts))
-    if counts[smallest] < folds:
-        most = int(counts[smallest])
+    label, most, _ = _smallest_class(values)
+    if most < folds:
         remedy = f"Use at most {most} folds" if most >= 2 else "Use a hold-out such as 'first N'"
         raise UserError(
-            f"Class {_class_name(labels[smallest], classes)} has {most} of the samples, fewer than the {folds} folds, "
+            f"Class {_class_name(label, classes)} has {most} of the samples, fewer than the {folds} folds, "
             f"so some fold would have none. {remedy}, or add samples of that class."
         )
 
 
 def _check_share(values: NDArray[np.generic], size: float, wanted: int, classes: Sequence[str]) -> None:
-    labels, counts = np.unique(values, return_counts=True)
-    smallest = int(np.argmin(counts))
-    if counts[smallest] < 2:
+    label, rows, number = _smallest_class(values)
+    if rows < 2:
         raise UserError(
-            f"Class {_class_name(labels[smallest], classes)} has 1 sample; a stratified hold-out needs 2 or more of "
+            f"Class {_class_name(label, classes)} has 1 sample; a stratified hold-out needs 2 or more of "
             "every class. Add samples of that class, or use 'first N'."
         )
-    if min(wanted, len(values) - wanted) < len(labels):
+    if min(wanted, len(values) - wanted) < number:
         raise UserError(
             f"A hold-out of {size:g} splits {len(values)} samples into {len(values) - wanted} and {wanted}; both parts "
-            f"need a sample of each of the {len(labels)} classes."
+            f"need a sample of each of the {number} classes."
         )
+
+
+def _smallest_class(values: NDArray[np.generic]) -> tuple[Any, int, int]:
+    """The class with the fewest rows, how many those are, and the number of classes."""
+    labels, counts = np.unique(values, return_counts=True)
+    smallest = int(np.argmin(counts))
+    return labels[smallest], int(counts[smallest]), len(labels)
 
 
 def _check_whole(name: str, value: object, low: int) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset
-from pipelines.datasets.cache import Description, cached, write_array
+from pipelines.datasets.cache import Description, cached, write_array, write_arrays
 from pipelines.datasets.places import Places
 from pipelines.datasets.preparation import FIXED
 from pipelines.errors import UserError
@@ -188,15 +188,10 @@ def _features(dataset: Dataset, task: _Task, cache_dir: Path | None, on_progress
         blocks = _blocks(images, task, on_progress)
         first = next(blocks)
 
-        def rows() -> Iterator[NDArray[Any]]:
-            yield first
-            yield from blocks
-
         shape = first.shape[1:]
-        write_array(folder, "inputs", DTYPE, (len(images), *shape), rows())
-        write_array(folder, "targets", targets.dtype, targets.shape, [targets])
-        write_array(folder, "test_inputs", DTYPE, (0, *shape), [])
-        write_array(folder, "test_targets", targets.dtype, (0,), [])
+        write_array(folder, "inputs", itertools.chain([first], blocks), dtype=DTYPE, shape=(len(images), *shape))
+        empty = np.empty((0, *shape), DTYPE)
+        write_arrays(folder, {"targets": targets, "test_inputs": empty, "test_targets": targets[:0]})
         return Description(dataset.task, dataset.classes, (), task.details(shape))
 
     entry = cached(cache_dir, f"{dataset.name}-{task.backbone}", identity, build)

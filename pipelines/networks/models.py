@@ -1,5 +1,6 @@
 """Configuration -> Keras model and optimizer: dense, convolutional, and on top of a pretrained backbone."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -80,64 +81,43 @@ def _convolutions(configuration: Configuration) -> list[Any]:
     """The hidden convolutions, each with what follows it."""
     import keras
 
-    from pipelines.networks.initial_weights import HostGlorotUniform, HostZeros
-
+    kind = keras.layers.Conv2D
+    if keras.backend.backend() == "jax":
+        from pipelines.networks.fast_layers import PatchConv2D as kind  # noqa: N813
     layers: list[Any] = []
     for convolution in parse_convolutions(configuration.convolutions):
-        layers.append(
-            _convolution_class()(
-                convolution.filters,
-                convolution.kernel,
-                strides=convolution.stride,
-                padding="same",
-                kernel_regularizer=_penalty(configuration),
-                kernel_initializer=HostGlorotUniform(),
-                bias_initializer=HostZeros(),
-            )
-        )
+        settings = {"strides": convolution.stride, "padding": "same"} | _weights(configuration.l2)
+        layers.append(kind(convolution.filters, convolution.kernel, **settings))
         layers.extend(_activation(configuration))
         if convolution.pool > 1:
             layers.append(keras.layers.MaxPooling2D(convolution.pool, padding="same"))
     return layers
 
 
-def _convolution_class() -> Any:
-    import keras
-
-    if keras.backend.backend() != "jax":
-        return keras.layers.Conv2D
-    from pipelines.networks.fast_layers import PatchConv2D
-
-    return PatchConv2D
-
-
 def _layers(configuration: Configuration, outputs: int, first: Any = None) -> list[Any]:
     """Hidden dense layers and output layer; ``first`` is the class of the first one, where it is not ``Dense``."""
     import keras
 
-    from pipelines.networks.initial_weights import HostGlorotUniform, HostZeros
-
+    kinds = itertools.chain([first or keras.layers.Dense], itertools.repeat(keras.layers.Dense))
     layers: list[Any] = []
-
-    def add_dense(units: int, penalty: Any = None) -> None:
-        kind = keras.layers.Dense if layers or first is None else first
-        # An initializer of its own a layer: one used twice would draw the same weights twice.
-        initial = {"kernel_initializer": HostGlorotUniform(), "bias_initializer": HostZeros()}
-        layers.append(kind(units, kernel_regularizer=penalty, **initial))
-
     for width in configuration.layers:
-        add_dense(width, _penalty(configuration))
-        layers.extend(_activation(configuration))
+        layers.extend([next(kinds)(width, **_weights(configuration.l2)), *_activation(configuration)])
         if configuration.dropout:
             layers.append(keras.layers.Dropout(configuration.dropout))
-    add_dense(outputs)
-    return layers
+    return [*layers, next(kinds)(outputs, **_weights(0.0))]
 
 
-def _penalty(configuration: Configuration) -> Any:
+def _weights(l2: float) -> dict[str, Any]:
+    """How a layer's weights begin and are penalised; an initializer of its own each, for one draws the same twice."""
     import keras
 
-    return keras.regularizers.L2(configuration.l2) if configuration.l2 else None
+    from pipelines.networks.initial_weights import HostGlorotUniform, HostZeros
+
+    return {
+        "kernel_initializer": HostGlorotUniform(),
+        "bias_initializer": HostZeros(),
+        "kernel_regularizer": keras.regularizers.L2(l2) if l2 else None,
+    }
 
 
 def _activation(configuration: Configuration) -> list[Any]:
@@ -148,8 +128,9 @@ def _activation(configuration: Configuration) -> list[Any]:
     """
     import keras
 
-    normalisation = _layer_normalisation(configuration.layer_normalisation)
-    return [*([normalisation] if normalisation else []), keras.layers.Activation(configuration.activation)]
+    kinds = {"batch": keras.layers.BatchNormalization, "layer": keras.layers.LayerNormalization}
+    kind = kinds.get(configuration.layer_normalisation)
+    return [*([kind()] if kind else []), keras.layers.Activation(configuration.activation)]
 
 
 def build_optimizer(configuration: Configuration) -> Any:
@@ -178,11 +159,3 @@ def with_output_activation(network: Any, task: Task) -> Any:
         return network
     activation = "sigmoid" if task is Task.BINARY else "softmax"
     return keras.Sequential([network, keras.layers.Activation(activation)])
-
-
-def _layer_normalisation(name: str) -> Any:
-    import keras
-
-    if name == "batch":
-        return keras.layers.BatchNormalization()
-    return keras.layers.LayerNormalization() if name == "layer" else None

@@ -47,79 +47,68 @@ def make_metrics(task: Task) -> dict[str, PerSample]:
     return {"accuracy": _accuracy, "crossentropy": _crossentropy}
 
 
-def _crossentropy(targets: Any, outputs: Any) -> Any:
+def _keras() -> Any:
+    """Keras, imported when a quantity is computed: its backend is chosen before, by the process that trains."""
     import keras
 
-    return keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True)
+    return keras
+
+
+def _crossentropy(targets: Any, outputs: Any) -> Any:
+    return _keras().losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True)
 
 
 def _binary_crossentropy(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    labels = keras.ops.expand_dims(keras.ops.cast(targets, outputs.dtype), -1)
-    return keras.losses.binary_crossentropy(labels, outputs, from_logits=True)
+    ops = _keras().ops
+    labels = ops.expand_dims(ops.cast(targets, outputs.dtype), -1)
+    return _keras().losses.binary_crossentropy(labels, outputs, from_logits=True)
 
 
 def _binary_mse(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    error = keras.ops.cast(targets, outputs.dtype) - keras.ops.sigmoid(outputs)[:, 0]
-    return keras.ops.square(error)
+    ops = _keras().ops
+    return ops.square(ops.cast(targets, outputs.dtype) - ops.sigmoid(outputs)[:, 0])
 
 
 def _multiclass_mse(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    labels = keras.ops.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
-    return keras.ops.mean(keras.ops.square(labels - keras.ops.softmax(outputs)), axis=-1)
+    ops = _keras().ops
+    labels = ops.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
+    return ops.mean(ops.square(labels - ops.softmax(outputs)), axis=-1)
 
 
 def _binary_accuracy(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    # A logit above 0 is a probability above one half.
-    guess = keras.ops.cast(outputs[:, 0] > 0, "int32")
-    return keras.ops.cast(keras.ops.equal(guess, keras.ops.cast(targets, "int32")), "float32")
+    return _are_equal(outputs[:, 0] > 0, targets)  # a logit above 0 is a probability above one half
 
 
 def _accuracy(targets: Any, outputs: Any) -> Any:
-    import keras
+    return _are_equal(_keras().ops.argmax(outputs, axis=-1), targets)
 
-    guess = keras.ops.cast(keras.ops.argmax(outputs, axis=-1), "int32")
-    return keras.ops.cast(keras.ops.equal(guess, keras.ops.cast(targets, "int32")), "float32")
+
+def _are_equal(guess: Any, targets: Any) -> Any:
+    ops = _keras().ops
+    return ops.cast(ops.equal(ops.cast(guess, "int32"), ops.cast(targets, "int32")), "float32")
 
 
 def _error(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    return outputs[:, 0] - keras.ops.cast(targets, outputs.dtype)
+    return outputs[:, 0] - _keras().ops.cast(targets, outputs.dtype)
 
 
 def _mse(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    return keras.ops.square(_error(targets, outputs))
+    return _keras().ops.square(_error(targets, outputs))
 
 
 def _mae(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    return keras.ops.abs(_error(targets, outputs))
+    return _keras().ops.abs(_error(targets, outputs))
 
 
 def _huber(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    size = keras.ops.abs(_error(targets, outputs))
-    return keras.ops.where(size <= 1.0, 0.5 * keras.ops.square(size), size - 0.5)
+    ops, size = _keras().ops, _mae(targets, outputs)
+    return ops.where(size <= 1.0, 0.5 * ops.square(size), size - 0.5)
 
 
 def _log_cosh(targets: Any, outputs: Any) -> Any:
-    import keras
-
-    error = _error(targets, outputs)
     # log(cosh(e)) without overflow: cosh itself is infinite from |e| = 89 in float32.
-    return keras.ops.abs(error) + keras.ops.softplus(-2.0 * keras.ops.abs(error)) - 0.6931471805599453
+    size = _mae(targets, outputs)
+    return size + _keras().ops.softplus(-2.0 * size) - 0.6931471805599453
 
 
 _REGRESSION: dict[str, PerSample] = {"mse": _mse, "mae": _mae, "huber": _huber, "log_cosh": _log_cosh}

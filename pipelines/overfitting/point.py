@@ -3,7 +3,7 @@
 Knows arrays only: nothing of Keras, of the tracking store or of exercises. Epochs are 1-based (epoch ``e`` is column
 ``e - 1``); curves have the shape (fits, epochs), repeat-major: ``fit = repeat * folds + fold``.
 
-Where an estimator differs from the usual one, its docstring in ``curve_statistics`` says why, and
+Where an estimator differs from the usual one, its docstring in ``overfitting.statistics`` says why, and
 ``tests/test_overfitting.py`` holds the evidence on curves with known truth.
 """
 
@@ -43,7 +43,7 @@ class Verdict(StrEnum):
     DIVERGED = "diverged"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OverfittingPoint:
     """Where a configuration stops learning, how surely, and what training on costs.
 
@@ -86,19 +86,19 @@ class OverfittingPoint:
     """
 
     verdict: Verdict
-    best_epoch: int | None
-    best_epoch_low: int | None
-    best_epoch_high: int | None
-    censored: bool
-    onset: int | None
-    one_se_epoch: int | None
-    best_value: float | None
-    sd_folds: float | None
-    sd_seeds: float | None
-    final_value: float | None
-    gap_best: float | None
-    gap_final: float | None
-    severity: float | None
+    best_epoch: int | None = None
+    best_epoch_low: int | None = None
+    best_epoch_high: int | None = None
+    censored: bool = False
+    onset: int | None = None
+    one_se_epoch: int | None = None
+    best_value: float | None = None
+    sd_folds: float | None = None
+    sd_seeds: float | None = None
+    final_value: float | None = None
+    gap_best: float | None = None
+    gap_final: float | None = None
+    severity: float | None = None
     epochs: int
     fits: int
     folds: int
@@ -149,14 +149,12 @@ def analyse(
     UserError
         Where shapes, folds and repeats do not agree, or the ratio is negative.
     """
-    curves, twin = _checked(validation, training, folds, repeats, validation_ratio)
+    curves, twin = _checked(validation, training, folds=folds, repeats=repeats, validation_ratio=validation_ratio)
     epochs, diverged_at = _divergence(curves, twin, trained)
     diverged = diverged_at > 0
     if diverged.any():
         return OverfittingPoint(
             verdict=Verdict.DIVERGED,
-            **dict.fromkeys(_NUMBERS),
-            censored=False,
             epochs=epochs,
             fits=len(curves),
             folds=folds,
@@ -231,24 +229,8 @@ def documented_best_epoch(curve: NDArray[Any], *, drop: int = 10, factor: float 
     return drop + int(first_minimum(causal_average(kept, factor=factor))) + 1
 
 
-_NUMBERS = (
-    "best_epoch",
-    "best_epoch_low",
-    "best_epoch_high",
-    "onset",
-    "one_se_epoch",
-    "best_value",
-    "sd_folds",
-    "sd_seeds",
-    "final_value",
-    "gap_best",
-    "gap_final",
-    "severity",
-)
-
-
 def _checked(
-    validation: NDArray[Any], training: NDArray[Any] | None, folds: int, repeats: int, validation_ratio: float
+    validation: NDArray[Any], training: NDArray[Any] | None, *, folds: int, repeats: int, validation_ratio: float
 ) -> tuple[Array, Array | None]:
     curves = np.asarray(validation, np.float64)
     if curves.ndim != 2 or folds < 1 or repeats < 1 or len(curves) != folds * repeats:

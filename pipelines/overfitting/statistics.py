@@ -47,18 +47,15 @@ def smooth(curves: NDArray[Any]) -> Array:
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=-1) @ window)
 
 
-def causal_average(values: NDArray[Any], *, factor: float = 0.9) -> Array:
-    """The textbook's smoothing: a moving average that looks back only, ``factor`` of it and the rest of the new value.
+def causal_average(curve: NDArray[Any], *, factor: float = 0.9) -> Array:
+    """Exponential moving average of a curve, shape (epochs,), that looks back only, as the textbook smooths its plots.
 
-    Parameters
-    ----------
-    values
-        Shape (epochs,), one at least; the first is the average's first.
+    Each value is ``factor`` times the average before it and the rest of the new one; the first is itself. It runs late
+    on a trend, see ``smooth``. ``scipy.signal.lfilter`` would do the same, but takes a second to import.
     """
-    smoothed = accumulate(
-        np.asarray(values, np.float64), lambda average, value: factor * average + (1 - factor) * value
-    )
-    return np.fromiter(smoothed, np.float64)
+    values = np.asarray(curve, np.float64)
+    averages = accumulate(values, lambda average, value: factor * average + (1 - factor) * value)
+    return np.fromiter(averages, np.float64, len(values))
 
 
 def first_minimum(values: NDArray[Any]) -> NDArray[np.intp]:

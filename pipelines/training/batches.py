@@ -47,8 +47,7 @@ class EpochLayout:
         batch_size = min(batch_size, max(sizes))
         steps = -(-max(sizes) // batch_size)
         masked = any(size != steps * batch_size for size in sizes)
-        idle = min(sizes) <= (steps - 1) * batch_size
-        return cls(batch_size, steps, 0, masked, idle)
+        return cls(batch_size, steps, 0, masked=masked, idle=min(sizes) <= (steps - 1) * batch_size)
 
     @classmethod
     def exact(cls, size: int, batch_size: int) -> "EpochLayout":
@@ -77,7 +76,7 @@ def evaluation_rows(fits: Sequence[Fit], chunk: int) -> NDArray[np.int32]:
 
     Returns
     -------
-    int32, shape (fits, chunks, rows a chunk); rows a chunk is at most ``chunk``. Zero chunks without validation rows.
+    int32, shape (fits, chunks, rows of a chunk), the last at most ``chunk``. Zero chunks without validation rows.
     """
     largest = max(len(fit.validation) for fit in fits)
     chunks = -(-largest // chunk)

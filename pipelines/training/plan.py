@@ -1,10 +1,13 @@
 """The contract between the sweep and the training engines: a ``FitPlan`` goes in, a ``Training`` comes out.
 
 Everything random is decided here, outside the engines: the seed of each fit gives its initial weights, and
-``epoch_order`` its order of samples. Two engines given one plan therefore train on the same batches.
+``epoch_order`` its order of samples. Two engines given one plan therefore train on the same batches. What they fill in
+while they train, ``Results``, is the same too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,6 +42,11 @@ class Fit:
     learning_rate: float | NDArray[np.float32]
     offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros((), np.float32))
     scale: NDArray[np.float32] = field(default_factory=lambda: np.ones((), np.float32))
+
+    def rates(self, epochs: range) -> NDArray[np.float32]:
+        """The learning rate in each of these epochs, float32, shape (epochs,)."""
+        rates = np.asarray(self.learning_rate, np.float32)
+        return rates[epochs.start : epochs.stop] if rates.ndim else np.full(len(epochs), rates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +104,14 @@ class FitPlan:
 
     @property
     def curve_names(self) -> tuple[str, ...]:
-        """Names of the curves that an engine returns: ``loss``, ``val_loss``, then each metric and its ``val_`` twin.
+        """Names of the curves that an engine returns: ``loss`` and each metric, then their ``val_`` twins.
 
         ``loss`` and ``val_loss`` are without the layers' penalties (Keras adds them in): over-fitting is judged on
         what the network predicts. Where the model has penalties, a curve ``penalty`` holds them, at each epoch's end;
         those on activations as the mean over the validation rows.
         """
         names = ("loss", *self.metrics)
-        return tuple(name for metric in names for name in (metric, f"val_{metric}"))
+        return (*names, *(f"val_{name}" for name in names))
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int32]:
@@ -170,12 +178,91 @@ class Training:
     parameters: int
 
 
+class Results:
+    """What the fits of one training have come to, filled in chunk by chunk.
+
+    Parameters
+    ----------
+    has_penalty
+        Whether there is a curve ``penalty``.
+    on_chunk
+        As in ``Engine.train``.
+    started
+        When the training began, by ``time.perf_counter``; until now the engine was building and compiling.
+
+    Attributes
+    ----------
+    curves, compile_seconds
+        As in ``Training``.
+    weights
+        By fit, the arrays of ``model.get_weights()``.
+    """
+
+    def __init__(self, plan: FitPlan, *, has_penalty: bool, on_chunk: OnChunk | None, started: float) -> None:
+        names = (*plan.curve_names, *(("penalty",) if has_penalty else ()))
+        self.curves = {name: np.full((len(plan.fits), plan.epochs), np.nan, np.float32) for name in names}
+        self.weights: dict[int, tuple[NDArray[Any], ...]] = {}
+        self.compile_seconds = time.perf_counter() - started
+        self._plan, self._on_chunk, self._started = plan, on_chunk, started
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Count the time within as spent building and compiling."""
+        started = time.perf_counter()
+        yield
+        self.compile_seconds += time.perf_counter() - started
+
+    def write(self, indices: Sequence[int], epochs: range, records: NDArray[np.float32]) -> None:
+        """Write what these fits came to in these epochs; from its first loss that is not finite on, a fit has nothing.
+
+        Parameters
+        ----------
+        records
+            Shape (fits, epochs, quantities): training curves, validation curves, penalty.
+        """
+        for column, curve in enumerate(self.curves.values()):
+            curve[np.ix_(indices, epochs)] = records[:, :, column]
+        for index in indices:
+            lost = ~np.isfinite(self.curves["loss"][index, : epochs.stop])
+            if len(self._plan.fits[index].validation):
+                lost |= ~np.isfinite(self.curves["val_loss"][index, : epochs.stop])
+            if lost.any():
+                for curve in self.curves.values():
+                    curve[index, lost.argmax() :] = np.nan
+
+    def are_lost(self, indices: Sequence[int], epochs: range) -> bool:
+        """Whether none of these fits has a loss any more after these epochs."""
+        return bool(np.isnan(self.curves["loss"][indices, epochs.stop - 1]).all())
+
+    def erase(self, indices: Sequence[int]) -> None:
+        """Forget the curves of fits that start again: they are no progress of theirs, nor of those that wait."""
+        for curve in self.curves.values():
+            curve[indices] = np.nan
+
+    def report(self, epoch: int, fits_done: int) -> bool:
+        """Tell the caller how far the fits in work are; whether it wants them stopped."""
+        if self._on_chunk is None:
+            return False
+        return self._on_chunk(Progress(epoch, fits_done, len(self._plan.fits), self.curves))
+
+    def training(self, *, group_size: int, parameters: int) -> Training:
+        """What the engine returns."""
+        return Training(
+            curves=self.curves,
+            weights=tuple(self.weights[fit] for fit in range(len(self._plan.fits))) if self.weights else None,
+            seconds=time.perf_counter() - self._started,
+            compile_seconds=self.compile_seconds,
+            group_size=group_size,
+            parameters=parameters,
+        )
+
+
 class OutOfMemoryError(UserError):
     """Even one fit at a time does not fit the device's memory."""
 
 
 class Engine(Protocol):
-    """A way to train all fits of a plan. Both implementations pass ``tests/test_engines.py``."""
+    """A way to train all fits of a plan. Both implementations pass ``tests/contracts``."""
 
     name: str
 

@@ -69,9 +69,9 @@ def make_plan(
         own_seed = fit_seed(seed, split.repeat, split.fold)
         rows = split.train
         if configuration.train_fraction < 1:
-            rows = subsample(rows, dataset.targets, dataset.task, configuration.train_fraction, own_seed)
+            rows = subsample(rows, dataset.targets, dataset.task, fraction=configuration.train_fraction, seed=own_seed)
         offset, scale = fit_normalisation(dataset.inputs, rows, normalisation)
-        fits.append(Fit(rows, split.validation, own_seed, rates, offset, scale))
+        fits.append(Fit(rows, split.validation, seed=own_seed, learning_rate=rates, offset=offset, scale=scale))
     return FitPlan(
         build_model=lambda: build_network(configuration, shape, outputs, weights=weights),
         build_optimizer=lambda: build_optimizer(configuration),
@@ -88,7 +88,7 @@ def make_plan(
 
 
 def learning_rates(configuration: Configuration, epochs: int) -> float | NDArray[np.float32]:
-    """One learning rate, or where a schedule varies it, one an epoch, shape (epochs,)."""
+    """One learning rate, or where a schedule varies it, one per epoch, shape (epochs,)."""
     if configuration.schedule == "constant":
         return configuration.learning_rate
     return np.array([configuration.learning_rate_at(epoch) for epoch in range(1, epochs + 1)], np.float32)

@@ -16,7 +16,15 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.settings import ACTIVATIONS, LOSSES, OPTIMIZERS
 from pipelines.training.plan import Training
 from pipelines.training.planning import make_plan
-from tests.support.engine_reference import CLASSES, Case, assert_close, fit_with_keras, make_case, make_engine
+from tests.support.engine_reference import (
+    CLASSES,
+    Case,
+    assert_close,
+    fit_with_keras,
+    fits_with_keras,
+    make_case,
+    make_engine,
+)
 
 ENGINE = make_engine()
 
@@ -38,8 +46,7 @@ COMBINATIONS = (
 def assert_trained_as_by_keras(case: Case) -> Training:
     """Equal curves, penalties and final weights for every fit of the case; returns what the engine gave."""
     training = ENGINE.train(case.plan, keep_weights=True)
-    for index, fit in enumerate(case.plan.fits):
-        reference = fit_with_keras(case, fit)
+    for index, reference in enumerate(fits_with_keras(case)):
         for name in case.plan.curve_names:
             if name in reference.curves:
                 assert_close(training.curves[name][index], reference.curves[name], f"{name} of fit {index}")

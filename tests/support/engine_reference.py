@@ -128,37 +128,54 @@ def seeded_model(plan: FitPlan, seed: int) -> Any:
 
 
 def fit_with_keras(case: Case, fit: Fit, initial_weights: Sequence[NDArray[Any]] | None = None) -> "KerasResult":
-    """Train one fit of the plan with ``model.fit``, one call an epoch, its rows put in the plan's order."""
+    """Train one fit of the plan with ``model.fit``; see ``fits_with_keras``."""
+    (result,) = fits_with_keras(case.with_fits([fit]), initial_weights)
+    return result
+
+
+def fits_with_keras(case: Case, initial_weights: Sequence[NDArray[Any]] | None = None) -> "list[KerasResult]":
+    """Train every fit of the plan with ``model.fit``, one call an epoch, its rows put in the plan's order.
+
+    One model serves all of them, for with JAX to compile ``fit`` takes far longer than the few steps of these cases;
+    its weights and its optimizer are set to where each fit begins.
+    """
     plan = case.plan
-    network = seeded_model(plan, fit.seed)
-    if initial_weights is not None:
-        network.set_weights(initial_weights)
+    network = plan.build_model()
     model, loss, metrics, targets = _compiled_as(case, network)
     optimizer = plan.build_optimizer()
     # The loss once more as a metric: what ``fit`` reports as loss has the penalties in it.
     own = keras.metrics.MeanMetricWrapper(loss.call, name="without_penalty")
     # TensorFlow step by step: to trace ``fit`` takes longer than the few steps of these cases. With JAX it is shorter.
     model.compile(optimizer, loss=loss, metrics=[*metrics, own], run_eagerly=BACKEND == "tensorflow")
-    inputs = (plan.inputs.astype(np.float32) - fit.offset) / fit.scale
-    rates = np.broadcast_to(np.asarray(fit.learning_rate, np.float32), plan.epochs)
-    history: dict[str, list[float]] = {}
-    for epoch in range(plan.epochs):
-        rows = fit.train[epoch_order(fit.seed, epoch, len(fit.train))]
-        optimizer.learning_rate = rates[epoch]
-        record = model.fit(
-            inputs[rows],
-            targets[rows],
-            batch_size=plan.batch_size,
-            shuffle=False,
-            validation_data=(inputs[fit.validation], targets[fit.validation]),
-            verbose=0,
-        )
-        for name, values in record.history.items():
-            history.setdefault(name, []).extend(values)
-    curves = {name: np.array(values, np.float32) for name, values in history.items()}
-    penalised = {name: curves.pop(name) for name in ("loss", "val_loss")}
-    curves["loss"], curves["val_loss"] = curves.pop("without_penalty"), curves.pop("val_without_penalty")
-    return KerasResult(curves, penalised, tuple(network.get_weights()))
+    optimizer.build(network.trainable_variables)
+    unused = [np.array(variable.value) for variable in optimizer.variables]
+    results = []
+    for fit in plan.fits:
+        network.set_weights(seeded_model(plan, fit.seed).get_weights() if initial_weights is None else initial_weights)
+        for variable, value in zip(optimizer.variables, unused, strict=True):
+            variable.assign(value)
+        inputs = (plan.inputs.astype(np.float32) - fit.offset) / fit.scale
+        rates = np.broadcast_to(np.asarray(fit.learning_rate, np.float32), plan.epochs)
+        history: dict[str, list[float]] = {}
+        for epoch in range(plan.epochs):
+            rows = fit.train[epoch_order(fit.seed, epoch, len(fit.train))]
+            optimizer.learning_rate = rates[epoch]
+            record = model.fit(
+                inputs[rows],
+                targets[rows],
+                batch_size=plan.batch_size,
+                shuffle=False,
+                validation_data=(inputs[fit.validation], targets[fit.validation]),
+                validation_batch_size=len(fit.validation),
+                verbose=0,
+            )
+            for name, values in record.history.items():
+                history.setdefault(name, []).extend(values)
+        curves = {name: np.array(values, np.float32) for name, values in history.items()}
+        penalised = {name: curves.pop(name) for name in ("loss", "val_loss")}
+        curves["loss"], curves["val_loss"] = curves.pop("without_penalty"), curves.pop("val_without_penalty")
+        results.append(KerasResult(curves, penalised, tuple(network.get_weights())))
+    return results
 
 
 @dataclass(frozen=True, eq=False)

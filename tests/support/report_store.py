@@ -22,6 +22,7 @@ from pipelines.tracking.trials import FitLabel, Trial
 from reports import terminal_table
 from tests.support.curves import Noise, make_curves
 from tests.support.made_reports import made_record
+from tests.support.stores import empty_store
 
 MONITOR = "val_mae"
 EVIL = "<script>alert('x')</script> | **bold**"
@@ -149,7 +150,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self.uri = empty_store(folder)
 
     def fill(self, trials, **options) -> str:
         with pytest.MonkeyPatch.context() as patch:

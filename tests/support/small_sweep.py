@@ -4,7 +4,6 @@ import os
 
 os.environ["KERAS_BACKEND"] = "jax"
 
-import contextlib
 import io
 import json
 from collections.abc import Callable, Generator, Sequence
@@ -193,18 +192,10 @@ def hashes_of(found: Sequence[Run]) -> list[str]:
     return [run.data.tags["atlas.configuration"] for run in found]
 
 
-def make_store(folder: Path) -> str:
-    """A tracking store with its artifacts in this folder: its URI."""
-    uri = f"sqlite:///{folder}/mlflow.db"
-    with contextlib.chdir(folder):
-        MlflowClient(uri).search_experiments()
-    return uri
-
-
 def use_store(uri: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in this folder, with an experiment of its own and an empty cache, undisturbed by the environment.
 
-    Not with a store of its own, for MLflow takes a while to open one.
+    Not with a store of its own, for MLflow takes a while to open one: a module shares one of ``empty_store``.
     """
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)

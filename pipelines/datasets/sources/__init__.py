@@ -1,1 +1,1 @@
-"""Well-known data sets, one module a source."""
+"""Well-known data sets, one module per source."""

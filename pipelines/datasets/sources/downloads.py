@@ -95,14 +95,8 @@ def download_keras_file(name: str, url: str, sha256: str, seconds: float, folder
     ChildError
         Where it cannot be had.
     """
-    if (reason := explain_unreachable(url)) is not None:
-        raise ChildError(reason)
-    logger.info("Downloading %s from %s, for at most %g seconds.", name, url, seconds)
     # Keras' NumPy backend imports neither TensorFlow nor JAX.
-    printed = run_child(
-        __name__, ["keras", name, url, sha256, folder], seconds=seconds, environment={"KERAS_BACKEND": "numpy"}
-    )
-    return Path(printed)
+    return Path(_download(url, ["keras", name, url, sha256, folder], seconds, {"KERAS_BACKEND": "numpy"}))
 
 
 def download_tfds(name: str, url: str, seconds: float) -> None:
@@ -113,10 +107,7 @@ def download_tfds(name: str, url: str, seconds: float) -> None:
     ChildError
         Where it cannot be had.
     """
-    if (reason := explain_unreachable(url)) is not None:
-        raise ChildError(reason)
-    logger.info("Downloading %s from %s, for at most %g seconds.", name, url, seconds)
-    run_child(__name__, ["tfds", name], seconds=seconds, environment={"CUDA_VISIBLE_DEVICES": "-1"})
+    _download(url, ["tfds", name], seconds, {"CUDA_VISIBLE_DEVICES": "-1"})
 
 
 def unavailable(name: str, tried: Sequence[str], reason: str, remedy: str) -> DataError:
@@ -133,6 +124,14 @@ def unavailable(name: str, tried: Sequence[str], reason: str, remedy: str) -> Da
         f"Data set {name!r} is not on this machine (looked for {', '.join(tried)}) and its download failed: {reason}. "
         f"{remedy} The exercise 'digits' comes with scikit-learn and runs without a download."
     )
+
+
+def _download(url: str, order: Sequence[str], seconds: float, environment: dict[str, str]) -> str:
+    """Let a child follow the order, where the URL's host can be reached; what it printed last."""
+    if (reason := explain_unreachable(url)) is not None:
+        raise ChildError(reason)
+    logger.info("Downloading %s from %s, for at most %g seconds.", order[1], url, seconds)
+    return run_child(__name__, order, seconds=seconds, environment=environment)
 
 
 def _main(arguments: Sequence[str] | None = None) -> int:

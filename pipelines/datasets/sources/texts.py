@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import DatasetSpec
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import keras_sets
-from pipelines.datasets.sources.words import RESERVED
 from pipelines.errors import DataError
 
 #: Sets of texts.
@@ -62,8 +61,8 @@ def decoded_texts(
         part = keras_sets.read_texts(spec.name, split, places)
     except DataError as error:
         return {}, f"The texts cannot be shown: {error}"
-    # Keras' index of a word is its rank plus RESERVED; the vocabulary counts indices.
-    last_rank = int(spec.options.get("words", keras_sets.DEFAULT_WORDS)) - 1 - RESERVED
+    # Keras' index of a word is its rank plus ``RESERVED``; the vocabulary counts indices.
+    last_rank = int(spec.options.get("words", keras_sets.DEFAULT_WORDS)) - 1 - keras_sets.RESERVED
     ranks = {int(row): part.texts.row(int(part.order[row])) for row in rows}
     return {row: _text(found, by_rank, last_rank, words) for row, found in ranks.items()}, ""
 

@@ -1,13 +1,18 @@
-"""Columns of a user's table as one float32 matrix: numbers as they are, texts one-hot, missing values as told.
+"""Columns of a user's table as arrays: the inputs as one float32 matrix, the target as class labels or numbers.
 
-Filling in is done here, once, with statistics of the training rows (never of the test rows); a fold's validation rows
-have their share in them. Little can come of that, since no target is used and every column with gaps gets a companion
-that is 1 where a value was missing: with it a first layer can put any value of its own in the place of the filled one.
-What is missing from a text column is encoded as no category (``mean``, ``median``) or as the most frequent one.
+Inputs are numbers as they are, texts one-hot, missing values as told. Filling in is done here, once, with statistics of
+the training rows (never of the test rows); a fold's validation rows have their share in them. Little can come of that,
+since no target is used and every column with gaps gets a companion that is 1 where a value was missing: with it a first
+layer can put any value of its own in the place of the filled one. What is missing from a text column is encoded as no
+category (``mean``, ``median``) or as the most frequent one.
+
+Which task a target makes, where none is stated: texts, booleans and categories are classes. Whole numbers are classes
+where they take at most 20 different values and at least 5 rows per value on average. Everything else is a regression.
+Two classes are a binary task, more a multiclass one.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
@@ -16,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.datasets.base import Task
 from pipelines.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,6 +31,8 @@ NUMBER, TEXT = "number", "text"
 FILLING = ("mean", "median", "most_frequent")
 MISSING = ("refuse", "drop", *FILLING)
 MAX_CATEGORIES = 256
+FEW_VALUES, ROWS_PER_VALUE = 20, 5  # up to so many different whole numbers are classes, with so many rows each
+MAX_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,7 @@ class Encoder:
         counts = {}
         for column in self.columns:
             if column.categories is not None:
-                present = frame[column.name].dropna()
-                count = sum(text not in column.categories for text in as_text(present))
+                count = int(np.sum(_places_of(frame[column.name].dropna(), column.categories) < 0))
                 if count:
                     counts[column.name] = count
         return counts
@@ -126,15 +133,89 @@ def fit_encoder(frame: "pd.DataFrame", missing: str, categorical: Collection[str
         if not len(present):
             raise DataError(f"Column {name!r} of {where} holds no values; leave it out with the option 'exclude'.")
         if name in categorical or kind_of(series, where) == TEXT:
-            texts = as_text(present)
-            categories = tuple(sorted(set(texts)))
+            counts = Counter(_texts_of(present))
+            categories = tuple(sorted(counts))
             if len(categories) > MAX_CATEGORIES and name not in categorical:
                 raise DataError(_too_many(name, categories, where))
-            most = Counter(sorted(texts)).most_common(1)[0][0] if missing == "most_frequent" else None
+            most = max(categories, key=counts.__getitem__) if missing == "most_frequent" else None
             columns.append(Column(name, categories, most, filled))
         else:
             columns.append(Column(name, None, _fill_value(numbers_of(present), missing), filled))
     return Encoder(tuple(columns))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How target values become numbers.
+
+    Attributes
+    ----------
+    task
+        Stated or inferred.
+    reason
+        Why this task, in words.
+    classes
+        Text of each class in label order (numbers by size, texts by letter); empty for a regression.
+    """
+
+    task: Task
+    reason: str
+    classes: tuple[str, ...]
+
+    def encode(self, target: "pd.Series[Any]", where: str) -> NDArray[Any]:
+        """Targets without missing values as int32 labels or float32 values, shape (rows,).
+
+        Raises
+        ------
+        DataError
+            Where a class was not among the training rows, or a value of a regression is no finite number.
+        """
+        if not self.task.is_classification:
+            return _regression_values(target, where)
+        labels = _places_of(target, self.classes)
+        if (labels < 0).any():
+            unknown = sorted(set(_texts_of(target)) - set(self.classes))
+            raise DataError(
+                f"The target {target.name!r} of {where} has classes that the training rows do not have: "
+                f"{', '.join(map(repr, unknown[:5]))}."
+            )
+        return labels.astype(np.int32)
+
+
+def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Labels:
+    """Decide the task and the classes from the training targets (without missing values).
+
+    Raises
+    ------
+    DataError
+        Where the stated task does not suit the values, or all rows have the same one.
+    """
+    distinct = int(target.nunique())
+    reason, is_regression = "stated", task is Task.REGRESSION
+    if task is None:
+        is_classes, reason = _looks_like_classes(target, distinct)
+        is_regression = not is_classes
+    if is_regression:
+        values = _regression_values(target, where)
+        if distinct < 2:
+            raise DataError(f"The target {target.name!r} of {where} has one value only, {values[0]}: nothing to learn.")
+        return Labels(Task.REGRESSION, reason, ())
+    if task is None:
+        task = Task.BINARY if distinct == 2 else Task.MULTICLASS
+    elif distinct > MAX_CLASSES or (kind_of(target, where) != TEXT and distinct > max(2, len(target) // 2)):
+        raise DataError(
+            f"The target {target.name!r} of {where} has {distinct} different values in {len(target)} rows, too "
+            f"many for classes; the task stated is {task}. State regression if a quantity is meant."
+        )
+    names = _class_names(target)
+    if len(names) < 2:
+        raise DataError(f"The target {target.name!r} of {where} has one class only, {names[0]!r}: nothing to learn.")
+    if task is Task.BINARY and len(names) != 2:
+        raise DataError(
+            f"The task stated is binary, but the target {target.name!r} of {where} has {len(names)} classes: "
+            f"{', '.join(map(repr, names[:10]))}."
+        )
+    return Labels(task, reason, names)
 
 
 def kind_of(series: "pd.Series[Any]", where: str) -> str:
@@ -153,7 +234,7 @@ def kind_of(series: "pd.Series[Any]", where: str) -> str:
         return NUMBER
     present = series.dropna()
     if types.is_string_dtype(series) or types.is_object_dtype(series):
-        if all(isinstance(value, str) for value in present):
+        if types.infer_dtype(present, skipna=False) in ("string", "empty"):
             return TEXT if len(present) else NUMBER
         if all(isinstance(value, Real | Decimal | np.bool_) for value in present):
             return NUMBER
@@ -169,16 +250,25 @@ def numbers_of(series: "pd.Series[Any]") -> NDArray[np.float64]:
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def as_text(series: "pd.Series[Any]") -> list[str]:
-    """Values (none missing) as texts; a whole number has no decimals, however the column is stored."""
-    return [str(int(v)) if isinstance(v, float | np.floating) and float(v).is_integer() else str(v) for v in series]
-
-
 def counted(counts: Mapping[str, int]) -> str:
     """Columns and counts for an error: ``'age' (3), 'fare' (1)``, the first 20 of them."""
     shown = [f"{name!r} ({count})" for name, count in list(counts.items())[:20]]
     more = len(counts) - len(shown)
     return ", ".join(shown) + (f" and {more} more columns" if more > 0 else "")
+
+
+def _texts_of(series: "pd.Series[Any]") -> list[str]:
+    """Values as texts; a whole number has no decimals, however the column is stored. Missing ones are anything."""
+    values = series.tolist()
+    return [str(int(v)) if isinstance(v, float | np.floating) and float(v).is_integer() else str(v) for v in values]
+
+
+def _places_of(series: "pd.Series[Any]", names: Sequence[str]) -> NDArray[np.intp]:
+    """Where each value of a column, as text, is among the names; -1 where it is none of them. Missing: anything."""
+    import pandas as pd
+
+    index: pd.Index[Any] = pd.Index(list(names), dtype="object")
+    return index.get_indexer(pd.Index(_texts_of(series), dtype="object"))
 
 
 def _fill_value(present: NDArray[np.float64], missing: str) -> float | None:
@@ -197,11 +287,10 @@ def _encode_column(column: Column, series: "pd.Series[Any]", out: NDArray[np.flo
     if column.filled:
         out[:, -1] = gaps
     if column.categories is not None:
-        places = {text: place for place, text in enumerate(column.categories)}
-        for row, (gap, text) in enumerate(zip(gaps, as_text(series), strict=True)):
-            place = places.get(str(column.fill) if gap else text)
-            if place is not None and not (gap and column.fill is None):
-                out[row, place] = 1
+        places = _places_of(series, column.categories)
+        places[gaps] = -1 if column.fill is None else column.categories.index(str(column.fill))
+        known = np.flatnonzero(places >= 0)
+        out[known, places[known]] = 1
         return
     if kind_of(series, where) == TEXT:
         raise DataError(f"Column {column.name!r} of {where} holds texts, but numbers in the training rows.")
@@ -210,7 +299,7 @@ def _encode_column(column: Column, series: "pd.Series[Any]", out: NDArray[np.flo
 
 
 def _too_many(name: str, categories: Collection[str], where: str) -> str:
-    others = [text for text in categories if not is_number(text)]
+    others = [text for text in categories if not _is_number(text)]
     sentence = f"Column {name!r} of {where} holds {len(categories)} different texts, "
     if len(others) <= len(categories) // 2:
         shown = ", ".join(repr(text) for text in others[:5])
@@ -221,7 +310,40 @@ def _too_many(name: str, categories: Collection[str], where: str) -> str:
     )
 
 
-def is_number(text: str) -> bool:
+def _looks_like_classes(target: "pd.Series[Any]", distinct: int) -> tuple[bool, str]:
+    import pandas as pd
+
+    if kind_of(target, "the data") == TEXT or pd.api.types.is_bool_dtype(target.infer_objects()):
+        return True, f"inferred: {distinct} different texts or booleans"
+    values = numbers_of(target)
+    if not bool(np.all(values == np.round(values))):
+        return False, "inferred: numbers with decimals"
+    few = distinct <= FEW_VALUES and distinct * ROWS_PER_VALUE <= len(values)
+    return few, f"inferred: {distinct} different whole numbers in {len(values)} rows"
+
+
+def _class_names(target: "pd.Series[Any]") -> tuple[str, ...]:
+    """Texts of the classes: False before True, numbers by size, texts by letter."""
+    names = sorted(set(_texts_of(target)))
+    return tuple(sorted(names, key=float)) if all(_is_number(name) for name in names) else tuple(names)
+
+
+def _regression_values(target: "pd.Series[Any]", where: str) -> NDArray[np.float32]:
+    if kind_of(target, where) == TEXT:
+        texts = _texts_of(target)
+        example = next((text for text in texts if not _is_number(text)), texts[0])
+        raise DataError(
+            f"The target {target.name!r} of {where} holds texts (such as {example!r}), which a regression cannot "
+            "predict; state a classification, or name another target."
+        )
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float32] = numbers_of(target).astype(np.float32)
+    if not np.all(np.isfinite(values)):
+        raise DataError(f"The target {target.name!r} of {where} has {np.sum(~np.isfinite(values))} infinite values.")
+    return values
+
+
+def _is_number(text: str) -> bool:
     """Whether a text is one that Python reads as a number."""
     try:
         float(text)

@@ -11,10 +11,10 @@ For tables: ``features`` (the columns to use, default all but the target) or ``e
 
 For NPZ: ``inputs`` and ``target`` name the arrays (default ``x`` and ``y``, or ``x_train`` and ``y_train``), inputs of
 any shape; ``test_inputs`` and ``test_target`` those of the test (default ``x_test`` and ``y_test``, where there are
-such). An NPZ file without such an array of inputs is read as a table, one array a column.
+such). An NPZ file without such an array of inputs is read as a table, one array per column.
 
-Where no task is stated, ``labels`` has the rule that infers it. Relative paths start at the working folder, else at the
-data folder.
+Where no task is stated, ``columns`` has the rule that infers it. Relative paths start at the working folder, else at
+the data folder.
 """
 
 import hashlib
@@ -27,21 +27,22 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.cache import Description, cached, write_arrays
+from pipelines.datasets.folds import split_off_test
 from pipelines.datasets.options import check_options, choice, number, text, texts
 from pipelines.datasets.places import Places
-from pipelines.datasets.sources.splitting import split_off_test
-from pipelines.datasets.user_file.columns import MISSING, TEXT, Encoder, fit_encoder, kind_of
-from pipelines.datasets.user_file.labels import fit_labels
-from pipelines.datasets.user_file.rows import Rows, rows_of_arrays, treat_missing
+from pipelines.datasets.user_file.columns import MISSING, TEXT, Encoder, fit_encoder, fit_labels, kind_of
 from pipelines.datasets.user_file.tables import (
     CSV_SUFFIXES,
     NPZ_SUFFIXES,
+    Rows,
     TextFormat,
     column,
     listed,
     read_npz,
     read_table,
+    rows_of_arrays,
     suffix_of,
+    treat_missing,
 )
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
@@ -103,21 +104,13 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
         return description
 
     entry = cached(places.cache_dir, spec.name, identity, build)
-    return Dataset(
-        name=spec.name,
-        task=entry.description.task,
-        **entry.arrays,
-        classes=entry.description.classes,
-        features=entry.description.features,
-        # Of one file the sha256 itself, so that it can be compared with what ``sha256sum`` prints.
-        sha256=hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest(),
-        source=" and ".join(str(path) for path in paths),
-        details=entry.description.details,
-    )
+    # Of one file the sha256 itself, so that it can be compared with what ``sha256sum`` prints.
+    sha256 = hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    return entry.dataset(spec.name, sha256, " and ".join(map(str, paths)))
 
 
 def infer_task(spec: DatasetSpec, places: Places) -> Task:
-    """The task that the target column makes, by the rule of ``labels``.
+    """The task that the target column makes, by the rule of ``columns``.
 
     Raises
     ------
@@ -143,7 +136,7 @@ def prepare(settings: Settings, task: Task | None, name: str) -> tuple[Descripti
     details["task"] = f"{labels.task}, {labels.reason}"
     if test is None and settings.test_fraction:
         targets = labels.encode(train.target, train.where)
-        chosen, held = split_off_test(targets, labels.task, settings.test_fraction, name, labels.classes)
+        chosen, held = split_off_test(targets, labels.task, settings.test_fraction, name=name, classes=labels.classes)
         train, test = train.take(chosen), train.take(held)
         kind = "stratified " if labels.task.is_classification else ""
         details["test"] = f"a fixed {kind}split of {settings.test_fraction:.0%}"
@@ -216,19 +209,19 @@ def _read_arrays(settings: Settings, arrays: dict[str, NDArray[Any]], inputs: st
             "names."
         )
     target = settings.target or ("y_train" if inputs == "x_train" else "y")
-    train = _array_rows(settings, arrays, inputs, target, settings.path)
+    train = _array_rows(settings.path, arrays, inputs, target)
     if settings.test_path is not None:
-        return train, _array_rows(settings, read_npz(settings.test_path), inputs, target, settings.test_path)
+        return train, _array_rows(settings.test_path, read_npz(settings.test_path), inputs, target)
     stated = settings.test_inputs is not None or settings.test_target is not None
     test_names = settings.test_inputs or "x_test", settings.test_target or "y_test"
     if not stated and not all(name in arrays for name in test_names):
         return train, None
     if settings.test_fraction:
         raise DataError(f"{settings.path} has test arrays {test_names}; the option 'test_fraction' cannot be set too.")
-    return train, _array_rows(settings, arrays, *test_names, settings.path)
+    return train, _array_rows(settings.path, arrays, *test_names)
 
 
-def _array_rows(settings: Settings, arrays: dict[str, NDArray[Any]], inputs: str, target: str, path: Path) -> Rows:
+def _array_rows(path: Path, arrays: dict[str, NDArray[Any]], inputs: str, target: str) -> Rows:
     for name, meant_as in ((inputs, "the inputs"), (target, "the targets")):
         if name not in arrays:
             raise DataError(

@@ -26,9 +26,9 @@ from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import count_parameters, has_native_convolutions, has_penalty, is_per_sample
 from pipelines.training.batches import EpochLayout, epoch_rows, evaluation_rows
 from pipelines.training.jax.memory import affordable_fits, evaluation_chunk, is_out_of_memory
-from pipelines.training.jax.program import Data, FitData, FitProgram, Schedule, SparseShape, State, record_names
+from pipelines.training.jax.program import Data, FitData, FitProgram, Schedule, SparseShape, State
 from pipelines.training.jax.sparse_rows import HostRows, SparseRows, capacity_of, rounded, sparse_rows
-from pipelines.training.plan import Fit, FitPlan, OnChunk, OutOfMemoryError, Progress, Training
+from pipelines.training.plan import Fit, FitPlan, OnChunk, OutOfMemoryError, Results, Training
 
 #: Above this many multiplications a step, fits run one after another on a CPU (measured: benchmarks/engine_modes.py).
 _SIDE_BY_SIDE_LIMIT = 2e7
@@ -68,18 +68,17 @@ class JaxEngine:
         initial_weights: Sequence[Sequence[NDArray[Any]]] | None = None,
     ) -> Training:
         """Train every fit of the plan; see ``Engine.train``."""
-        started = time.perf_counter()
-        run = _Run(self, plan, on_chunk, chunk_epochs, keep_weights, initial_weights)
+        run = _Run(
+            self,
+            plan,
+            on_chunk=on_chunk,
+            chunk_epochs=chunk_epochs,
+            keep_weights=keep_weights,
+            initial_weights=initial_weights,
+        )
         for indices in run.groups():
             run.train_group(indices)
-        return Training(
-            curves=run.curves,
-            weights=tuple(run.weights[i] for i in range(len(plan.fits))) if keep_weights else None,
-            seconds=time.perf_counter() - started,
-            compile_seconds=run.compile_seconds,
-            group_size=run.group_size,
-            parameters=run.parameters,
-        )
+        return run.results.training(group_size=run.group_size, parameters=run.parameters)
 
     def data_on_device(self, plan: FitPlan, rows: HostRows | None, sharding: NamedSharding) -> Data:
         """The plan's data on its devices; kept for the next plan, which mostly has the same data and devices."""
@@ -126,19 +125,18 @@ class _Run:
         self,
         engine: JaxEngine,
         plan: FitPlan,
+        *,
         on_chunk: OnChunk | None,
         chunk_epochs: int | None,
         keep_weights: bool,
         initial_weights: Sequence[Sequence[NDArray[Any]]] | None,
     ) -> None:
-        self.engine, self.plan, self.on_chunk = engine, plan, on_chunk
+        started = time.perf_counter()
+        self.engine, self.plan = engine, plan
         self.keep_weights, self.initial_weights = keep_weights, initial_weights
         # A plan without a key is never shared; a key of its own still serves its further chunks.
         self.key: Any = plan.key or object()
-        self.compile_seconds = 0.0
-        self.weights: dict[int, tuple[NDArray[Any], ...]] = {}
         self.fits_done = 0
-        started = time.perf_counter()
         self.build_model = plan.build_model
         self.model = build_seeded(self.build_model, plan.fits[0].seed)
         self.as_is = all((fit.offset == 0).all() and (fit.scale == 1).all() for fit in plan.fits)
@@ -148,10 +146,6 @@ class _Run:
             self.model = build_seeded(self.build_model, plan.fits[0].seed)
         self.optimizer = plan.build_optimizer()
         self.optimizer.build(self.model.trainable_variables)
-        self.names = record_names(plan)
-        if not has_penalty(self.model):
-            self.names = self.names[:-1]
-        self.curves = {name: np.full((len(plan.fits), plan.epochs), np.nan, np.float32) for name in self.names}
         self.parameters = count_parameters(self.model)
         self.is_per_sample = is_per_sample(self.model)
         self.work = self.parameters * min(plan.batch_size, max(len(fit.train) for fit in plan.fits))
@@ -171,7 +165,7 @@ class _Run:
             raise self._too_large()
         self.group_size = min(engine.group_size or len(plan.fits), len(plan.fits), max(affordable, 1))
         self.chunk_epochs = self._chunk_epochs(chunk_epochs)
-        self.compile_seconds += time.perf_counter() - started
+        self.results = Results(plan, has_penalty=has_penalty(self.model), on_chunk=on_chunk, started=started)
 
     def groups(self) -> Iterator[list[int]]:
         """Fits that may share a program, in order; cut to the group size when they are trained.
@@ -199,9 +193,7 @@ class _Run:
                 if len(now) == 1:
                     raise self._too_large() from error
                 self.group_size = len(now) // 2
-                # What they had reached is no progress of those that start again, nor of those that wait.
-                for curve in self.curves.values():
-                    curve[now] = np.nan
+                self.results.erase(now)
                 continue
             remaining = remaining[len(now) :]
             self.fits_done += len(now)
@@ -225,22 +217,21 @@ class _Run:
             layout = EpochLayout.exact(sizes[0], plan.batch_size)
         along_fits = NamedSharding(self.mesh, PartitionSpec("fits"))
         everywhere = NamedSharding(self.mesh, PartitionSpec())
-        started = time.perf_counter()
-        state = jax.device_put(self._initial_state(padded), along_fits)
-        data = self.engine.data_on_device(plan, self.rows, everywhere)
-        fit_data = self._fit_data(fits)
-        fit_data_there = jax.device_put(fit_data, along_fits)
-        self.compile_seconds += time.perf_counter() - started
+        with self.results.compiling():
+            state = jax.device_put(self._initial_state(padded), along_fits)
+            data = self.engine.data_on_device(plan, self.rows, everywhere)
+            fit_data = self._fit_data(fits)
+            fit_data_there = jax.device_put(fit_data, along_fits)
         for first in range(0, plan.epochs, self.chunk_epochs):
             epochs = range(first, min(first + self.chunk_epochs, plan.epochs))
             schedule = self._schedule(fits, epochs, layout)
             shape = (layout, self._sparse_shape(layout, fit_data, schedule))
             schedule = jax.device_put(schedule, along_fits)
             active = jax.device_put(np.arange(self.chunk_epochs) < len(epochs), everywhere)
-            program = self._program(shape, state, data, fit_data_there, schedule, active)
-            state, records = program(state, data, fit_data_there, schedule, active)
-            self._record(indices, epochs, np.asarray(records)[: len(indices), : len(epochs)])
-            if self._is_finished(indices, epochs):
+            others = (data, fit_data_there, schedule, active)
+            state, records = self._program(shape, state, *others)(state, *others)
+            self.results.write(indices, epochs, np.asarray(records)[: len(indices), : len(epochs)])
+            if self.results.report(epochs.stop, self.fits_done) or self.results.are_lost(indices, epochs):
                 break
         if self.keep_weights:
             self._keep(indices, state)
@@ -294,8 +285,7 @@ class _Run:
         rows, rates = np.zeros((*shape, layout.width), np.int32), np.zeros(shape, np.float32)
         rows[:, : len(epochs)] = epoch_rows(fits, epochs, layout)
         for position, fit in enumerate(fits):
-            rate = np.broadcast_to(np.asarray(fit.learning_rate, np.float32), self.plan.epochs)
-            rates[position, : len(epochs)] = rate[epochs.start : epochs.stop]
+            rates[position, : len(epochs)] = fit.rates(epochs)
         return Schedule(rows, rates)
 
     def _program(self, shape: tuple[EpochLayout, SparseShape | None], *arguments: Any) -> Any:
@@ -305,13 +295,16 @@ class _Run:
         return self.engine.program(key, partial(self._compile, shape, arguments))
 
     def _compile(self, shape: tuple[EpochLayout, SparseShape | None], arguments: tuple[Any, ...]) -> Any:
-        started = time.perf_counter()
         one_fit = FitProgram(self.plan, self.model, self.optimizer, *shape).chunk
 
         def all_fits(state: State, data: Data, fit_data: FitData, schedule: Schedule, active: Any) -> Any:
+            def in_turn(of: tuple[State, FitData, Schedule]) -> Any:
+                state, fit, now = of
+                return one_fit(state, data, fit, now, active=active)
+
             if self.side_by_side:
-                return jax.vmap(one_fit, in_axes=(0, None, 0, 0, None))(state, data, fit_data, schedule, active)
-            return jax.lax.map(lambda of: one_fit(of[0], data, of[1], of[2], active), (state, fit_data, schedule))
+                return jax.vmap(in_turn)((state, fit_data, schedule))
+            return jax.lax.map(in_turn, (state, fit_data, schedule))
 
         fits, everywhere = PartitionSpec("fits"), PartitionSpec()
         sharded = jax.shard_map(
@@ -321,29 +314,8 @@ class _Run:
             out_specs=fits,
             check_vma=False,
         )
-        program = jax.jit(sharded, donate_argnums=0).lower(*arguments).compile()
-        self.compile_seconds += time.perf_counter() - started
-        return program
-
-    def _record(self, indices: Sequence[int], epochs: range, records: NDArray[np.float32]) -> None:
-        """Write the records into the curves; from its first value that is not finite on, a fit has none."""
-        for column, name in enumerate(self.names):
-            self.curves[name][np.ix_(indices, epochs)] = records[:, :, column]
-        losses = [self.curves[name] for name in ("loss", "val_loss")]
-        for index in indices:
-            lost = ~np.isfinite(losses[0][index, : epochs.stop])
-            if len(self.plan.fits[index].validation):
-                lost |= ~np.isfinite(losses[1][index, : epochs.stop])
-            if lost.any():
-                for curve in self.curves.values():
-                    curve[index, lost.argmax() :] = np.nan
-
-    def _is_finished(self, indices: Sequence[int], epochs: range) -> bool:
-        stop = False
-        if self.on_chunk is not None:
-            progress = Progress(epochs.stop, self.fits_done, len(self.plan.fits), self.curves)
-            stop = self.on_chunk(progress)
-        return stop or bool(np.isnan(self.curves["loss"][indices, epochs.stop - 1]).all())
+        with self.results.compiling():
+            return jax.jit(sharded, donate_argnums=0).lower(*arguments).compile()
 
     def _keep(self, indices: Sequence[int], state: State) -> None:
         model = self.model
@@ -354,7 +326,7 @@ class _Run:
             ):
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value[position])
-            self.weights[index] = tuple(model.get_weights())
+            self.results.weights[index] = tuple(model.get_weights())
 
     def _chunk_epochs(self, asked: int | None) -> int:
         """Epochs of a chunk: as asked, else about half a second's work, in chunks of equal length."""

@@ -87,7 +87,7 @@ class FitProgram:
     ) -> None:
         self.model, self.optimizer, self.layout, self.sparse = model, optimizer, layout, sparse
         self.quantities = [plan.loss, *plan.metrics.values()]
-        self.rate_index = next(i for i, v in enumerate(optimizer.variables) if v is optimizer._learning_rate)
+        self.rate_index = next(i for i, v in enumerate(optimizer.variables) if v is optimizer.learning_rate)
         self.gradient = jax.grad(self._penalised_loss, has_aux=True)
 
     def chunk(self, state: State, data: Data, fit: FitData, schedule: Schedule, active: Array) -> tuple[State, Array]:
@@ -101,7 +101,7 @@ class FitProgram:
 
         Returns
         -------
-        The new state, and the records, (epochs, curves), with columns as ``record_names`` names them.
+        The new state, and the records, (epochs, curves), in the order of ``Results.write``.
         """
 
         def epoch(state: State, item: tuple[Schedule, Array]) -> tuple[State, Array]:
@@ -154,7 +154,9 @@ class FitProgram:
         return inputs, targets
 
     def _step(self, state: State, inputs: Any, targets: Array, weights: Array | None) -> tuple[State, Array]:
-        gradients, (non_trainable, sums) = self.gradient(state.trainable, state.non_trainable, inputs, targets, weights)
+        gradients, (non_trainable, sums) = self.gradient(
+            state.trainable, state.non_trainable, inputs=inputs, targets=targets, weights=weights
+        )
         trainable, variables = self.optimizer.stateless_apply(state.optimizer, gradients, state.trainable)
         return State(list(trainable), list(non_trainable), list(variables)), sums
 
@@ -199,12 +201,6 @@ class FitProgram:
         total, _ = lax.scan(add_chunk, jnp.zeros(len(self.quantities) + 1), (fit.validation, firsts))
         mean = total / fit.validation_count
         return mean[:-1], mean[-1]
-
-
-def record_names(plan: FitPlan) -> tuple[str, ...]:
-    """Names of the columns of a chunk's records: training curves, validation curves, penalty."""
-    training = ("loss", *plan.metrics)
-    return (*training, *(f"val_{name}" for name in training), "penalty")
 
 
 def _sum_of(penalties: Sequence[Array]) -> Array:

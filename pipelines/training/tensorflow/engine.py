@@ -20,8 +20,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipelines.errors import UserError
-from pipelines.training.batches import evaluation_rows
-from pipelines.training.plan import FitPlan, OnChunk, OutOfMemoryError, Progress, Training, epoch_order
+from pipelines.networks.layers import count_parameters
+from pipelines.training.batches import epoch_rows, evaluation_rows
+from pipelines.training.plan import FitPlan, OnChunk, OutOfMemoryError, Results, Training
 from pipelines.training.tensorflow.program import Program, effective_batch
 
 #: Programs kept for further trials, and bytes of their models' and optimizers' variables.
@@ -66,20 +67,21 @@ class TensorFlowEngine:
                 program, data = self._program(plan, strategy), self._data(plan)
             except tf.errors.ResourceExhaustedError as error:
                 raise OutOfMemoryError(_too_large(plan)) from error
-            run = _Run(plan, program, data, on_chunk, chunk_epochs)
-            run.compile_seconds = time.perf_counter() - started
-            group_size = 1
-            for indices in run.groups():
-                group_size = max(group_size, len(indices))
-                run.train_group(indices, initial_weights, keep_weights=keep_weights)
-        return Training(
-            curves=run.curves,
-            weights=tuple(run.weights[i] for i in range(len(plan.fits))) if keep_weights else None,
-            seconds=time.perf_counter() - started,
-            compile_seconds=run.compile_seconds,
-            group_size=group_size,
-            parameters=program.parameters,
-        )
+            results = Results(plan, has_penalty=program.has_penalty, on_chunk=on_chunk, started=started)
+            run = _Run(
+                plan=plan,
+                program=program,
+                data=data,
+                results=results,
+                chunk_epochs=chunk_epochs,
+                reports=on_chunk is not None,
+                keep_weights=keep_weights,
+                initial_weights=initial_weights,
+            )
+            groups = run.groups()
+            for indices in groups:
+                run.train_group(indices)
+        return results.training(group_size=max(map(len, groups)), parameters=count_parameters(program.model))
 
     def _program(self, plan: FitPlan, strategy: Any) -> "Program":
         if not plan.key:
@@ -132,26 +134,27 @@ def choose_strategy() -> Any:
     return tf.distribute.get_strategy()
 
 
+@dataclass(eq=False)
 class _Run:
     """One call of ``TensorFlowEngine.train``."""
 
-    def __init__(
-        self, plan: FitPlan, program: Program, data: tuple[Any, Any], on_chunk: OnChunk | None, chunk: int | None
-    ) -> None:
-        self.plan, self.program, self.data = plan, program, data
-        self.on_chunk, self.chunk_epochs = on_chunk, chunk
-        self.compile_seconds = self.busy_seconds = 0.0
-        quantities = ("loss", *plan.metrics)
-        self.names = (*quantities, *(f"val_{name}" for name in quantities))
-        if program.has_penalty:
-            self.names += ("penalty",)
-        self.curves = {name: np.full((len(plan.fits), plan.epochs), np.nan, np.float32) for name in self.names}
-        self.weights: dict[int, tuple[NDArray[Any], ...]] = {}
-        sample = math.prod(plan.inputs.shape[1:])
-        self.evaluation_chunk = max(plan.batch_size, _EVALUATION_ELEMENTS // max(sample, 1), 1)
-        self.evaluation_chunk = min(self.evaluation_chunk, max(1, *(len(fit.validation) for fit in plan.fits)))
+    plan: FitPlan
+    program: Program
+    data: tuple[Any, Any]
+    results: Results
+    chunk_epochs: int | None
+    reports: bool
+    keep_weights: bool
+    initial_weights: Sequence[Sequence[NDArray[Any]]] | None
+    busy_seconds: float = 0.0
+    evaluation_chunk: int = field(init=False)
 
-    def groups(self) -> Iterator[list[int]]:
+    def __post_init__(self) -> None:
+        plan, sample = self.plan, math.prod(self.plan.inputs.shape[1:])
+        chunk = max(plan.batch_size, _EVALUATION_ELEMENTS // max(sample, 1), 1)
+        self.evaluation_chunk = min(chunk, max(1, *(len(fit.validation) for fit in plan.fits)))
+
+    def groups(self) -> list[list[int]]:
         """Fits that advance together.
 
         Where the caller asked for chunks, it compares the fits after each: they take turns chunk by chunk, as many as
@@ -159,54 +162,45 @@ class _Run:
         """
         fits = range(len(self.plan.fits))
         size = 1
-        if self.chunk_epochs is not None and self.on_chunk is not None:
+        if self.chunk_epochs is not None and self.reports:
             size = max(1, int(psutil.virtual_memory().available * _HOST_SHARE / self.program.state_bytes))
-        for first in fits[::size]:
-            yield list(fits[first : first + size])
+        return [list(fits[first : first + size]) for first in fits[::size]]
 
-    def train_group(
-        self, indices: list[int], initial: Sequence[Sequence[NDArray[Any]]] | None, *, keep_weights: bool
-    ) -> None:
+    def train_group(self, indices: list[int]) -> None:
         """Train these fits, evaluating fewer rows at a time whenever the device runs out of memory."""
         while True:
             try:
-                self._train_group(indices, initial, keep_weights)
+                self._train_group(indices)
                 return
             except tf.errors.ResourceExhaustedError as error:
                 # A training step holds a batch and its gradients; evaluating fewer rows than that saves nothing.
                 if self.evaluation_chunk <= self.plan.batch_size:
-                    raise OutOfMemoryError(_too_large(self.plan, self.program.parameters)) from error
+                    raise OutOfMemoryError(_too_large(self.plan, count_parameters(self.program.model))) from error
                 self.evaluation_chunk = max(self.evaluation_chunk // 2, self.plan.batch_size)
-                for curve in self.curves.values():
-                    curve[indices] = np.nan
+                self.results.erase(indices)
 
-    def _train_group(
-        self, indices: list[int], initial: Sequence[Sequence[NDArray[Any]]] | None, keep_weights: bool
-    ) -> None:
+    def _train_group(self, indices: list[int]) -> None:
         states: dict[int, list[NDArray[Any]]] = {}
         in_work = list(indices)
         for chunk in self._chunks():
             for index in tuple(in_work):
                 if chunk.start == 0:
-                    self._start(index, None if initial is None else initial[index])
+                    self._start(index)
                 elif len(indices) > 1:
                     self.program.restore(states[index])
                 if not self._train_chunk(index, chunk):
                     in_work.remove(index)
-                if keep_weights:
-                    self.weights[index] = tuple(self.program.model.get_weights())
+                if self.keep_weights:
+                    self.results.weights[index] = tuple(self.program.model.get_weights())
                 if len(indices) > 1:
                     states[index] = self.program.state()
-            stop = False
-            if self.on_chunk is not None:
-                stop = self.on_chunk(Progress(chunk.stop, indices[0], len(self.plan.fits), self.curves))
-            if stop or not in_work:
+            if self.results.report(chunk.stop, indices[0]) or not in_work:
                 return
 
     def _chunks(self) -> Iterator[range]:
         """Epochs between two reports: as the caller asked, else so many that reports come a few times a second."""
         total = self.plan.epochs
-        chunk = self.chunk_epochs or (1 if self.on_chunk is not None else total)
+        chunk = self.chunk_epochs or (1 if self.reports else total)
         first = 0
         while first < total:
             busy = self.busy_seconds
@@ -217,12 +211,12 @@ class _Run:
                 pace = _REPORT_SECONDS / max(self.busy_seconds - busy, 1e-6)
                 chunk = max(1, int(chunk * min(pace, 4.0)))
 
-    def _start(self, index: int, weights: Sequence[NDArray[Any]] | None) -> None:
+    def _start(self, index: int) -> None:
         """Bring the program to where the fit begins, and compile it where that has not been done yet."""
-        started = time.perf_counter()
-        self.program.start(self.plan, self.plan.fits[index], weights)
-        self._call(index, range(0))
-        self.compile_seconds += time.perf_counter() - started
+        weights = None if self.initial_weights is None else self.initial_weights[index]
+        with self.results.compiling():
+            self.program.start(self.plan, self.plan.fits[index], weights)
+            self._call(index, range(0))
 
     def _train_chunk(self, index: int, chunk: range) -> bool:
         """Train one fit; whether it is still worth training."""
@@ -231,7 +225,8 @@ class _Run:
         is_alive = True
         for first in chunk[::capacity]:
             epochs = range(first, min(first + capacity, chunk.stop))
-            is_alive = self._record(index, epochs, self._call(index, epochs)[: len(epochs)])
+            self.results.write([index], epochs, self._call(index, epochs)[np.newaxis, : len(epochs)])
+            is_alive = not self.results.are_lost([index], epochs)
             if not is_alive:
                 break
         self.busy_seconds += time.perf_counter() - started
@@ -239,31 +234,21 @@ class _Run:
 
     def _call(self, index: int, epochs: range) -> NDArray[np.float32]:
         """Train one fit for at most as many epochs as the program takes; no epoch at all still compiles it."""
-        plan, fit, count = self.plan, self.plan.fits[index], len(self.plan.fits[index].train)
-        capacity = self._capacity(index)
-        rows, rates = np.zeros((capacity, self.program.width(plan, fit)), np.int32), np.zeros(capacity, np.float32)
-        for position, epoch in enumerate(epochs):
-            rows[position, :count] = fit.train[epoch_order(fit.seed, epoch, count)]
-        rates[: len(epochs)] = np.broadcast_to(np.asarray(fit.learning_rate, np.float32), plan.epochs)[epochs]
+        plan, fit = self.plan, self.plan.fits[index]
+        layout, capacity = self.program.layout(plan, fit), self._capacity(index)
+        rows, rates = np.zeros((capacity, layout.width), np.int32), np.zeros(capacity, np.float32)
+        rows[: len(epochs)] = epoch_rows([fit], epochs, layout)[0]
+        rates[: len(epochs)] = fit.rates(epochs)
         # Padded to the longest fit's, so that all fits share a program, but where padding would alter a penalty.
         alike, place = (plan.fits, index) if self.program.pads else ((fit,), 0)
         validation = evaluation_rows(alike, self.evaluation_chunk)[place]
         scaling = tf.constant(fit.offset, tf.float32), tf.constant(fit.scale, tf.float32)
-        arguments = (rows, rates, len(epochs), count, validation, len(fit.validation))
+        arguments = (rows, rates, len(epochs), len(fit.train), validation, len(fit.validation))
         return self.program.run(self.data, *scaling, *(tf.constant(argument) for argument in arguments))
 
     def _capacity(self, index: int) -> int:
         """Epochs of this fit that one call of the program takes, whatever the length of the training."""
-        return max(1, min(_CALL_ROWS // self.program.width(self.plan, self.plan.fits[index]), 256))
-
-    def _record(self, index: int, epochs: range, records: NDArray[np.float32]) -> bool:
-        """Write the records into the curves; from its first loss that is not a number on, a fit has none."""
-        losses = [0, len(self.plan.metrics) + 1] if len(self.plan.fits[index].validation) else [0]
-        is_lost = ~np.isfinite(records[:, losses]).all(axis=1)
-        kept = int(is_lost.argmax()) if is_lost.any() else len(records)
-        for column, name in enumerate(self.names):
-            self.curves[name][index, epochs.start : epochs.start + kept] = records[:kept, column]
-        return not is_lost.any()
+        return max(1, min(_CALL_ROWS // self.program.layout(self.plan, self.plan.fits[index]).width, 256))
 
 
 def _too_large(plan: FitPlan, parameters: int | None = None) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import has_native_convolutions, has_penalty, is_per_sample
+from pipelines.training.batches import EpochLayout
 from pipelines.training.plan import Fit, FitPlan
 
 
@@ -34,11 +35,6 @@ class Program:
         self._epochs = tf.function(self._train_epochs, jit_compile=compiled, autograph=False)
 
     @property
-    def parameters(self) -> int:
-        """Trainable weights of the model."""
-        return sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
-
-    @property
     def state_bytes(self) -> int:
         """Size of what ``state`` copies."""
         return sum(math.prod(variable.shape) * 4 for variable in self._variables)
@@ -54,15 +50,15 @@ class Program:
             fresh.set_weights(list(weights))
         self.restore([*(variable.numpy() for variable in fresh.variables), *self.initial_optimizer])
 
-    def width(self, plan: FitPlan, fit: Fit) -> int:
-        """Rows of an epoch of this fit, padding included.
+    def layout(self, plan: FitPlan, fit: Fit) -> EpochLayout:
+        """Batches of an epoch of this fit.
 
         Where no layer looks at the whole batch, the last batch is padded, and shorter fits to the longest: one shape,
         one program, and the step is in it once. Elsewhere every batch has its true size.
         """
-        if not self.pads:
-            return len(fit.train)
-        return -(-max(len(other.train) for other in plan.fits) // self.batch_size) * self.batch_size
+        if self.pads:
+            return EpochLayout.padded([len(other.train) for other in plan.fits], plan.batch_size)
+        return EpochLayout.exact(len(fit.train), plan.batch_size)
 
     def state(self) -> list[NDArray[Any]]:
         """Copies of all variables, for ``restore``."""

@@ -1,0 +1,134 @@
+"""Small sets that run anywhere, without a file or a download.
+
+The ``formula`` source has ``celsius``, where Fahrenheit = 1.8 Celsius + 32 is to be learned from a few points. Options:
+``points`` (how many, evenly spaced), ``range`` ([lowest, highest] in Celsius), ``noise`` (standard deviation added to
+the training targets, in Fahrenheit) and ``seed`` (of the noise). Without ``points`` and ``range``, the seven points of
+the textbook.
+
+The ``sklearn`` source has sets that come with scikit-learn. They have no test split of their own; a fixed, stratified
+fifth of the rows is set aside. No options.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.datasets.base import Dataset, DatasetSpec, Task
+from pipelines.datasets.folds import TEST_FRACTION, split_off_test
+from pipelines.datasets.options import check_name, check_options, check_task, number, whole
+from pipelines.datasets.places import Places
+from pipelines.errors import DataError
+
+SLOPE, INTERCEPT = 1.8, 32.0
+TEXTBOOK_POINTS = (-40.0, -10.0, 0.0, 8.0, 15.0, 22.0, 38.0)
+RANGE = (-40.0, 38.0)
+POINTS = len(TEXTBOOK_POINTS)
+SKLEARN_TASKS = {"digits": Task.MULTICLASS, "breast_cancer": Task.BINARY, "diabetes": Task.REGRESSION}
+
+
+def load_formula(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
+    """Make the points.
+
+    The test points lie half-way between neighbouring training points and carry no noise, so the test error is the
+    distance to the formula itself.
+
+    Returns
+    -------
+    Inputs in Celsius, float32, shape (points, 1); targets in Fahrenheit, float32, shape (points,).
+
+    Raises
+    ------
+    DataError
+        Where the name, an option or the stated task is wrong.
+    """
+    check_name(spec, ("celsius",))
+    check_options(spec, ("points", "range", "noise", "seed"))
+    check_task(spec, task, Task.REGRESSION)
+    celsius = _grid(spec)
+    noise = number(spec, "noise", 0.0, 0.0, 1e6)
+    seed = whole(spec, "seed", 0, 0, 2**32 - 1)
+    fahrenheit = _formula(celsius) + noise * np.random.default_rng(seed).standard_normal(len(celsius))
+    between = (celsius[:-1] + celsius[1:]) / 2
+    inputs, targets = celsius.astype(np.float32)[:, np.newaxis], fahrenheit.astype(np.float32)
+    return Dataset(
+        name=spec.name,
+        task=Task.REGRESSION,
+        inputs=inputs,
+        targets=targets,
+        test_inputs=between.astype(np.float32)[:, np.newaxis],
+        test_targets=_formula(between).astype(np.float32),
+        classes=(),
+        features=("celsius",),
+        sha256=hashlib.sha256(inputs.tobytes() + targets.tobytes()).hexdigest(),
+        source=f"formula: fahrenheit = {SLOPE:g} celsius + {INTERCEPT:g}",
+        details={"noise": f"standard deviation {noise:g} degrees Fahrenheit, seed {seed}"} if noise else {},
+    )
+
+
+def load_sklearn(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
+    """Load ``digits`` (8 x 8 images, 0 to 16), ``breast_cancer`` (30 columns) or ``diabetes`` (10 columns, unscaled).
+
+    Returns
+    -------
+    Digits as uint8, shape (samples, 8, 8, 1); the tables as float32, shape (samples, columns).
+
+    Raises
+    ------
+    DataError
+        Where the name, an option or the stated task is wrong.
+    """
+    import sklearn
+    from sklearn import datasets
+
+    check_name(spec, SKLEARN_TASKS)
+    check_options(spec, ())
+    actual = SKLEARN_TASKS[spec.name]
+    check_task(spec, task, actual)
+    features: tuple[str, ...] = ()
+    if spec.name == "digits":
+        bunch = datasets.load_digits()
+        inputs = bunch.images[..., np.newaxis].astype(np.uint8)
+    elif spec.name == "breast_cancer":
+        bunch = datasets.load_breast_cancer()
+        inputs, features = bunch.data.astype(np.float32), tuple(str(name) for name in bunch.feature_names)
+    else:
+        # The scaled form was scaled with all rows, those of the test included.
+        bunch = datasets.load_diabetes(scaled=False)
+        inputs, features = bunch.data.astype(np.float32), tuple(bunch.feature_names)
+    targets = bunch.target.astype(np.int32 if actual.is_classification else np.float32)
+    classes = tuple(str(name) for name in bunch.target_names) if actual.is_classification else ()
+    train, test = split_off_test(targets, actual, TEST_FRACTION, name=spec.name, classes=classes)
+    return Dataset(
+        name=spec.name,
+        task=actual,
+        inputs=inputs[train],
+        targets=targets[train],
+        test_inputs=inputs[test],
+        test_targets=targets[test],
+        classes=classes,
+        features=features,
+        sha256=hashlib.sha256(inputs.tobytes() + targets.tobytes()).hexdigest(),
+        source=f"scikit-learn {sklearn.__version__}",
+        details={"test": f"a fixed {'stratified ' if actual.is_classification else ''}split of {TEST_FRACTION:.0%}"},
+    )
+
+
+def _grid(spec: DatasetSpec) -> NDArray[np.float64]:
+    if "points" not in spec.options and "range" not in spec.options:
+        return np.array(TEXTBOOK_POINTS)
+    points = whole(spec, "points", POINTS, 2, 1_000_000)
+    ends = spec.options.get("range", RANGE)
+    numbers = isinstance(ends, list | tuple) and all(
+        isinstance(end, int | float) and not isinstance(end, bool) for end in ends
+    )
+    if not numbers or len(ends) != 2 or not -1e6 <= ends[0] < ends[1] <= 1e6:
+        raise DataError(
+            f"Option 'range' of data set {spec.name!r} is {ends!r}; allowed: [lowest, highest] in Celsius, from -1e6 "
+            "to 1e6."
+        )
+    return np.linspace(float(ends[0]), float(ends[1]), points)
+
+
+def _formula(celsius: NDArray[np.float64]) -> NDArray[np.float64]:
+    return SLOPE * celsius + INTERCEPT

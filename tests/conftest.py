@@ -1,0 +1,81 @@
+"""What all tests share: how JAX compiles, a store of made sweeps, and a browser.
+
+A process that only needs a part of this imports only that part: the fixtures import what they use.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Read when Keras and JAX are imported, which the tests do. Most train small programs for a few steps: those are to be
+# compiled fast, rather than to be fast, and once for all tests, processes and runs (``make clean`` removes them).
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "d" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A store for made sweeps (``report_store.Store``), shared by all tests of the report."""
+    from tests.support.report_store import Store
+
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def sweep(store: Any) -> str:
+    """Run id of a sweep with three results, one diverged trial and one failed, with names that must be escaped."""
+    from pipelines.exercises.exercise import Figure
+    from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, WIDE, MadeTrial, variant
+
+    return store.fill(
+        [
+            MadeTrial(BASE, "overfits", "baseline", level=0.5),
+            MadeTrial(WIDE, "overfits", level=0.0),
+            MadeTrial(LINEAR, "improving", f"documented: {EVIL}", level=1.0),
+            MadeTrial(replace(BASE, learning_rate=1.0), diverges=True),
+            MadeTrial(FAILED, failure=f"out of memory: {EVIL}"),
+        ],
+        title=EVIL,
+        documented=[
+            variant(
+                "first", BASE, Figure("mae", 0.9, 30, "validation"), Figure("overfitting_epoch", 20, None, "train")
+            ),
+            variant(EVIL, LINEAR, Figure("mae", 1.5, None, "train", EVIL), Figure("mae", 1.6, None, "test")),
+            variant("never trained", replace(BASE, layers=(3,)), Figure("mae", 1.0, 5, "validation")),
+        ],
+    )
+
+
+@pytest.fixture(scope="session")
+def report(store: Any, sweep: str) -> Any:
+    from reports import read_report
+
+    return read_report(sweep, tracking_uri=store.uri)
+
+
+@pytest.fixture(scope="session")
+def written(store: Any, sweep: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from reports import write_report
+
+    return write_report(sweep, tracking_uri=store.uri, output=tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, in which every test opens pages of its own; without it such tests are skipped."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
