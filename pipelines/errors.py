@@ -32,3 +32,8 @@ class DataError(UserError):
 
 class TrackingError(UserError):
     """The tracking store cannot be read or written."""
+
+
+def reason_of(error: BaseException) -> str:
+    """An error as the reason of what failed: a user's as it is, any other with its kind."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -47,6 +47,7 @@ from pipelines.reproduction.rows import (
     textbook_best_epochs,
     values_of,
 )
+from pipelines.tracking.sweeps import from_plain
 from pipelines.training.jax.engine import JaxEngine
 
 
@@ -305,7 +306,7 @@ def test_shuffled_labels_agree_as_often_as_their_shares_say():
 def test_a_row_survives_the_store(measured):
     ours = compare_epoch(asked(9, "overfitting_epoch"), curves_with_best(10, 3), FALLING, 1, point_with_best(10))
     row = Row("v", "overfitting_epoch", "validation", 9, 9.0, 1.0, False, "n", "c", ours if measured else None)
-    assert Row.from_json(row.to_json()) == row
+    assert from_plain(Row, row.to_json()) == row
 
 
 # Figures of weights, and the optimizer
@@ -458,8 +459,7 @@ def test_named_variants_alone_are_trained_and_known_ones_compared_as_well(tmp_pa
 
 
 def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
-    from pipelines.networks import backbones
-    from pipelines.reproduction import running
+    from pipelines.networks import backbones, features
 
     asked_with = []
 
@@ -470,8 +470,8 @@ def test_a_frozen_backbone_is_trained_on_its_features(tmp_path, monkeypatch):
     def find(name, places):
         return backbones.Weights(places.weights / f"{name}.h5", sha256="a" * 64)
 
-    monkeypatch.setattr(running, "prepare_dataset", prepare)
-    monkeypatch.setattr(backbones, "find_weights", find)
+    monkeypatch.setattr(features, "prepare_dataset", prepare)
+    monkeypatch.setattr(features, "find_weights", find)
     figures = [{"metric": "loss", "split": "validation", "value": 1}]
     frozen = {"backbone": "mobilenet_v2", "layers": "none", "normalisation": "minus_one_one"}
     variants = [

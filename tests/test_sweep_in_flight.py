@@ -25,8 +25,8 @@ from tests.support.small_sweep import (
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import Interrupted
-from pipelines.executors import Ended, Handle, Job
-from pipelines.executors.base import WorkerLostError
+from pipelines.executors import Job
+from pipelines.executors.base import Ended, Handle, WorkerLostError
 from pipelines.exercises.spaces import Values
 from pipelines.sweep import loop as sweep_module
 from pipelines.sweep.stopping import Stop

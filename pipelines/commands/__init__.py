@@ -6,6 +6,7 @@ Keras is loaded, and a mistake in a parameter should be answered at once.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def prepare_backend(backend: str) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
-def print_lines(console: Console, *lines: str) -> None:
+def print_lines(console: Console, lines: Sequence[str]) -> None:
     """What there is to say in the end, below an empty line; a path may be wider than the terminal."""
     console.print("\n".join(["", *lines]), markup=False, soft_wrap=True)
 

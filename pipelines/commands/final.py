@@ -26,4 +26,4 @@ def final(parameters: Parameters, console: Console) -> None:
     run_final(FinalSettings(sweep, parameters.text("configuration"), Places(*places)), console)
     from reports import write_report
 
-    print_lines(console, f"Report      {write_report(sweep.run_id, tracking_uri=uri, output=output).html}")
+    print_lines(console, [f"Report      {write_report(sweep.run_id, tracking_uri=uri, output=output).html}"])

@@ -37,7 +37,7 @@ def report(parameters: Parameters, console: Console) -> None:
         folder = output / each.sweep.run_id[:8] if output and comparison else output
         paths = print_report(each, folder, console)
         describe_if_empty(each.sweep.run_id, paths.summary, uri=each.sweep.uri)
-        print_lines(console, f"Report      {paths.html}")
+        print_lines(console, [f"Report      {paths.html}"])
     if comparison:
         _compare(comparison, uri, output, console)
 
@@ -65,4 +65,4 @@ def _compare(comparison: "SweepComparison", uri: str, output: Path | None, conso
         tag_project_run("comparison", Path(folder), uri=uri)
     console.print()
     console.print(terminal_table(comparison))
-    print_lines(console, f"Comparison  {paths.html}")
+    print_lines(console, [f"Comparison  {paths.html}"])

@@ -33,13 +33,9 @@ def reproduce(parameters: Parameters, console: Console) -> None:
     console.print()
     console.print(terminal_table(paths.report))
     failed = sum(outcome.failed for outcome in outcomes)
-    print_lines(
-        console,
-        *([f"{counted(failed, 'training')} failed; the table says why."] if failed else []),
-        f"Report      {paths.html}",
-        f"Markdown    {paths.markdown}",
-        *ui_lines(uri, outcomes[-1].link),
-    )
+    lines = [f"{counted(failed, 'training')} failed; the table says why."] if failed else []
+    lines += [f"Report      {paths.html}", f"Markdown    {paths.markdown}", *ui_lines(uri, outcomes[-1].link)]
+    print_lines(console, lines)
 
 
 def read_settings(parameters: Parameters, backend: str) -> "ReproductionSettings":

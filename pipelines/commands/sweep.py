@@ -33,14 +33,15 @@ def main(parameters: Parameters, console: Console) -> None:
     report = read_report(outcome.run.run_id, tracking_uri=outcome.run.uri)
     paths = print_report(report, output, console)
     outcome.run.describe(paths.summary)
-    print_lines(console, *_failed(outcome), f"Report      {paths.html}", *ui_lines(outcome.run.uri, outcome.run.link))
+    lines = [*_failed(outcome), f"Report      {paths.html}", *ui_lines(outcome.run.uri, outcome.run.link)]
+    print_lines(console, lines)
 
 
 def sweep(parameters: Parameters, console: Console) -> None:
     """Run a sweep."""
     outcome = _run(parameters, console)
     report = f"then report mlflow run . -e report -P sweeps={outcome.run.run_id}"
-    print_lines(console, *_failed(outcome), *ui_lines(outcome.run.uri, outcome.run.link), report)
+    print_lines(console, [*_failed(outcome), *ui_lines(outcome.run.uri, outcome.run.link), report])
 
 
 def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":

@@ -5,21 +5,9 @@ from pathlib import Path
 
 from pipelines.datasets.cache import default_cache_dir
 from pipelines.datasets.places import Places
-from pipelines.executors.base import Ended, Executor, Handle, Job, OneSlot, fit_labels, run_job
-from pipelines.executors.local import ByNetwork, InProcess
+from pipelines.executors.base import ByNetwork, Executor, InProcess, Job, OneSlot, fit_labels, run_job
 
-__all__ = [
-    "ByNetwork",
-    "Ended",
-    "Executor",
-    "Handle",
-    "InProcess",
-    "Job",
-    "OneSlot",
-    "fit_labels",
-    "make_executor",
-    "run_job",
-]
+__all__ = ["ByNetwork", "Executor", "InProcess", "Job", "OneSlot", "fit_labels", "make_executor", "run_job"]
 
 #: Cores that count as devices at most; each has a copy of the data.
 _CPU_DEVICES = 8

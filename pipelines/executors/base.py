@@ -1,7 +1,11 @@
-"""The contract between those who want trials trained and where they are trained: submit a job, wait for what ends."""
+"""The contract between those who want trials trained and where they are trained: submit a job, wait for what ends.
+
+Behind it, those that train in this process, or leave each network to the engine that trains it faster.
+"""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -11,7 +15,7 @@ from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.tracking.trials import FitLabel
-from pipelines.training.plan import FitPlan, OnChunk, Training
+from pipelines.training.plan import Engine, FitPlan, OnChunk, Training
 from pipelines.training.planning import fit_seed, make_plan
 
 
@@ -85,23 +89,6 @@ class Ended:
     training: Training | None = None
     error: Exception | None = None
 
-    @property
-    def failure(self) -> str:
-        """The error in words; empty where there is none."""
-        return failure_words(self.error) if self.error else ""
-
-    def result(self) -> Training:
-        """The training; raises the error where there is one."""
-        if self.error is not None:
-            raise self.error
-        assert self.training is not None
-        return self.training
-
-
-def failure_words(error: Exception) -> str:
-    """An error as the reason of a failed trial: a user's as it is, any other with its kind."""
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-
 
 class Executor(Protocol):
     """Trains jobs, as many at a time as it has slots; a context manager that lets go of its resources."""
@@ -167,7 +154,9 @@ class OneSlot:
         return None
 
 
-def run_job(executor: Executor, job: Job, *, on_chunk: OnChunk | None = None) -> Training:
+def run_job(
+    executor: Executor, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None
+) -> Training:
     """Submit a single job and wait for it.
 
     Raises
@@ -175,5 +164,61 @@ def run_job(executor: Executor, job: Job, *, on_chunk: OnChunk | None = None) ->
     Exception
         What kept it from its end, see ``Ended.error``.
     """
-    (ended,) = executor.wait([executor.submit(job, on_chunk=on_chunk)])
-    return ended.result()
+    (ended,) = executor.wait([executor.submit(job, on_chunk=on_chunk, chunk_epochs=chunk_epochs)])
+    try:
+        if ended.error is not None:
+            raise ended.error
+        assert ended.training is not None
+        return ended.training
+    finally:
+        del ended  # with the error it would keep its own frame, and all that the engine had in hand
+
+
+@dataclass(frozen=True)
+class InProcess(OneSlot):
+    """Runs an engine where the sweep runs: what JAX wants, whose compiled programs serve one trial after another."""
+
+    engine: Engine
+
+    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
+        """Train a job to its end; see ``Engine.train``."""
+        return self.engine.train(
+            job.plan(), on_chunk=on_chunk, chunk_epochs=chunk_epochs, keep_weights=job.keep_weights
+        )
+
+
+def is_convolutional(configuration: Configuration) -> bool:
+    """Whether images go through convolutions in every epoch; those of a frozen backbone are computed once.
+
+    >>> is_convolutional(Configuration(convolutions="16x3")), is_convolutional(Configuration())
+    (True, False)
+    """
+    return configuration.convolutions != "none" or (configuration.backbone != "none" and configuration.fine_tune)
+
+
+@dataclass(frozen=True)
+class ByNetwork(OneSlot):
+    """Two executors that take turns: one for networks that convolve images, one for all others (``backend=auto``).
+
+    On a CPU TensorFlow, with oneDNN, is twice as fast at convolutions as XLA, which wins everywhere else. Both engines
+    hold to one contract, so that their curves may stand in one sweep.
+    """
+
+    others: Executor
+    convolutional: Executor
+    _open: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
+
+    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
+        """Train a job to its end."""
+        executor = self.convolutional if is_convolutional(job.configuration) else self.others
+        return run_job(executor, job, on_chunk=on_chunk, chunk_epochs=chunk_epochs)
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(self.others)
+        self._open.enter_context(self.convolutional)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, traceback)

@@ -6,7 +6,7 @@ been decided. What is saved takes raw inputs and loads with plain Keras; it is l
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,16 +20,10 @@ from pipelines.datasets.preparation import fit_normalisation
 from pipelines.errors import DataError, TrackingError, UserError
 from pipelines.executors import Job, make_executor, run_job
 from pipelines.executors.progress import Bars
-from pipelines.exercises.configurations import Configuration
 from pipelines.final.model import Evaluation, Figure, build_predictor, evaluate, predict
-from pipelines.final.outcome import (
-    FinalWords,
-    input_kind,
-    print_start,
-    rows_to_show,
-    write_predictions,
-    write_samples,
-)
+from pipelines.final.outcome import FinalWords, input_kind, print_start, rows_to_show, write_predictions, write_samples
+from pipelines.networks.backbones import build_backbone
+from pipelines.networks.features import Inputs, has_frozen_backbone
 from pipelines.tracking import names
 from pipelines.tracking.final_models import FinalRecord
 from pipelines.tracking.final_runs import FinalDescription, FinalRun, Registered, open_final
@@ -105,26 +99,6 @@ def choose_trial(sweep: Sweep, prefix: str = "") -> Trial:
     raise UserError(f"configuration: '{prefix}' {wrong} of sweep {sweep.run_id}; the best of it are {best}.")
 
 
-def _weights_of(configuration: Configuration, settings: FinalSettings) -> Path | None:
-    """File of the backbone's weights, those of the sweep; None for a network without a backbone."""
-    name = configuration.backbone
-    if name == "none":
-        return None
-    from pipelines.networks.backbones import find_weights
-
-    found = find_weights(name, settings.places)
-    files = settings.sweep.record.weights
-    if files is None:
-        raise settings.sweep.lacks("weights")
-    recorded = files[name].sha256 if name in files else found.sha256
-    if found.sha256 != recorded:
-        raise UserError(
-            f"weights: {found.path} has the sha256 {found.sha256[:12]}, but the sweep {settings.sweep.run_id} had "
-            f"{name} from a file with {recorded[:12]}; give that file with the parameter weights."
-        )
-    return found.path
-
-
 class _Final:
     """One final model on its way."""
 
@@ -140,7 +114,8 @@ class _Final:
         self.settings, self.configuration, self.title = settings, trial.configuration, exercise.title
         self.spec = exercise.dataset
         self.dataset = _load_data(sweep, self.spec, settings)
-        self.weights = _weights_of(trial.configuration, settings)
+        self.inputs = Inputs(self.dataset, settings.places)
+        self._check_weights()
         self.description = FinalDescription(
             sweep=sweep,
             trial=trial,
@@ -179,7 +154,11 @@ class _Final:
         """The model as others will use it, and its training."""
         description, raw = self.description, self.dataset
         configuration = self.configuration
-        dataset, backbone = self._behind_backbone()
+        # The data set, or its features and the frozen backbone that gives them.
+        dataset, weights_file = self.inputs.of(configuration), self.inputs.weights_file(configuration)
+        backbone = None
+        if has_frozen_backbone(configuration):
+            backbone = build_backbone(configuration.backbone, raw.input_shape, weights_file, plain=True)
         rows = np.arange(dataset.samples, dtype=np.int32)
         splits = (Split(0, 0, rows, np.empty(0, np.int32)),)
         job = Job(
@@ -188,7 +167,7 @@ class _Final:
             splits,
             seed=description.seed,
             epochs=description.epochs,
-            weights=self.weights,
+            weights=weights_file,
             keep_weights=True,
         )
         with make_executor(description.backend) as executor, Bars(console) as bars:
@@ -215,19 +194,20 @@ class _Final:
         )
         return model, training
 
-    def _behind_backbone(self) -> tuple[Dataset, Any]:
-        """What the network is trained on: the data set, or its features and the frozen backbone that gives them."""
-        from pipelines.networks.features import has_frozen_backbone, prepare_dataset
-
-        configuration, settings = self.configuration, self.settings
-        if not has_frozen_backbone(configuration):
-            return self.dataset, None
-        from pipelines.networks.backbones import build_backbone
-
-        places = replace(settings.places, weights=self.weights)
-        features = prepare_dataset(self.dataset, configuration, places, test=False)
-        shape = self.dataset.input_shape
-        return features, build_backbone(configuration.backbone, shape, self.weights, plain=True)
+    def _check_weights(self) -> None:
+        """Raise ``UserError`` where the backbone's weights are not those of the sweep."""
+        sweep, found = self.settings.sweep, self.inputs.weights(self.configuration)
+        if found is None:
+            return
+        if sweep.record.weights is None:
+            raise sweep.lacks("weights")
+        recorded = sweep.record.weights.get(self.configuration.backbone)
+        if recorded is not None and found.sha256 != recorded.sha256:
+            raise UserError(
+                f"weights: {found.path} has the sha256 {found.sha256[:12]}, but the sweep {sweep.run_id} had "
+                f"{self.configuration.backbone} from a file with {recorded.sha256[:12]}; give that file with the "
+                "parameter weights."
+            )
 
     def _evaluate(self, model: Any) -> Evaluation | None:
         """The one look at the test set; None where there is none."""

@@ -28,7 +28,7 @@ from pipelines.datasets.preparation import FIXED
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import SETTINGS, Configuration
 from pipelines.exercises.exercise import Exercise
-from pipelines.networks.backbones import Weights, build_backbone, check_images, find_weights
+from pipelines.networks.backbones import Weights, WeightsError, build_backbone, check_images, find_weights
 from pipelines.networks.models import check_input_shape
 
 #: Called with the images done, and all of them.
@@ -111,15 +111,62 @@ def check_normalisation(configuration: Configuration) -> None:
         )
 
 
-def find_all_weights(exercise: Exercise, dataset: Dataset, places: Places, *, documented: bool) -> dict[str, Weights]:
+class Inputs:
+    """What configurations are trained on: a data set, or what a frozen backbone makes of it.
+
+    Found and computed once, and kept: an engine that is given the same arrays does not move them to its device again.
+    """
+
+    def __init__(self, dataset: Dataset, places: Places) -> None:
+        self.dataset, self._places = dataset, places
+        self._weights: dict[str, Weights | UserError] = {}
+        self._features: dict[tuple[str, str, bool], Dataset] = {}
+
+    def weights(self, configuration: Configuration) -> Weights | None:
+        """The weights of its backbone; None for a network without one.
+
+        Raises
+        ------
+        WeightsError
+            Where the file cannot be had, at every time anew without a further search.
+        """
+        name = configuration.backbone
+        if name == "none":
+            return None
+        if name not in self._weights:
+            try:
+                self._weights[name] = find_weights(name, self._places)
+            except WeightsError as error:
+                self._weights[name] = error
+        if isinstance(found := self._weights[name], UserError):
+            raise found
+        return found
+
+    def weights_file(self, configuration: Configuration) -> Path | None:
+        """Where these weights are."""
+        found = self.weights(configuration)
+        return found.path if found else None
+
+    def of(self, configuration: Configuration, *, test: bool = False, on_progress: OnProgress | None = None) -> Dataset:
+        """The data that a configuration is trained on; for ``test`` and ``on_progress`` see ``prepare_dataset``."""
+        if not has_frozen_backbone(configuration):
+            return self.dataset
+        key = (configuration.backbone, configuration.normalisation, test)
+        if key not in self._features:
+            places = replace(self._places, weights=self.weights_file(configuration))
+            self._features[key] = prepare_dataset(
+                self.dataset, configuration, places, on_progress=on_progress, test=test
+            )
+        return self._features[key]
+
+
+def find_all_weights(exercise: Exercise, inputs: Inputs, *, documented: bool) -> dict[str, Weights]:
     """Weights of every backbone that a sweep's trials may have, by its name.
 
     Before the first trial, and with all else that would make trials fail for the images alone.
 
     Parameters
     ----------
-    places
-        Where they are looked for, see ``backbones.find_weights``.
     documented
         Whether the documented variants are trained.
 
@@ -129,18 +176,18 @@ def find_all_weights(exercise: Exercise, dataset: Dataset, places: Places, *, do
         For samples that a backbone or convolutions cannot see, weights that cannot be had, and a frozen backbone
         under a fitted normalisation.
     """
+    shape = inputs.dataset.input_shape
     configurations = [exercise.baseline, *_networks(exercise)]
     if documented:
         configurations += [variant.configuration for variant in exercise.documented]
     found: dict[str, Weights] = {}
     for configuration in configurations:
-        name = configuration.backbone
-        if name != "none":
-            check_images(name, dataset.input_shape)
+        if configuration.backbone != "none":
+            check_images(configuration.backbone, shape)
             check_normalisation(configuration)
-            if name not in found:
-                found[name] = find_weights(name, places)
-        check_input_shape(configuration, dataset.input_shape)
+        if (weights := inputs.weights(configuration)) is not None:
+            found[configuration.backbone] = weights
+        check_input_shape(configuration, shape)
     return found
 
 

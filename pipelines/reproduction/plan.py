@@ -289,19 +289,16 @@ def documented_epochs_only(
     return kept
 
 
+def asked_of(exercise: Exercise, measurement: Measurement) -> list[Asked]:
+    """Everything that is asked for by the variants of a measurement, whatever it is read off."""
+    variants = [variant for variant in exercise.documented if variant.name in measurement.variants]
+    return [asked for variant in variants for asked in asked_for(variant, exercise.task)]
+
+
 def test_epochs(exercise: Exercise, measurement: Measurement) -> tuple[int, ...]:
     """Epochs at which the variants of a measurement document a test figure, or, without figures, end."""
-    return tuple(
-        sorted(
-            {
-                asked.epoch
-                for variant in exercise.documented
-                if variant.name in measurement.variants
-                for asked in asked_for(variant, exercise.task)
-                if asked.split == "test" and asked.metric not in OF_LABELS
-            }
-        )
-    )
+    asked = asked_of(exercise, measurement)
+    return tuple(sorted({each.epoch for each in asked if each.split == "test" and each.metric not in OF_LABELS}))
 
 
 def _of_variant(exercise: Exercise, variant: Variant, repeats: int, folds: int | None) -> list[Measurement]:

@@ -16,8 +16,9 @@ from pipelines.overfitting.point import OverfittingPoint, analyse
 from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
 from pipelines.reproduction.rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
 from pipelines.tracking import names
-from pipelines.tracking.reproductions import StoredReproduction, StoredTraining, read_stored_reproductions
+from pipelines.tracking.reproductions import StoredReproduction, read_stored_reproductions
 from pipelines.tracking.sweeps import Environment, from_plain
+from pipelines.tracking.trials import Trial
 
 #: Arrays of ``model.get_weights()``.
 Weights = Sequence[NDArray[Any]]
@@ -31,7 +32,7 @@ class Result:
     """A training as the rows are read off it."""
 
     measurement: Measurement
-    stored: StoredTraining | None
+    stored: Trial | None
     failure: str = ""
 
 
@@ -70,6 +71,14 @@ class StoredJob:
 
 
 @dataclass(frozen=True)
+class VariantNote:
+    """What else there is to know of a documented variant; mostly empty."""
+
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class ReproducedSettings:
     """What a reproduction was asked to do; None where not recorded."""
 
@@ -95,6 +104,8 @@ class Reproduced:
         The comparison, in the order of the exercise.
     jobs
         Its trainings.
+    variants
+        What the exercise documents.
     """
 
     run_id: str
@@ -108,6 +119,7 @@ class Reproduced:
     environment: Environment = field(default_factory=Environment)
     rows: tuple[Row, ...] = ()
     jobs: tuple[StoredJob, ...] = ()
+    variants: tuple[VariantNote, ...] = ()
 
     @property
     def documented(self) -> tuple[Row, ...]:
@@ -157,8 +169,9 @@ def _reproduced(stored: StoredReproduction) -> Reproduced:
         monitor=str(content.get("monitor", "val_loss")),
         settings=from_plain(ReproducedSettings, content.get("settings", {}), lenient=True),
         environment=from_plain(Environment, content, lenient=True),
-        rows=tuple(Row.from_json(row) for row in content.get("rows", ())),
+        rows=from_plain(tuple[Row, ...], content.get("rows", ())),
         jobs=from_plain(tuple[StoredJob, ...], content.get("trainings", ())),
+        variants=from_plain(tuple[VariantNote, ...], content.get("variants", ())),
     )
 
 
@@ -257,9 +270,9 @@ def metrics_of(rows: Sequence[Row], results: Sequence[Result]) -> dict[str, dict
             ours = row.ours if result.measurement.as_then else row.today
             if row.variant not in result.measurement.variants or ours is None or not _is_from(row, result.measurement):
                 continue
-            metrics[names.ours_metric(row.name)] = ours.mean
+            metrics[names.OURS_OF.format(row.name)] = ours.mean
             if row.documented is not None:
-                metrics[names.documented_metric(row.name)] = row.documented
+                metrics[names.DOCUMENTED_OF.format(row.name)] = row.documented
     return {run_id: metrics for run_id, metrics in found.items() if metrics}
 
 

@@ -8,14 +8,14 @@ mean would be narrower, and a single run would often miss it), widened by the to
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.overfitting.point import OverfittingPoint, Verdict, documented_best_epoch
+from pipelines.overfitting.point import OverfittingPoint, documented_best_epoch
 from pipelines.overfitting.statistics import first_minimum
 from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked
 
@@ -120,26 +120,6 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the verdict."""
         return {**asdict(self), "agreement": str(self.agreement), "name": self.name}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Row":
-        """The row that ``to_json`` wrote."""
-        known = {f.name: content[f.name] for f in fields(cls) if f.name in content}
-        return cls(**{**known, "ours": _ours_from(content.get("ours")), "today": _ours_from(content.get("today"))})
-
-
-def _ours_from(content: Mapping[str, Any] | None) -> Ours | None:
-    if content is None:
-        return None
-    point = content.get("point")
-    return Ours(
-        **{
-            **content,
-            "values": tuple(content["values"]),
-            "point": OverfittingPoint(**{**point, "verdict": Verdict(point["verdict"])}) if point else None,
-            "by_textbook": _ours_from(content.get("by_textbook")),
-        }
-    )
 
 
 def prediction_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:

@@ -11,10 +11,9 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,21 +22,17 @@ from rich.console import Console
 from rich.text import Text
 
 from pipelines.datasets import Dataset, Places, load_dataset
-from pipelines.errors import UserError
+from pipelines.errors import UserError, reason_of
 from pipelines.executors import Executor, Job, fit_labels, make_executor, run_job
-from pipelines.executors.base import failure_words
-from pipelines.executors.progress import TrainingBar
+from pipelines.executors.progress import Bars, TrainingBar, failure_line, time_left
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
-from pipelines.networks.backbones import Weights
-from pipelines.networks.features import has_frozen_backbone, prepare_dataset
-from pipelines.reproduction.display import ReproductionDisplay
+from pipelines.networks.features import Inputs
 from pipelines.reproduction.plan import (
-    OF_WEIGHTS,
     USUAL_REPEATS,
     Measurement,
     Part,
-    asked_for,
+    asked_of,
     documented_epochs_only,
     part_of,
     plan_measurements,
@@ -47,15 +42,18 @@ from pipelines.reproduction.plan import (
 )
 from pipelines.reproduction.results import Result, content, counts, figures_of_weights, metrics_of, rows_of
 from pipelines.reproduction.rows import Row
-from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, StoredTraining, open_reproduction
+from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, open_reproduction
 from pipelines.tracking.sweeps import current_environment
 from pipelines.tracking.trials import FAILED, FINISHED, FitLabel, Trial
-from pipelines.training.plan import Training
+from pipelines.training.plan import Progress, Training
+from pipelines.words import shortened
 
 #: Words of a text, and values of another sample, that a first layer has to look at: for the estimate of work.
 _WORDS_A_TEXT = 100
 #: Multiplications a sample that cost as much as everything else does.
 _FIXED_WORK = 2e4
+#: Characters of a training's name in its line.
+_LONGEST_NAME = 70
 
 
 @dataclass(frozen=True)
@@ -165,6 +163,67 @@ def _reproduce(
     )
 
 
+class _Display(Bars):
+    """A line a training, and in a terminal a bar for it and for the exercise.
+
+    Parameters
+    ----------
+    works
+        Work of each training still to be done, in any unit, in their order: what the time left is reckoned from.
+    already
+        Trainings that an earlier start has finished.
+    """
+
+    def __init__(self, console: Console, works: list[float], already: int) -> None:
+        super().__init__(console)
+        self._works, self._already, self._done = works, already, 0
+        self._exercise = self._progress.add_task("exercise", total=sum(works) or 1.0, count="", note="")
+        self._show(0.0)
+
+    def begin(self, measurement: Measurement) -> TrainingBar:
+        """A training starts."""
+        return self.add_bar("training", measurement.name, fits=measurement.fits, epochs=measurement.epochs)
+
+    def advance(self, bar: TrainingBar, progress: Progress) -> bool:
+        """A chunk of epochs is done; never stops the training."""
+        stop = bar.watch(progress)
+        self._show(min(1.0, bar.done / bar.total))
+        return stop
+
+    def end(self, bar: TrainingBar, measurement: Measurement, seconds: float, failure: str) -> None:
+        """A training is done, or has failed."""
+        self.remove_bar(bar)
+        self._done += 1
+        self._show(0.0)
+        number, total = self._already + self._done, self._already + len(self._works)
+        fits, epochs = measurement.fits, measurement.epochs
+        name = shortened(measurement.name, _LONGEST_NAME)
+        line = Text(f"  {number:>{len(str(total))}}/{total}  {name:<{_LONGEST_NAME}}  ")
+        line.append(f"{fits} fit{'s' * (fits > 1)} x {epochs} epoch{'s' * (epochs > 1)}")
+        if failure:
+            line.append(f"  {failure_line(failure)}", style="red")
+        line.append(f"  {seconds:.1f} s", style="dim")
+        if left := self._time_left(0.0):
+            line.append(f"  {left}", style="dim")
+        self.console.print(line, soft_wrap=True)
+
+    def _show(self, share: float) -> None:
+        count = f"{self._already + self._done}/{self._already + len(self._works)} trainings"
+        completed = self._work_done(share)
+        self._progress.update(self._exercise, completed=completed, count=count, note=self._time_left(share))
+
+    def _work_done(self, share: float) -> float:
+        now = self._works[self._done] if self._done < len(self._works) else 0.0
+        return sum(self._works[: self._done]) + share * now
+
+    def _time_left(self, share: float) -> str:
+        """From the work done so far; empty before there is any, and when all is done."""
+        done, total = self._work_done(share), sum(self._works)
+        if not done or done >= total:
+            return ""
+        return time_left((self._progress.tasks[0].elapsed or 0.0) * (total - done) / done)
+
+
 class _Work:
     """The trainings of one exercise."""
 
@@ -178,9 +237,9 @@ class _Work:
         executor: Executor,
     ) -> None:
         self.settings, self.exercise, self.dataset, self.run, self.executor = settings, exercise, dataset, run, executor
+        self.inputs = Inputs(dataset, settings.places)
         self.trained = self.resumed = self.failed = 0
-        self._prepared: tuple[tuple[str, bool], Dataset] | None = None
-        self._backbones: dict[str, Weights | UserError] = {}
+        self._joined: tuple[Dataset, Dataset] | None = None
 
     def train(self, measurements: Sequence[Measurement], wanted: set[str], console: Console) -> tuple[Result, ...]:
         """A result for each measurement that is wanted or known already."""
@@ -206,7 +265,7 @@ class _Work:
             console.print(f"{done} finished by an earlier start and not done again.")
         works = [_work(m, self.dataset) for m in missing]
         results = []
-        with ReproductionDisplay(console, works, self.resumed) as display:
+        with _Display(console, works, self.resumed) as display:
             for measurement, identity in zip(measurements, identities, strict=True):
                 if identity in finished:
                     results.append(Result(measurement, finished[identity]))
@@ -214,7 +273,7 @@ class _Work:
                     results.append(self._measure(measurement, identity, display))
         return tuple(results)
 
-    def _measure(self, measurement: Measurement, identity: str, display: ReproductionDisplay) -> Result:
+    def _measure(self, measurement: Measurement, identity: str, display: _Display) -> Result:
         """Train and record one measurement; one that fails is a row that says so, and the rest goes on."""
         started = time.perf_counter()
         configuration = measurement.configuration.canonical()
@@ -234,11 +293,12 @@ class _Work:
                 if measurement.part is Part.TEST:
                     curves = documented_epochs_only(curves, test_epochs(self.exercise, measurement))
                 if training.weights is not None:
-                    measured = figures_of_weights(self._asked_of_weights(measurement), job, training.weights)
+                    asked = [a for a in asked_of(self.exercise, measurement) if part_of(a) is measurement.part]
+                    measured = figures_of_weights([a.metric for a in asked], job, training.weights)
                 if not np.isfinite(curves["loss"][:, -1]).any():
                     failure = "diverged"
             except Exception as error:
-                failure = failure_words(error)
+                failure = reason_of(error)
             seconds = time.perf_counter() - started
             record = Trial(
                 configuration=configuration,
@@ -255,90 +315,48 @@ class _Work:
                 parameters=training.parameters if training else None,
                 status=FAILED if failure else FINISHED,
                 reason=failure,
+                measured=measured,
+                run_id=run.run_id,
             )
-            run.finish(record, measured)
+            run.finish(record)
         display.end(bar, measurement, seconds, failure)
         if failure or training is None:
             self.failed += 1
             return Result(measurement, None, failure)
         self.trained += 1
-        return Result(
-            measurement, StoredTraining(run.run_id, curves, measured, seconds=seconds, parameters=training.parameters)
-        )
+        return Result(measurement, record)
 
     def _job(self, measurement: Measurement, bar: TrainingBar) -> Job:
         configuration, seed = measurement.configuration.canonical(), self.settings.seed
-        dataset = self._data(measurement, bar)
         return Job(
             configuration,
-            dataset,
+            self._data(measurement, bar),
             splits_of(measurement, self.exercise, self.dataset, seed=seed),
             seed=seed,
             epochs=measurement.epochs,
-            weights=self._weights_file(configuration),
+            weights=self.inputs.weights_file(configuration),
             keep_weights=measurement.keep_weights,
         )
 
     def _data(self, measurement: Measurement, bar: TrainingBar) -> Dataset:
         """What the configuration is trained on; with the test rows behind it where they are to be measured."""
-        configuration = measurement.configuration
-        frozen = has_frozen_backbone(configuration)
-        features = f"{configuration.backbone} {configuration.normalisation}" if frozen else ""
-        key = (features, measurement.part is Part.TEST)
-        if self._prepared is None or self._prepared[0] != key:
-            data = self.dataset
-            if frozen:
-                data = prepare_dataset(
-                    data,
-                    configuration,
-                    replace(self.settings.places, weights=self._weights_file(configuration)),
-                    on_progress=lambda done, total: bar.show(f"{done}/{total} images", f"features, {bar.label}"),
-                    test=measurement.part is Part.TEST,
-                )
-            # Kept, since an engine that is given the same arrays does not move them to its device again.
-            self._prepared = (key, with_test_rows(data) if measurement.part is Part.TEST else data)
-        return self._prepared[1]
-
-    def _asked_of_weights(self, measurement: Measurement) -> list[str]:
-        """Names of the figures that are read off the weights of this training."""
-        return [
-            entry.metric
-            for variant in self.exercise.documented
-            if variant.name in measurement.variants
-            for entry in asked_for(variant, self.exercise.task)
-            if entry.metric in OF_WEIGHTS and part_of(entry) is measurement.part
-        ]
-
-    def _weights(self, configuration: Configuration) -> Weights | None:
-        """Its backbone's weights; None for a network without one.
-
-        Raises
-        ------
-        WeightsError
-            Where the file cannot be had, at every time anew without a further search.
-        """
-        name = configuration.backbone
-        if name == "none":
-            return None
-        if name not in self._backbones:
-            from pipelines.networks.backbones import WeightsError, find_weights
-
-            try:
-                self._backbones[name] = find_weights(name, self.settings.places)
-            except WeightsError as error:
-                self._backbones[name] = error
-        found = self._backbones[name]
-        if isinstance(found, UserError):
-            raise found
-        return found
-
-    def _weights_file(self, configuration: Configuration) -> Path | None:
-        found = self._weights(configuration)
-        return found.path if found else None
+        of_test = measurement.part is Part.TEST
+        data = self.inputs.of(
+            measurement.configuration,
+            test=of_test,
+            on_progress=lambda done, total: bar.show(f"{done}/{total} images", f"features, {bar.label}"),
+        )
+        if not of_test:
+            self._joined = None
+            return data
+        # Kept, since an engine that is given the same arrays does not move them to its device again.
+        if self._joined is None or self._joined[0] is not data:
+            self._joined = (data, with_test_rows(data))
+        return self._joined[1]
 
     def _weights_sha256(self, configuration: Configuration) -> str:
         try:
-            found = self._weights(configuration)
+            found = self.inputs.weights(configuration)
         except UserError:
             return ""  # its training fails, and says why
         return found.sha256 if found else ""

@@ -9,23 +9,22 @@ was asked, and is asked again only after the oldest trial in flight was told: eq
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from pipelines.datasets import Dataset, load_dataset
 from pipelines.datasets.folds import Split, make_splits
-from pipelines.errors import TrackingError, UserError
-from pipelines.executors import Ended, Executor, Handle, Job, fit_labels, make_executor
+from pipelines.errors import TrackingError, UserError, reason_of
+from pipelines.executors import Executor, Job, fit_labels, make_executor
+from pipelines.executors.base import Ended, Handle
 from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
-from pipelines.networks.backbones import Weights
-from pipelines.networks.features import find_all_weights, has_frozen_backbone, prepare_dataset
+from pipelines.networks.features import Inputs, find_all_weights
 from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
@@ -77,14 +76,15 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
         holdout=exercise.holdout,
         classes=dataset.classes,
     )
-    weights = find_all_weights(exercise, dataset, settings.places, documented=settings.documented)
+    inputs = Inputs(dataset, settings.places)
+    weights = find_all_weights(exercise, inputs, documented=settings.documented)
     description = describe_sweep(settings, dataset, splits, weights)
     with (
         open_sweep(description, resume=settings.resume) as run,
         make_executor(settings.backend, settings.places) as executor,
     ):
         _print_start(console, settings, dataset, splits)
-        sweep = _Sweep(_Trials(settings, dataset, splits, weights), tuner, run=run, executor=executor, console=console)
+        sweep = _Sweep(_Trials(settings, inputs, splits), tuner, run=run, executor=executor, console=console)
         sweep.take_up()
         sweep.train()
         return sweep.outcome()
@@ -93,47 +93,27 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
 class _Trials:
     """Every trial of a sweep: what is trained for a configuration, and what is recorded of it."""
 
-    def __init__(
-        self, settings: SweepSettings, dataset: Dataset, splits: Sequence[Split], weights: Mapping[str, Weights]
-    ) -> None:
-        self.settings, self.dataset, self.splits, self.weights = settings, dataset, splits, weights
+    def __init__(self, settings: SweepSettings, inputs: Inputs, splits: Sequence[Split]) -> None:
+        self.settings, self.inputs, self.splits = settings, inputs, splits
         self.judge = Judge.of(splits, settings.exercise.monitor)
         self.seeds = sorted({settings.seed + split.repeat for split in splits})
         self._labels = fit_labels(splits, settings.seed)
-        self._prepared: dict[tuple[str, str], Dataset] = {}
 
     def job(self, configuration: Configuration, display: SweepDisplay) -> Job:
-        """The training of a configuration, on the data set or on what its frozen backbone makes of it."""
-        settings = self.settings
-        weights = self.weights[configuration.backbone].path if configuration.backbone != "none" else None
-        dataset = (
-            self._features(configuration, weights, display) if has_frozen_backbone(configuration) else self.dataset
-        )
+        """The training of a configuration."""
+        prepare = partial(display.prepare, f"features of {configuration.backbone}")
         return Job(
             configuration,
-            dataset,
+            self.inputs.of(configuration, on_progress=prepare),
             self.splits,
-            seed=settings.seed,
-            epochs=settings.exercise.epochs,
-            weights=weights,
+            seed=self.settings.seed,
+            epochs=self.settings.exercise.epochs,
+            weights=self.inputs.weights_file(configuration),
         )
-
-    def _features(self, configuration: Configuration, weights: Path | None, display: SweepDisplay) -> Dataset:
-        """Computed once and kept: an engine that is given the same arrays does not move them to its device again."""
-        key = (configuration.backbone, configuration.normalisation)
-        if key not in self._prepared:
-            self._prepared[key] = prepare_dataset(
-                self.dataset,
-                configuration,
-                replace(self.settings.places, weights=weights),
-                on_progress=partial(display.prepare, f"features of {configuration.backbone}"),
-                test=False,
-            )
-        return self._prepared[key]
 
     def record(self, flight: "_Flight", ended: Ended) -> Trial:
         """What became of a trial; a diverged one has failed."""
-        training, failure = ended.training, ended.failure
+        training, failure = ended.training, reason_of(ended.error) if ended.error else ""
         job = flight.handle.job
         point = None if training is None else self.judge.point(training.curves, flight.watch.stopped_at or job.epochs)
         if point is not None and point.verdict is Verdict.DIVERGED:

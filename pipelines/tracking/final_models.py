@@ -107,6 +107,16 @@ class Samples:
     targets: NDArray[Any] | None = None
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """What ``samples.json`` says: texts by row, labels of the training texts, and why there are none."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    train_texts: Mapping[str, str] = field(default_factory=dict)
+    train_targets: Mapping[str, int] = field(default_factory=dict)
+    remark: str = ""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FinalRecord:
     """What ``final.json`` says of a final model; empty or None where not recorded.
@@ -221,16 +231,20 @@ def read_final(sweep_run_id: str, *, uri: str) -> FinalModel | None:
     if record is None:
         return None
     classes = len(record.classes) if record.task.is_classification else 0
-    texts = file(names.TEXTS_FILE, read_json) or {}
+    texts: _Texts = from_plain(_Texts, file(names.TEXTS_FILE, read_json) or {}, lenient=True)
     return FinalModel(
         **vars(record),
         run_id=run.info.run_id,
         predictions=file(names.PREDICTIONS_FILE, lambda path: _predictions(path, classes)),
         test=file(names.SAMPLES_FILE, lambda path: _samples(path, "", with_targets=False)),
         train=file(names.SAMPLES_FILE, lambda path: _samples(path, "train_", with_targets=True)),
-        texts=_texts(texts.get("texts")),
-        train_texts=_labelled(texts, len(record.classes)),
-        remark=str(texts.get("remark") or ""),
+        texts={int(row): text for row, text in texts.texts.items()},
+        train_texts=tuple(
+            (label, texts.train_texts[row])
+            for row, label in texts.train_targets.items()
+            if row in texts.train_texts and 0 <= label < len(record.classes)
+        ),
+        remark=texts.remark,
     )
 
 
@@ -275,19 +289,6 @@ def _finite(figures: Mapping[str, float]) -> dict[str, float]:
 
 def _short(name: str) -> str:
     return name.removeprefix("test/")
-
-
-def _texts(content: object) -> dict[int, str]:
-    texts = content if isinstance(content, dict) else {}
-    return {int(row): str(text) for row, text in texts.items() if str(row).isdecimal()}
-
-
-def _labelled(content: Mapping[str, Any], classes: int) -> tuple[tuple[int, str], ...]:
-    """Training texts with their labels, in the order of the labels' own list."""
-    texts, targets = _texts(content.get("train_texts")), content.get("train_targets")
-    labels = targets if isinstance(targets, dict) else {}
-    known = ((int(row), label) for row, label in labels.items() if str(row).isdecimal() and isinstance(label, int))
-    return tuple((label, texts[row]) for row, label in known if row in texts and 0 <= label < classes)
 
 
 def _configuration(parameters: object) -> Configuration | None:

@@ -89,15 +89,10 @@ def open_final(description: FinalDescription) -> FinalRun:
 
     sweep, configuration = description.sweep, description.configuration
     client = MlflowClient(sweep.uri)
-    tags = {
-        names.TAG_SCHEMA: names.SCHEMA,
-        names.TAG_KIND: names.KIND_FINAL,
-        names.TAG_EXERCISE: description.exercise,
-        names.TAG_FINAL_SWEEP: sweep.run_id,
-        names.TAG_CONFIGURATION: configuration.hash,
-        names.TAG_DATA: description.data.sha256,
-        names.TAG_BACKEND: description.backend,
-    }
+    tags = runs.common_tags(
+        names.KIND_FINAL, exercise=description.exercise, data=description.data, backend=description.backend
+    )
+    tags |= {names.TAG_FINAL_SWEEP: sweep.run_id, names.TAG_CONFIGURATION: configuration.hash}
     with store_errors(sweep.uri, "Starting a final model"):
         project = runs.project_run(client)
         inside = project is not None and project.info.experiment_id == sweep.experiment_id
@@ -207,7 +202,7 @@ def _register(client: MlflowClient, model_uri: str, name: str, tags: Mapping[str
     alias, reason = choose_alias(tags, champion.tags, champion.version) if champion else choose_alias(tags)
     previous = champion if alias == CHAMPION else _with_alias(client, name, alias)
     client.set_registered_model_alias(name, alias, version)
-    return Registered(name, version, alias, reason, str(previous.version) if previous else "")
+    return Registered(name, version, alias, reason, previous=str(previous.version) if previous else "")
 
 
 def _withdraw(client: MlflowClient, registered: Registered) -> None:

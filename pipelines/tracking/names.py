@@ -75,6 +75,11 @@ ONSET_EPOCH, ONE_SE_EPOCH = "onset/epoch", "one_se/epoch"
 FINAL_VALUE, GAP_BEST, GAP_FINAL, SEVERITY = "final/value", "gap/best", "gap/final", "severity"
 SECONDS_TOTAL, SECONDS_TRAINING, SECONDS_COMPILE = "seconds/total", "seconds/training", "seconds/compile"
 MODEL_PARAMETERS, EPOCHS_TRAINED = "model/parameters", "epochs/trained"
+# Of a curve: its value at the best epoch; its mean and deviation over the fits and its mean on one fold, by epoch. What
+# stands before the slash is a section of charts in MLflow.
+BEST_OF, MEAN_OF, SD_OF, FOLD_OF = "best/{}", "{}/mean", "{}/sd", "{}/fold_{}"
+# Of a documented figure, ``test_accuracy_epoch_5``: as documented, and as measured by us, the mean over the seeds.
+DOCUMENTED_OF, OURS_OF = "documented/{}", "ours/{}"
 DIVERGED_FITS, DIVERGED_EPOCH = "diverged/fits", "diverged/epoch"  # of a diverged trial
 
 #: Columns of the table that our links open; the UI itself would show none of them. As many as a screen of 1280 pixels
@@ -92,36 +97,6 @@ FINAL_FILE, PREDICTIONS_FILE, SAMPLES_FILE, TEXTS_FILE = (
     "samples.npz",
     "samples.json",
 )
-
-
-def documented_metric(row: str) -> str:
-    """Name of a documented figure: ``documented/test_accuracy_epoch_5``."""
-    return f"documented/{row}"
-
-
-def ours_metric(row: str) -> str:
-    """Name of what we measured for it, the mean over the seeds."""
-    return f"ours/{row}"
-
-
-def best_metric(curve: str) -> str:
-    """Name of a curve's value at the best epoch: ``best/val_accuracy``."""
-    return f"best/{curve}"
-
-
-def mean_metric(curve: str) -> str:
-    """Name of a curve's mean over the fits; what stands before the slash is a section of charts in MLflow."""
-    return f"{curve}/mean"
-
-
-def sd_metric(curve: str) -> str:
-    """Name of a curve's standard deviation over the fits."""
-    return f"{curve}/sd"
-
-
-def fold_metric(curve: str, fold: int) -> str:
-    """Name of a curve on one fold, the mean over its repeats."""
-    return f"{curve}/fold_{fold}"
 
 
 def varying_settings(exercise: Exercise) -> frozenset[str]:

@@ -18,7 +18,7 @@ from pipelines.errors import TrackingError
 from pipelines.tracking import names
 from pipelines.tracking.runs import search
 from pipelines.tracking.store import MISSING, check_store, redacted, store_errors, tracking_uri
-from pipelines.tracking.sweeps import Sweep, SweepRecord
+from pipelines.tracking.sweeps import Sweep, SweepRecord, from_plain
 from pipelines.tracking.trials import Curves, Trial, read_curves, trial_of
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ def read_artifact(name: str, read: Callable[[Path], _T], *, run_id: str, uri: st
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; raises ``ValueError`` where it is none."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError("no JSON object")
+    content: dict[str, Any] = from_plain(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
     return content
 
 

@@ -85,7 +85,7 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
         uri,
         run,
         resumption,
-        trial_tags=_tags(description, names.KIND_TRIAL) | runs.process_tags() | inherited,
+        trial_tags=_tags(description, names.KIND_TRIAL) | inherited,
         data=runs.dataset_input(description.data),
         varying=names.varying_settings(exercise) if exercise else None,
     )
@@ -235,15 +235,10 @@ class TrialRun(runs.EndingRun):
 def _tags(description: SweepDescription, kind: str) -> dict[str, str]:
     """Tags that the sweep and all its trials carry."""
     settings = description.record.settings
-    return {
-        names.TAG_SCHEMA: names.SCHEMA,
-        names.TAG_KIND: kind,
-        names.TAG_EXERCISE: settings.exercise or "",
-        names.TAG_SWEEP: description.identity,
-        names.TAG_DATA: description.data.sha256,
-        names.TAG_BACKEND: settings.backend or "",
-        names.TAG_TUNER: settings.tuner or "",
-    }
+    common = runs.common_tags(
+        kind, exercise=settings.exercise or "", data=description.data, backend=settings.backend or ""
+    )
+    return common | {names.TAG_SWEEP: description.identity, names.TAG_TUNER: settings.tuner or ""}
 
 
 def _start(client: MlflowClient, description: SweepDescription) -> Run:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
@@ -22,10 +20,9 @@ from pipelines.tracking import names, runs
 from pipelines.tracking.reading import read_artifact, read_json, time_of
 from pipelines.tracking.store import check_store, redacted, store_errors, tracking_uri, ui_link
 from pipelines.tracking.sweeps import plain_text
-from pipelines.tracking.trials import FINISHED, RUNNING, Trial, read_curves
+from pipelines.tracking.trials import FINISHED, RUNNING, Trial, read_curves, trial_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
@@ -54,38 +51,8 @@ class ReproductionDescription:
 
     def tags(self, kind: str) -> dict[str, str]:
         """Tags that the reproduction and all its trainings carry."""
-        return {
-            names.TAG_SCHEMA: names.SCHEMA,
-            names.TAG_KIND: kind,
-            names.TAG_EXERCISE: self.exercise,
-            names.TAG_REPRODUCTION: self.identity,
-            names.TAG_DATA: self.data.sha256,
-            names.TAG_BACKEND: self.backend,
-            **runs.process_tags(),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class StoredTraining:
-    """A finished training, as the store has it.
-
-    Attributes
-    ----------
-    run_id
-        Its MLflow run.
-    curves
-        By name, (fits, epochs).
-    measured
-        Content of ``measured.json``: figures that are no curves, by name a value a seed.
-    seconds, parameters
-        Wall time of the job, and trainable parameters of the network.
-    """
-
-    run_id: str
-    curves: Mapping[str, NDArray[np.float32]]
-    measured: Mapping[str, Any]
-    seconds: float
-    parameters: int
+        common = runs.common_tags(kind, exercise=self.exercise, data=self.data, backend=self.backend)
+        return common | {names.TAG_REPRODUCTION: self.identity}
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +103,7 @@ class ReproductionRun(runs.EndingRun):
         """Address of the experiment's runs in the MLflow UI."""
         return ui_link(self.uri, self.experiment_id)
 
-    def finished(self) -> dict[str, StoredTraining]:
+    def finished(self) -> dict[str, Trial]:
         """Trainings of this reproduction that are done, by their hash; those whose files are gone are left out."""
         condition = (
             f"tags.`{names.TAG_KIND}` = '{names.KIND_VARIANT}' AND tags.`{names.TAG_PARENT}` = '{self.run_id}' "
@@ -171,21 +138,14 @@ class ReproductionRun(runs.EndingRun):
         with store_errors(self.uri, "Recording a reproduction"):
             self._client.log_text(self.run_id, plain_text(content, indent=1), names.REPRODUCTION_FILE)
 
-    def _read(self, run: Run) -> StoredTraining | None:
+    def _read(self, run: Run) -> Trial | None:
         from mlflow.exceptions import MlflowException
 
-        run_id, metrics = run.info.run_id, run.data.metrics
         try:
             with TemporaryDirectory() as folder:
                 files = (names.CURVES_FILE, names.MEASURED_FILE)
-                curves, measured = (Path(self._client.download_artifacts(run_id, file, folder)) for file in files)
-                return StoredTraining(
-                    run_id,
-                    curves=read_curves(curves)[1],
-                    measured=json.loads(measured.read_text(encoding="utf-8")),
-                    seconds=metrics.get(names.SECONDS_TOTAL, 0.0),
-                    parameters=round(metrics.get(names.MODEL_PARAMETERS, 0)),
-                )
+                curves, measured = (Path(self._client.download_artifacts(run.info.run_id, f, folder)) for f in files)
+                return replace(trial_of(run), curves=read_curves(curves)[1], measured=read_json(measured))
         except (OSError, ValueError, KeyError, MlflowException):
             return None
 
@@ -193,10 +153,10 @@ class ReproductionRun(runs.EndingRun):
 class TrainingRun(runs.EndingRun):
     """The child run of a training; made by ``ReproductionRun.training``."""
 
-    def finish(self, trial: Trial, measured: Mapping[str, Any]) -> None:
+    def finish(self, trial: Trial) -> None:
         """Record curves, numbers and parameters, and end the run with the trial's own status."""
         with store_errors(self.uri, "Recording a training"):
-            self._client.log_text(self.run_id, json.dumps(measured), names.MEASURED_FILE)
+            self._client.log_text(self.run_id, json.dumps(dict(trial.measured)), names.MEASURED_FILE)
             runs.log_trial(self._client, self.run_id, trial)
         self._end(trial.status)
 

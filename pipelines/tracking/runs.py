@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import psutil
 
 from pipelines.datasets.base import Dataset
-from pipelines.errors import TrackingError, UserError
+from pipelines.errors import TrackingError, reason_of
 from pipelines.tracking import names
 from pipelines.tracking.store import check_store, store_errors, tracking_uri
 from pipelines.tracking.trials import (
@@ -102,7 +102,7 @@ class EndingRun:
             if is_interruption(error):
                 self.kill(str(error) or "interrupted")
             else:
-                self.fail(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+                self.fail(reason_of(error))
         except TrackingError:  # must not hide the error that ended the block
             _log.warning("The run %s could not be closed in the tracking store.", self.run_id)
 
@@ -158,6 +158,18 @@ def experiment_of(client: MlflowClient) -> str:
     return str(experiment.experiment_id)
 
 
+def common_tags(kind: str, *, exercise: str, data: Dataset, backend: str) -> dict[str, str]:
+    """Tags that runs of every kind have, those by which ``is_here`` finds their process among them."""
+    return {
+        names.TAG_SCHEMA: names.SCHEMA,
+        names.TAG_KIND: kind,
+        names.TAG_EXERCISE: exercise,
+        names.TAG_DATA: data.sha256,
+        names.TAG_BACKEND: backend,
+        **process_tags(),
+    }
+
+
 def start_run(
     client: MlflowClient,
     experiment: str,
@@ -178,7 +190,7 @@ def start_run(
         client.update_run(run_id, status=RUNNING, name=name)
     known = own.data.params if own else {}
     missing = {key: str(value) for key, value in params.items() if key not in known}
-    log_batches(client, run_id, (), params=missing, tags={**tags, **process_tags()})
+    log_batches(client, run_id, (), params=missing, tags=tags)
     client.log_inputs(run_id, datasets=[dataset_input(data)])
     return run_id
 

@@ -82,6 +82,8 @@ class Trial:
         None where not recorded.
     parameters
         Number of trainable parameters of the network; None where it was never built.
+    measured
+        Of a training of a reproduction: figures that are no curves, by name a value a seed.
     fits
         One label a fit, repeat-major. This and ``curves`` are empty in a trial that is read back: they lie in a file.
     curves
@@ -108,6 +110,7 @@ class Trial:
     training_seconds: float = 0.0
     compile_seconds: float = 0.0
     parameters: int | None = None
+    measured: Mapping[str, Any] = field(default_factory=dict)
     fits: tuple[FitLabel, ...] = ()
     curves: Curves = field(default_factory=dict)
     run_id: str = ""
@@ -171,7 +174,7 @@ def trial_of(run: Run) -> Trial:
         epochs, folds, repeats = (int(params[key]) for key in (names.PARAM_EPOCHS, names.PARAM_FOLDS, "repeats"))
     except (KeyError, ValueError):
         epochs = folds = repeats = 0
-    prefix = names.best_metric("val_")
+    prefix = names.BEST_OF.format("val_")
     return Trial(
         configuration=configuration,
         origin=tags.get(names.TAG_ORIGIN, ""),
@@ -291,7 +294,7 @@ def _scalars(trial: Trial) -> dict[str, float | None]:
     }
     for name, curve in trial.curves.items():
         if name.startswith("val_") and point and point.best_epoch and len(rows := _started(curve)):
-            scalars[names.best_metric(name)] = float(rows[:, point.best_epoch - 1].mean())
+            scalars[names.BEST_OF.format(name)] = float(rows[:, point.best_epoch - 1].mean())
     return scalars
 
 
@@ -304,13 +307,13 @@ def _points(trial: Trial) -> Iterator[tuple[str, float, int]]:
         rows = _started(curve)
         lines = {}
         if len(rows):
-            lines[names.mean_metric(name)] = rows.mean(axis=0)
+            lines[names.MEAN_OF.format(name)] = rows.mean(axis=0)
         if len(rows) > 1:
             with np.errstate(invalid="ignore"):  # infinity less infinity, in a trial that diverged
-                lines[names.sd_metric(name)] = rows.std(axis=0, ddof=1)
+                lines[names.SD_OF.format(name)] = rows.std(axis=0, ddof=1)
         if name.startswith("val_"):
             for fold in range(trial.folds):
                 if len(of_fold := _started(curve[folds == fold])):
-                    lines[names.fold_metric(name, fold)] = of_fold.mean(axis=0)
+                    lines[names.FOLD_OF.format(name, fold)] = of_fold.mean(axis=0)
         for metric, line in lines.items():
             yield from zip([metric] * len(epochs), line[columns].tolist(), epochs, strict=True)

@@ -18,7 +18,8 @@ from mlflow.entities import Run
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pipelines.executors import Handle, Job, OneSlot
+from pipelines.executors import Job, OneSlot
+from pipelines.executors.base import Handle
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.exercises.reader import load_exercise
