@@ -13,6 +13,7 @@ from pipelines.tracking.reading import read_sweep, read_trial_curves
 from reports import read_report, write_report
 from reports.pages.sweep import render_html
 from reports.report import make_report, short_labels
+from reports.tables.frames import points_frame
 from tests.support.report_store import BASE, EVIL, FAILED, LINEAR, MONITOR, WIDE, MadeTrial, Page, Store, rendered
 
 SORT_KEYS = "cells => cells.map(cell => cell.dataset.sort)"
@@ -43,6 +44,25 @@ def test_censoring_survives_the_store(report) -> None:
 def test_more_trials_than_one_page_of_the_search(store: Store, sweep: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.tracking.runs.PAGE", 2)
     assert len(read_sweep(sweep, uri=store.uri).trials) == 5
+
+
+def test_curves_are_read_where_they_are_asked_for_and_once(store: Store, sweep: str, monkeypatch) -> None:
+    asked: list[str] = []
+
+    def read(trial, *, uri: str):
+        asked.append(trial.run_id)
+        return read_trial_curves(trial, uri=uri)
+
+    monkeypatch.setattr("reports.report.read_trial_curves", read)
+    read_again = read_report(sweep, tracking_uri=store.uri)
+    assert len(points_frame(read_again)) == 5 and read_again.headline and asked == []
+    best = read_again.best.run_id
+    assert read_again.curves[best][MONITOR] is read_again.curves[best][MONITOR]
+    assert asked == [best]
+    read_again.read_curves()
+    assert sorted(asked) == sorted(trial.run_id for trial in read_again.ranked)
+    failed = next(trial for trial in read_again.others if trial.configuration == FAILED)
+    assert failed.run_id not in read_again.curves and "nobody" not in read_again.curves
 
 
 @pytest.mark.parametrize("unknown", ["0123456789abcdef0123456789abcdef", "no-such-run", ""])

@@ -12,8 +12,10 @@ from rich.console import Console
 from pipelines.overfitting.point import Verdict, analyse
 from pipelines.words import listed
 from reports import terminal_table
-from reports.charts.chart import epoch_ticks, ticks
-from reports.charts.inline_svg import EpochAxis, curve_panel, forest_row
+from reports.charts.chart import Chart, Line, epoch_ticks, ticks
+from reports.charts.curve_charts import learning_curves
+from reports.charts.embedding import figure_markup
+from reports.charts.inline_svg import EpochAxis, forest_row
 from reports.formatting import best_epoch, interval, number, percent, seconds, signed
 from reports.pages.sweep import render_markdown, render_summary
 from reports.report import make_report, saved_epochs
@@ -21,6 +23,7 @@ from reports.tables.comparisons import documented_comparisons
 from reports.tables.frames import points_frame
 from reports.tables.table import csv as csv_of
 from tests.support.curves import make_curves
+from tests.support.made_reports import made_report, made_trial
 from tests.support.report_store import BASE, EVIL, MONITOR, rendered
 
 # Beside the textbook
@@ -121,22 +124,30 @@ def test_axis_keeps_first_and_last_epoch_inside() -> None:
     assert EpochAxis(1).at(1) == "2.00%"
 
 
-def test_curve_panel_draws_folds_once_and_few_points(report) -> None:
+def curves_of(curves: dict, point) -> Chart | None:
+    trial = made_trial(BASE, point)
+    sweep = replace(made_report([], monitor="val_mae").sweep, trials=(trial,))
+    return learning_curves(make_report(sweep, {trial.run_id: curves}))
+
+
+def test_learning_curves_draw_folds_once_and_few_points() -> None:
     validation, training = make_curves("overfits", folds=4, repeats=2, epochs=500)
     point = analyse(validation, training, folds=4, repeats=2, validation_ratio=1 / 3, draws=50)
-    panel = curve_panel({"val_mae": validation, "mae": training}, "val_mae", point)
-    assert panel.count('class="fold"') == 4
-    assert f"best {point.best_epoch}" in panel and f"onset {point.onset}" in panel
-    line = re.search(r'class="validation" points="([^"]+)"', panel)
-    assert line is not None and len(line[1].split()) <= 160
-    assert len(panel) < 40_000
-    assert curve_panel({}, "val_mae", point) == ""
+    chart = curves_of({"val_mae": validation, "mae": training}, point)
+    (panel,) = chart.views[0].panels
+    lines = {mark.name: mark for mark in panel.marks if isinstance(mark, Line)}
+    assert lines["single folds or seeds"].x.count(None) == 4
+    markup = str(figure_markup(chart))
+    assert f"best {point.best_epoch}" in markup and f"onset {point.onset}" in markup
+    assert len(lines["validation"].x) <= 160
+    assert len(markup) < 40_000
+    assert curves_of({}, point) is None
 
 
-def test_curve_panel_of_a_flat_curve() -> None:
+def test_learning_curves_of_a_flat_curve() -> None:
     flat = np.full((4, 30), 0.25)
-    panel = curve_panel({"val_mae": flat}, "val_mae", analyse(flat, folds=4, repeats=1, validation_ratio=1 / 3))
-    assert "nan" not in panel and "inf" not in panel.replace("info", "")
+    markup = str(figure_markup(curves_of({"val_mae": flat}, analyse(flat, folds=4, repeats=1, validation_ratio=1 / 3))))
+    assert "NaN" not in markup and "Infinity" not in markup
 
 
 def test_ticks_are_round() -> None:

@@ -1,7 +1,7 @@
 """Figures as inline SVG: they follow the page's light or dark colours, need no script, and stay small.
 
 The forest plot's rows have no fixed size: positions are percentages, so that it fits a telephone as well as a screen
-without shrinking its marks. Learning curves and searches have a fixed canvas and are scaled by a few per cent.
+without shrinking its marks. Searches have a fixed canvas and are scaled by a few per cent.
 """
 
 import math
@@ -9,22 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
 from markupsafe import Markup, escape
-from numpy.typing import NDArray
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
-from pipelines.tracking.trials import Curves
 from reports.analysis.several import Progress
 from reports.charts.chart import epoch_ticks, ticks
 from reports.charts.palette import verdict_class
-from reports.charts.trials import interval_ends, shown_range
+from reports.charts.trials import interval_ends
 from reports.formatting import best_epoch, interval, number
 
-Array = NDArray[np.float64]
-
-#: Points a line is drawn with; a panel is about 400 pixels wide.
-MAX_POINTS = 160
 #: Lines of a search with a colour and dashes of their own; more than these begin again.
 STYLES = 5
 
@@ -73,44 +66,6 @@ def forest_row(point: OverfittingPoint, axis: EpochAxis) -> Markup:
     )
 
 
-def curve_panel(curves: Curves, monitor: str, point: OverfittingPoint) -> Markup:
-    """Learning curves of one configuration: validation with its folds and their deviation, training, the points.
-
-    Parameters
-    ----------
-    curves
-        By name, (fits, epochs), repeat-major; ``monitor`` among them.
-
-    Returns
-    -------
-    An empty text where there is no validation curve.
-    """
-    if monitor not in curves or point.best_epoch is None:
-        return Markup("")
-    validation = np.asarray(curves[monitor], np.float64)[:, : point.epochs]
-    twin = curves.get(monitor.removeprefix("val_"))
-    training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs].mean(axis=0)
-    canvas = _Canvas(400, 230, (46, 12, 22, 26), across=(1, point.epochs), up=shown_range(validation, training, point))
-    mean = validation.mean(axis=0)
-    drawn = [canvas.axes([(epoch, str(epoch)) for epoch in epoch_ticks(point.epochs)], 4)]
-    if (ends := interval_ends(point)) is not None:
-        drawn.append(canvas.span("interval", *ends))
-    clipped = []
-    if len(validation) > 1:
-        deviation = validation.std(axis=0, ddof=1)
-        clipped.append(canvas.band("band", mean - deviation, mean + deviation))
-        folds = validation.reshape(point.repeats, point.folds, -1).mean(axis=0) if point.folds > 1 else validation
-        clipped += [canvas.line("fold", fold) for fold in folds[:20]]
-    if training is not None:
-        clipped.append(canvas.line("training", training))
-    clipped.append(canvas.line("validation", mean))
-    drawn.append(canvas.clipped(clipped))
-    drawn.append(canvas.marker("best", point.best_epoch, f"best {best_epoch(point)}"))
-    if point.onset is not None:
-        drawn.append(canvas.marker("onset", point.onset, f"onset {point.onset}"))
-    return canvas.svg("curves", _words(point), drawn)
-
-
 def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
     """Best value so far against trials, a line a sweep; an empty text where no sweep has a result.
 
@@ -132,7 +87,7 @@ def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
     ends = [(len(line.best_so_far), line.best_so_far[-1]) for line in lines]
     for index, line in enumerate(lines):
         (start, first), *more = [
-            (canvas.x(trial), float(canvas.y(value)))
+            (canvas.x(trial), canvas.y(value))
             for trial, value in enumerate(line.best_so_far, start=1)
             if value is not None
         ]
@@ -182,7 +137,7 @@ class _Canvas:
         low, high = self.across
         return self.box[0] + self.box[2] * (value - low) / max(high - low, 1)
 
-    def y(self, value: Array | float) -> Array | float:
+    def y(self, value: float) -> float:
         low, high = self.up
         return self.box[1] + self.box[3] * (high - value) / (high - low)
 
@@ -193,56 +148,18 @@ class _Canvas:
         digits = _digits(levels)
         parts = []
         for level in levels:
-            y = float(self.y(level))
+            y = self.y(level)
             parts.append(f'<line class="grid" x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}"/>')
             parts.append(f'<text x="{left - 6}" y="{y + 3.5:.1f}" text-anchor="end">{level:,.{digits}f}</text>')
         for place, text in across:
             parts.append(f'<text x="{self.x(place):.1f}" y="{top + height + 16}" text-anchor="middle">{text}</text>')
         return "".join(parts)
 
-    def line(self, name: str, values: Array) -> str:
-        return f'<polyline class="{name}" points="{self._points(values)}"/>'
-
-    def band(self, name: str, low: Array, high: Array) -> str:
-        back = " ".join(reversed(self._points(low).split(" ")))
-        return f'<polygon class="{name}" points="{self._points(high)} {back}"/>'
-
-    def clipped(self, parts: Sequence[str]) -> str:
-        """Parts of which only what lies in the plotting area is seen."""
-        left, top, width, height = self.box
-        place = f'x="{left}" y="{top}" width="{width}" height="{height}" viewBox="{left} {top} {width} {height}"'
-        return f'<svg class="area" {place}>{"".join(parts)}</svg>'
-
-    def span(self, name: str, first: int, last: int) -> str:
-        _, top, _, height = self.box
-        left, width = self.x(first), max(self.x(last) - self.x(first), 1.5)
-        return f'<rect class="{name}" x="{left:.1f}" y="{top}" width="{width:.1f}" height="{height}"/>'
-
-    def marker(self, name: str, epoch: int, text: str) -> str:
-        """An upright line with its name above it."""
-        x, (left, top, _, height) = self.x(epoch), self.box
-        # Best and onset may be close: the first is named to the left of its line, the second to the right.
-        at_left = x >= left + 60 and (name == "best" or x > self.width - 70)
-        # The upper line of names is the best epoch's, so that two on one side do not collide.
-        y = top - 11 if name == "best" else top - 2
-        anchor, offset = ("end", -3) if at_left else ("start", 3)
-        return (
-            f'<line class="at-{name}" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{top + height}"/>'
-            f'<text class="name-{name}" x="{x + offset:.1f}" y="{y}" text-anchor="{anchor}">{text}</text>'
-        )
-
     def svg(self, name: str, label: str, drawn: Sequence[str]) -> Markup:
         return Markup(
             f'<svg class="{name}" viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{label}">'
             f"{''.join(drawn)}</svg>"
         )
-
-    def _points(self, values: Array) -> str:
-        """A value an epoch as points: all where there are few, else evenly spread ones with both ends."""
-        columns = np.unique(np.linspace(0, len(values) - 1, min(len(values), MAX_POINTS)).round().astype(int))
-        # Far outside the axis a coordinate only needs to be outside.
-        heights = np.clip(self.y(np.asarray(values)), -10.0 * self.height, 10.0 * self.height)
-        return " ".join(f"{self.x(column + 1):.1f},{heights[column]:.1f}" for column in columns)
 
 
 def _mark(x: str, drawing: str) -> str:
@@ -257,7 +174,7 @@ def _digits(levels: Sequence[float]) -> int:
 
 
 def _words(point: OverfittingPoint) -> str:
-    """What a row or panel shows, in words, for a pointer that rests on it and for a screen reader."""
+    """What a row shows, in words, for a pointer that rests on it and for a screen reader."""
     of_interval = interval(point)
     parts = [f"best epoch {best_epoch(point)}" + (f", interval {of_interval}" if of_interval else "")]
     if point.onset is not None:
