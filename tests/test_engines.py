@@ -22,8 +22,8 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """Of each part the tests that ran with this backend, by name, and what failed in them; empty where nothing did."""
     backend, file = request.param, tmp_path_factory.mktemp("contract") / "results.xml"
     environment = {**os.environ, "OVERFIT_ATLAS_TEST_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    # Many programs for a few steps each, compared within a float tolerance: compile them fast, not to be fast.
-    environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+    if backend == "tensorflow":  # compiled fast, as JAX's programs are: see conftest.py
+        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
     environment.pop("PYTEST_ADDOPTS", None)
     command = [sys.executable, "-m", "pytest", *(str(CONTRACTS / f"{part}.py") for part in PARTS), "--tb=short"]
     options = [f"--junitxml={file}", "-p", "no:cacheprovider", "-p", "no:xdist"]
