@@ -2,6 +2,8 @@
 
 import os
 
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,6 @@ from pipelines.training.jax.engine import JaxEngine
 from pipelines.training.jax.sparse_rows import SparseRows, batch_of, capacity_of, rounded, sparse_rows
 from pipelines.training.planning import make_plan
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
 FEATURES = 400
 
 

@@ -4,7 +4,6 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from pipelines.datasets.base import Task
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.settings import parse_convolutions
@@ -149,13 +148,3 @@ def build_optimizer(configuration: Configuration) -> Any:
     if configuration.optimizer == "rmsprop_keras2":
         return keras.optimizers.RMSprop(rate, epsilon=KERAS2_EPSILON**2)
     return keras.optimizers.get({"class_name": configuration.optimizer, "config": {"learning_rate": rate}})
-
-
-def with_output_activation(network: Any, task: Task) -> Any:
-    """The same weights as a model that predicts probabilities (classification) or values (regression)."""
-    import keras
-
-    if task is Task.REGRESSION:
-        return network
-    activation = "sigmoid" if task is Task.BINARY else "softmax"
-    return keras.Sequential([network, keras.layers.Activation(activation)])

@@ -22,7 +22,7 @@ from pipelines.datasets.base import Task
 
 # ruff: noqa: E402 - the backend has to be chosen before Keras is imported.
 from pipelines.exercises.configurations import Configuration
-from pipelines.networks.models import build_network, build_optimizer, with_output_activation
+from pipelines.networks.models import build_network, build_optimizer
 from pipelines.networks.objectives import make_loss, make_metrics
 from pipelines.training.plan import Engine, Fit, FitPlan, epoch_order
 
@@ -63,6 +63,14 @@ class Case:
 
     def with_fits(self, fits: Sequence[Fit]) -> "Case":
         return self.with_plan(fits=tuple(fits))
+
+
+def with_output_activation(network: Any, task: Task) -> Any:
+    """The same weights as a model that predicts probabilities (classification) or values (regression)."""
+    if task is Task.REGRESSION:
+        return network
+    activation = "sigmoid" if task is Task.BINARY else "softmax"
+    return keras.Sequential([network, keras.layers.Activation(activation)])
 
 
 def assert_close(actual: ArrayLike, expected: ArrayLike, what: str = "") -> None:

@@ -27,7 +27,7 @@ from pipelines.networks.layers import count_parameters, has_native_convolutions,
 from pipelines.training.batches import EpochLayout, epoch_rows, evaluation_rows
 from pipelines.training.jax.memory import affordable_fits, evaluation_chunk, is_out_of_memory
 from pipelines.training.jax.program import Data, FitData, FitProgram, Schedule, SparseShape, State
-from pipelines.training.jax.sparse_rows import HostRows, SparseRows, capacity_of, rounded, sparse_rows
+from pipelines.training.jax.sparse_rows import SparseRows, capacity_of, rounded, sparse_rows
 from pipelines.training.plan import Fit, FitPlan, OnChunk, OutOfMemoryError, Results, Training
 
 #: Above this many multiplications a step, fits run one after another on a CPU (measured: benchmarks/engine_modes.py).
@@ -56,7 +56,7 @@ class JaxEngine:
     name: str = field(default="jax", init=False)
     _programs: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict, init=False, repr=False)
     _on_device: "_Held | None" = field(default=None, init=False, repr=False)
-    _sparse: tuple[Any, HostRows | None] | None = field(default=None, init=False, repr=False)
+    _sparse: tuple[Any, SparseRows | None] | None = field(default=None, init=False, repr=False)
 
     def train(
         self,
@@ -80,7 +80,7 @@ class JaxEngine:
             run.train_group(indices)
         return run.results.training(group_size=run.group_size, parameters=run.parameters)
 
-    def data_on_device(self, plan: FitPlan, rows: HostRows | None, sharding: NamedSharding) -> Data:
+    def data_on_device(self, plan: FitPlan, rows: SparseRows | None, sharding: NamedSharding) -> Data:
         """The plan's data on its devices; kept for the next plan, which mostly has the same data and devices."""
         held = self._on_device
         wanted = (plan.inputs, plan.targets, rows)
@@ -90,13 +90,13 @@ class JaxEngine:
             or any(a is not b for a, b in zip(held.source, wanted, strict=True))
         ):
             self._on_device = held = None  # free the old before the new is copied
-            inputs = np.asarray(plan.inputs) if rows is None else SparseRows(rows.frequent, rows.starts, rows.columns)
+            inputs = np.asarray(plan.inputs) if rows is None else rows
             data = jax.device_put(Data(inputs, np.asarray(plan.targets)), sharding)
             self._on_device = held = _Held(wanted, sharding, data)
         return held.data
 
-    def rows_as_lists(self, inputs: NDArray[Any]) -> HostRows | None:
-        """``sparse_rows`` of these inputs, looked for once a data set."""
+    def rows_as_lists(self, inputs: NDArray[Any]) -> SparseRows | None:
+        """``sparse_rows`` of these inputs, looked for once per data set."""
         if self._sparse is None or self._sparse[0] is not inputs:
             self._sparse = (inputs, sparse_rows(inputs))
         return self._sparse[1]
@@ -236,7 +236,7 @@ class _Run:
         if self.keep_weights:
             self._keep(indices, state)
 
-    def _rows_as_lists(self) -> HostRows | None:
+    def _rows_as_lists(self) -> SparseRows | None:
         """The rows as lists, where that is faster: on a CPU, unscaled, mostly zeros."""
         plan = self.plan
         if not (self.engine.sparse and self.as_is and plan.build_sparse_model and jax.default_backend() == "cpu"):

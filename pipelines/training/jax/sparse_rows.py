@@ -7,7 +7,6 @@ where words are numbered by rank, are kept dense.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -26,7 +25,7 @@ _BLOCK_ROWS = 1024
 
 
 class SparseRows(NamedTuple):
-    """All samples of a data set on the device.
+    """All samples of a data set, in the host's memory or on the device.
 
     Attributes
     ----------
@@ -36,26 +35,17 @@ class SparseRows(NamedTuple):
         ``columns[starts[i]:starts[i + 1]]`` are the other columns in which row ``i`` is one; int32.
     """
 
-    frequent: Array
-    starts: Array
-    columns: Array
-
-
-@dataclass(frozen=True, eq=False)
-class HostRows:
-    """The same in the host's memory, and the number of entries of each row, int32."""
-
-    frequent: NDArray[np.uint8]
-    starts: NDArray[np.int32]
-    columns: NDArray[np.int32]
+    frequent: Any
+    starts: Any
+    columns: Any
 
     @property
     def lengths(self) -> NDArray[np.int32]:
-        """Entries of each row, the frequent columns left out."""
+        """Entries of each row, the frequent columns left out; in the host's memory only."""
         return np.diff(self.starts)
 
 
-def sparse_rows(inputs: NDArray[Any]) -> HostRows | None:
+def sparse_rows(inputs: NDArray[Any]) -> SparseRows | None:
     """Rows as lists, where they are 0 or 1 and mostly 0; None for other rows.
 
     Read in blocks, for the rows may be a memory map larger than the memory it should take.
@@ -86,7 +76,7 @@ def sparse_rows(inputs: NDArray[Any]) -> HostRows | None:
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     # One entry more, so that there is something to point at where no row has any.
     rare = np.append(column[is_rare], np.int32(split))
-    return HostRows(np.ascontiguousarray(inputs[:, :split]), starts, rare)
+    return SparseRows(np.ascontiguousarray(inputs[:, :split]), starts, rare)
 
 
 def _frequent_columns(counts: NDArray[np.int64], samples: int) -> int:
