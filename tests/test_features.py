@@ -1,6 +1,9 @@
 """Features of a frozen backbone: right, computed once, the test split left alone, and heads trained on them."""
 
 import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+
 from pathlib import Path
 
 import numpy as np
