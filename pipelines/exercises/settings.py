@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from pipelines.checking.kinds import Checker, Kind, Number, Schema, Whole
+from pipelines.checking.kinds import Checker, Kind, Schema
 from pipelines.datasets.base import Task
 
 T = TypeVar("T")
@@ -105,11 +105,6 @@ class Setting:
     rare: bool = False
     decides_samples: bool = False
     remedy: Remedy | None = None
-
-    @property
-    def is_number(self) -> bool:
-        """Whether it may be given as a range."""
-        return isinstance(self.kind, Whole | Number)
 
     def allowed(self, task: Task | None) -> Kind:
         return self.kind_of_task.get(task, self.kind) if task else self.kind
