@@ -1,6 +1,7 @@
 """The shape of the house: rooms in order, imports that run downward, nothing private carried across."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -235,3 +236,14 @@ def test_only_compat_uses_private_parts_of_libraries() -> None:
 )
 def test_private_parts_are_found(source: str, count: int) -> None:
     assert len(list(private_parts_of_libraries(ast.parse(source)))) == count
+
+
+def test_the_architecture_page_has_every_room_and_module() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `((?:pipelines|reports)[a-z_/]*)` \|[^|]*\| ([a-z_` ]+) \|$", page, re.MULTILINE)
+    told = {room: sorted(re.findall(r"`(\w+)`", listed)) for room, listed in rows}
+    there: dict[str, list[str]] = {}
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        if not path.stem.startswith("__"):
+            there.setdefault(path.parent.relative_to(ROOT).as_posix(), []).append(path.stem)
+    assert told == {room: sorted(names) for room, names in there.items()}
