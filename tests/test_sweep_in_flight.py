@@ -15,7 +15,6 @@ from tests.support.small_sweep import (
     ScriptedTuner,
     curves_of,
     hashes_of,
-    make_store,
     runs,
     small_exercise,
     statuses,
@@ -33,6 +32,7 @@ from pipelines.sweep.stopping import Stop
 from pipelines.training.plan import OnChunk, Training
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Suggestion, Tuner
+from tests.support.stores import empty_store
 
 #: Chunks of epochs that a job trains while another trains one, by its number: all alike, or every other one in a hurry.
 PACES: dict[str, Callable[[int], int]] = {
@@ -102,7 +102,7 @@ class Listening:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_store(tmp_path_factory.mktemp("store"))
+    return empty_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(autouse=True)

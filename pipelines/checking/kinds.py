@@ -353,7 +353,8 @@ class Keys(Kind):
         if entries is None:
             return None
         prefix = f"{key}." if key else ""
-        names = dict.fromkeys([*entries, *self.keys])  # in the order of the file
+        # In the order of the file, lists of further mappings last: what is wrong with a variant, then with its figures.
+        names = sorted(dict.fromkeys([*entries, *self.keys]), key=lambda name: isinstance(self.keys[name].kind, ListOf))
         values = {name: self.value(checker, f"{prefix}{name}", entries) for name in names}
         if len(checker.problems) > found:
             return None
