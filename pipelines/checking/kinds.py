@@ -211,17 +211,11 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """A text; a number is taken as one, since YAML reads a column called 3 as a number.
+    """A text; a number is taken as one, since YAML reads a column called 3 as a number."""
 
-    Attributes
-    ----------
-    what
-        It is called in a message.
-    pattern
-        That it has somewhere, as Python and JSON schema understand it; the usual one: something is to be seen.
-    """
-
+    #: It is called in a message.
     what: str = "a text"
+    #: That it has somewhere, as Python and JSON schema understand it; the usual one: something is to be seen.
     pattern: str = r"\S"
 
     @property
@@ -307,17 +301,11 @@ class Key:
 
 @dataclass(frozen=True)
 class Keys(Kind):
-    """A mapping of declared keys.
+    """A mapping of declared keys."""
 
-    Attributes
-    ----------
-    keys
-        Each with its declaration.
-    listed
-        The keys as a message lists them, where that is not one after another.
-    """
-
+    #: Each with its declaration.
     keys: Mapping[str, Key]
+    #: The keys as a message lists them, where that is not one after another.
     listed: str = ""
 
     @property

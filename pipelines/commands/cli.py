@@ -21,17 +21,12 @@ EXIT_MISTAKE = 2
 
 @dataclass(frozen=True)
 class _Entry:
-    """An entry point of the MLflow project.
-
-    Attributes
-    ----------
-    resumes
-        Whether it goes on where it was when it is started again.
-    """
+    """An entry point of the MLflow project."""
 
     run: Callable[[Parameters, Console], None]
     parameters: tuple[str, ...]
     summary: str
+    #: Whether it goes on where it was when it is started again.
     resumes: bool = False
 
 

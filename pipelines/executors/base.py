@@ -25,22 +25,16 @@ class WorkerLostError(UserError):
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One trial to train; everything in it can travel to another process.
+    """One trial to train; everything in it can travel to another process."""
 
-    Attributes
-    ----------
-    configuration, dataset, splits, seed, epochs, weights
-        The arguments of ``pipelines.training.planning.make_plan``.
-    keep_weights
-        Whether the training returns the weights of every fit after its last epoch.
-    """
-
+    #: The arguments of ``pipelines.training.planning.make_plan``.
     configuration: Configuration
     dataset: Dataset
     splits: Sequence[Split]
     seed: int
     epochs: int
     weights: Path | None = None
+    #: Whether the training returns the weights of every fit after its last epoch.
     keep_weights: bool = False
 
     def plan(self) -> FitPlan:
@@ -57,14 +51,9 @@ def fit_labels(splits: Sequence[Split], seed: int) -> tuple[FitLabel, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Handle:
-    """A job in flight, as ``Executor.submit`` returns it; equal to itself alone.
+    """A job in flight, as ``Executor.submit`` returns it; equal to itself alone."""
 
-    Attributes
-    ----------
-    job, on_chunk, chunk_epochs
-        What was submitted.
-    """
-
+    #: What was submitted.
     job: Job
     on_chunk: OnChunk | None = None
     chunk_epochs: int | None = None
@@ -72,21 +61,14 @@ class Handle:
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """What became of a job: its training, or the error that kept it from one.
+    """What became of a job: its training, or the error that kept it from one."""
 
-    Attributes
-    ----------
-    handle
-        Of the job.
-    training
-        None where there is an error.
-    error
-        ``OutOfMemoryError`` where one fit alone exceeds the memory, ``WorkerLostError`` where the process that trained
-        it was killed (others in flight are not touched), else whatever the engine, or ``on_chunk``, has raised.
-    """
-
+    #: Of the job.
     handle: Handle
+    #: None where there is an error.
     training: Training | None = None
+    #: ``OutOfMemoryError`` where one fit alone exceeds the memory, ``WorkerLostError`` where the process that trained
+    #: it was killed (others in flight are not touched), else whatever the engine, or ``on_chunk``, has raised.
     error: Exception | None = None
 
 

@@ -29,18 +29,12 @@ from pipelines.training.plan import Engine, OnChunk, Progress, Training
 
 @dataclass
 class WorkerProcess(OneSlot):
-    """Trains jobs in another process, which is started by the first job and again whenever it is needed.
+    """Trains jobs in another process, which is started by the first job and again whenever it is needed."""
 
-    Attributes
-    ----------
-    backend
-        Engine of the worker, ``tensorflow`` or ``jax``.
-    trials_a_worker
-        Trials after which a worker is replaced. A trial costs a TensorFlow process 15 to 20 MB for good, and a new
-        process some six seconds.
-    """
-
+    #: Engine of the worker, ``tensorflow`` or ``jax``.
     backend: str = "tensorflow"
+    #: Trials after which a worker is replaced. A trial costs a TensorFlow process 15 to 20 MB for good, and a new
+    #: process some six seconds.
     trials_a_worker: int = 40
     _worker: "_Worker | None" = field(default=None, init=False, repr=False)
 
@@ -216,18 +210,12 @@ def _portable(error: Exception) -> Exception:
 
 @dataclass(frozen=True)
 class MappedArray:
-    """Where the values of an array lie in a file.
+    """Where the values of an array lie in a file."""
 
-    Attributes
-    ----------
-    path, offset
-        The file, and the byte in it where the values begin.
-    dtype, shape
-        Of the array, which is in C order.
-    """
-
+    #: The file, and the byte in it where the values begin.
     path: Path
     offset: int
+    #: Of the array, which is in C order.
     dtype: str
     shape: tuple[int, ...]
 

@@ -49,70 +49,49 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of a hyperparameter: a field of ``Configuration``, or an axis of a search space for its layers.
+    """What is known of a hyperparameter: a field of ``Configuration``, or an axis of a search space for its layers."""
 
-    Attributes
-    ----------
-    kind
-        What it may be.
-    meaning
-        In the reference of the YAML format.
-    kind_of_task
-        What it may be where the task is known, if that is less.
-    name
-        Of the field or the axis.
-    title
-        In the tables of a report; the name with spaces where nothing else is stated.
-    place
-        In the order of a report: what the network is, how it is trained, what holds it back.
-    log
-        Whether equal ratios of it, rather than equal differences, are equal steps.
-    word
-        Its word of a label: what stands before a value that is not the default, or a function of the configuration
-        (empty: no word); ``name=`` where nothing else is stated.
-    word_place
-        Of that word in a label.
-    shares_word
-        Setting whose word tells this one too.
-    needs
-        Settings one of which must be there (other than ``off``) for this one to have an effect; empty for none.
-    off
-        The value at which it does nothing; the default where nothing else is stated.
-    argument
-        Whether one compiled program takes all its values. Otherwise, and so where it is forgotten, it is part of the
-        program.
-    rare
-        Whether most networks have none of it: it is written to the store for those that do.
-    decides_samples
-        Whether it decides which samples a network takes.
-    remedy
-        What it is against over-fitting; None for nothing.
-    """
-
+    #: What it may be.
     kind: Kind
+    #: In the reference of the YAML format.
     meaning: str
+    #: What it may be where the task is known, if that is less.
     kind_of_task: Mapping[Task, Kind] = field(default_factory=dict)
+    #: Of the field or the axis.
     name: str = ""
+    #: In the tables of a report; the name with spaces where nothing else is stated.
     title: str = ""
+    #: In the order of a report: what the network is, how it is trained, what holds it back.
     place: int = _LAST
+    #: Whether equal ratios of it, rather than equal differences, are equal steps.
     log: bool = False
+    #: Its word of a label: what stands before a value that is not the default, or a function of the configuration
+    #: (empty: no word); ``name=`` where nothing else is stated.
     word: str | Callable[[Any], str] = ""
+    #: Of that word in a label.
     word_place: int = _LAST
+    #: Setting whose word tells this one too.
     shares_word: str = ""
+    #: Settings one of which must be there (other than ``off``) for this one to have an effect; empty for none.
     needs: tuple[str, ...] = ()
+    #: The value at which it does nothing; the default where nothing else is stated.
     off: object = None
+    #: Whether one compiled program takes all its values. Otherwise, and so where it is forgotten, it is part of the
+    #: program.
     argument: bool = False
+    #: Whether most networks have none of it: it is written to the store for those that do.
     rare: bool = False
+    #: Whether it decides which samples a network takes.
     decides_samples: bool = False
+    #: What it is against over-fitting; None for nothing.
     remedy: Remedy | None = None
 
     def allowed(self, task: Task | None) -> Kind:
         return self.kind_of_task.get(task, self.kind) if task else self.kind
 
-
-def setting(default: T, known: Setting) -> T:
-    """A field of ``Configuration`` with what is known of it."""
-    return field(default=default, metadata={_KEY: known})  # type: ignore[no-any-return, call-overload]
+    def by_default(self, default: T) -> T:
+        """A field of ``Configuration`` that has this default."""
+        return field(default=default, metadata={_KEY: self})  # type: ignore[no-any-return, call-overload]
 
 
 def complete(known: Setting, name: str, default: object = None) -> Setting:

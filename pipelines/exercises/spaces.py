@@ -30,22 +30,15 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Parameter:
-    """One axis of a search space.
+    """One axis of a search space."""
 
-    Attributes
-    ----------
-    name
-        A setting of ``Configuration``, or ``depth``, ``units`` or ``units_1``, ``units_2``, ... for the hidden layers.
-    kind
-        ``int`` or ``float`` with ``low`` and ``high``, both included; ``categorical`` with ``choices``.
-    log
-        Whether equal ratios, rather than equal differences, are equally likely.
-    """
-
+    #: A setting of ``Configuration``, or ``depth``, ``units`` or ``units_1``, ``units_2``, ... for the hidden layers.
     name: str
+    #: ``int`` or ``float`` with ``low`` and ``high``, both included; ``categorical`` with ``choices``.
     kind: Literal["int", "float", "categorical"]
     low: float | None = None
     high: float | None = None
+    #: Whether equal ratios, rather than equal differences, are equally likely.
     log: bool = False
     choices: tuple[Value, ...] = ()
 
@@ -125,16 +118,11 @@ class Space:
 
     A network without hidden layers has no units, activation or dropout, and one of two layers no third width. What
     does not matter at a point has a fixed value there, so that equal networks are equal points.
-
-    Attributes
-    ----------
-    parameters
-        The axes.
-    has_convolutions
-        Whether there may be hidden convolutions, whatever the number of hidden dense layers.
     """
 
+    #: The axes.
     parameters: tuple[Parameter, ...]
+    #: Whether there may be hidden convolutions, whatever the number of hidden dense layers.
     has_convolutions: bool = False
 
     @property

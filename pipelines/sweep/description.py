@@ -23,37 +23,25 @@ from pipelines.tracking.sweeps import (
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """What a sweep is asked to do.
+    """What a sweep is asked to do."""
 
-    Attributes
-    ----------
-    exercise
-        With the command line's overrides applied.
-    trials
-        Configurations to have trained in all, those of an interrupted start included.
-    tuner, backend
-        ``optuna:tpe``, ...; ``jax`` or ``tensorflow``.
-    stop
-        Whether trials may end early: ``never`` for whole curves, ``overfit`` once an onset is sure, ``prune`` when
-        the trial is worse than the median of the others.
-    seed
-        Of folds, weights, batches and tuner.
-    documented
-        Whether the documented variants are trained, before the tuner is asked.
-    resume
-        Whether to go on with the finished trials of an earlier start of the same sweep.
-    places
-        Where data and weights are read from, and where what is made of them is kept.
-    """
-
+    #: With the command line's overrides applied.
     exercise: Exercise
+    #: Configurations to have trained in all, those of an interrupted start included.
     trials: int = 12
+    #: ``optuna:tpe``, ...; ``jax`` or ``tensorflow``.
     tuner: str = "optuna:tpe"
     backend: str = "jax"
+    #: Whether trials may end early: ``never`` for whole curves, ``overfit`` once an onset is sure, ``prune`` when the
+    #: trial is worse than the median of the others.
     stop: Stop = Stop.NEVER
+    #: Of folds, weights, batches and tuner.
     seed: int = 1
+    #: Whether the documented variants are trained, before the tuner is asked.
     documented: bool = True
+    #: Whether to go on with the finished trials of an earlier start of the same sweep.
     resume: bool = True
+    #: Where data and weights are read from, and where what is made of them is kept.
     places: Places = field(default_factory=Places)
 
 
