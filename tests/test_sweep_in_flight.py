@@ -15,13 +15,13 @@ from tests.support.small_sweep import (
     ScriptedTuner,
     curves_of,
     hashes_of,
-    make_store,
     runs,
     small_exercise,
     statuses,
     sweep,
     use_store,
 )
+from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import Interrupted
@@ -102,7 +102,7 @@ class Listening:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_store(tmp_path_factory.mktemp("store"))
+    return empty_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(autouse=True)

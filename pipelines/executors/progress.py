@@ -1,6 +1,5 @@
 """Progress as sweeps, reproductions and final models show it: bars in a terminal, and the words beside them."""
 
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -44,9 +43,7 @@ class Bars:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for bar in self._in_work:
             bar.remove()
         self._progress.stop()
