@@ -96,9 +96,7 @@ class Folder(Kind):
         if path is None:
             return None
         fault = _why_not_writable(path) if not self.must_exist else "" if path.is_dir() else "is not a folder"
-        if fault:
-            checker.note(key, value, fault, self.allowed)
-        return None if fault else path
+        return checker.refuse(key, value, fault, self.allowed) if fault else path
 
     def schema(self) -> Schema:
         return {"type": "string"}
@@ -115,8 +113,7 @@ class Weights(Kind):
     def read(self, checker: Checker, key: str, value: object) -> Path | None:
         path = _expanded(checker, key, value)
         if path is not None and not path.exists():
-            checker.note(key, value, "does not exist", self.allowed)
-            return None
+            return checker.refuse(key, value, "does not exist", self.allowed)
         return path
 
     def schema(self) -> Schema:
@@ -127,8 +124,7 @@ def _expanded(checker: Checker, key: str, value: object) -> Path | None:
     try:
         return Path(str(value)).expanduser()
     except RuntimeError:
-        checker.note(key, value, "begins with the home folder of a user who is not known here", "a folder")
-        return None
+        return checker.refuse(key, value, "begins with the home folder of a user who is not known here", "a folder")
 
 
 def _why_not_writable(path: Path) -> str:

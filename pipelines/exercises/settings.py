@@ -125,8 +125,7 @@ class Layers(Kind):
         except ValueError:
             widths = None
         if widths is None or len(widths) > MAX_DEPTH or not all(MIN_UNITS <= width <= MAX_UNITS for width in widths):
-            checker.note(key, value, "are no hidden layers", self.allowed)
-            return None
+            return checker.refuse(key, value, "are no hidden layers", self.allowed)
         return layers_text(widths)
 
     def schema(self) -> Schema:
@@ -151,8 +150,7 @@ class Convolutions(Kind):
         except ValueError:
             convolutions = None
         if convolutions is None or len(convolutions) > MAX_CONVOLUTIONS or not all(c.is_sound for c in convolutions):
-            checker.note(key, value, "are no convolutions", self.allowed)
-            return None
+            return checker.refuse(key, value, "are no convolutions", self.allowed)
         return convolutions_text(convolutions)
 
     def schema(self) -> Schema:
