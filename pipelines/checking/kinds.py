@@ -29,13 +29,9 @@ Schema = dict[str, Any]
 class Checker:
     """Keeps a sentence for everything that is wrong, so that whoever reads goes on and finds the next mistake.
 
-    Parameters
-    ----------
-    parameters
-        Key -> name of the command-line parameter that its value came from; mistakes are then told in its name, and
-        texts are accepted for numbers, since a command line has nothing else.
-    texts
-        Whether all values come from a command line, and keys are its parameters.
+    ``parameters``: key -> name of the command-line parameter that its value came from; mistakes are then told in its
+    name, and texts are accepted for numbers, since a command line has nothing else. ``texts``: whether all values come
+    from a command line, and keys are its parameters.
     """
 
     def __init__(self, parameters: Mapping[str, str] | None = None, *, texts: bool = False) -> None:

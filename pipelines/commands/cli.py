@@ -47,12 +47,7 @@ _ENTRIES = {
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run an entry point.
-
-    Returns
-    -------
-    Exit code: 0, 2 for a mistake of the user's, 130 or 143 when interrupted.
-    """
+    """Run an entry point; the exit code is 0, 2 for a mistake of the user's, 130 or 143 when interrupted."""
     # A log file has no width; a table in it should not be broken at 80 columns.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     if not arguments or arguments[0] == "help" or not {"-h", "--help"}.isdisjoint(arguments):
@@ -85,16 +80,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 class Interrupted(BaseException):
-    """The process was asked to end. Not an ``Exception``: no trial may mistake it for a failure of its own.
-
-    Attributes
-    ----------
-    exit_code
-        128 plus the signal's number, as shells have it: 130 after Ctrl-C, 143 after SIGTERM.
-    """
+    """The process was asked to end. Not an ``Exception``: no trial may mistake it for a failure of its own."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
+        #: As shells have it: 130 after Ctrl-C, 143 after SIGTERM.
         self.exit_code = 128 + number
 
 
@@ -137,9 +127,5 @@ def _command(arguments: Sequence[str]) -> str:
 def _usage() -> str:
     entries = [f"  {name:<9} {entry.summary}" for name, entry in _ENTRIES.items()]
     parameters = [f"Parameters of {name}: {', '.join(entry.parameters)}." for name, entry in _ENTRIES.items()]
-    return "\n".join(
-        [
-            *("python -m pipelines ENTRY [--parameter value ...]", "", *entries, ""),
-            *(*parameters, "MLproject and README.md say what they mean."),
-        ]
-    )
+    usage, more = "python -m pipelines ENTRY [--parameter value ...]", "MLproject and README.md say what they mean."
+    return "\n".join([usage, "", *entries, "", *parameters, more])

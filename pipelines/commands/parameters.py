@@ -64,13 +64,7 @@ class Parameters:
                 self._checker.unknown(name, known, noun="parameter")
 
     def check(self) -> None:
-        """Raise when anything was wrong.
-
-        Raises
-        ------
-        ExerciseError
-            Naming every mistake.
-        """
+        """Raise an ``ExerciseError`` that names every mistake, where there is one."""
         if self.problems:
             raise ExerciseError("parameters", self.problems)
 
@@ -138,13 +132,7 @@ def _why_not_writable(path: Path) -> str:
 
 
 def split_arguments(arguments: Iterable[str]) -> dict[str, str]:
-    """``--name value`` pairs, as the entry points and MLflow's undeclared parameters write them.
-
-    Raises
-    ------
-    ExerciseError
-        For anything else.
-    """
+    """``--name value`` pairs, as entry points and MLflow's undeclared parameters write them; else an ExerciseError."""
     values: dict[str, str] = {}
     problems = []
     pending: str | None = None

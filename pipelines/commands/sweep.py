@@ -45,13 +45,7 @@ def sweep(parameters: Parameters, console: Console) -> None:
 
 
 def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
-    """Settings of a sweep from its parameters.
-
-    Raises
-    ------
-    ExerciseError
-        Naming every mistake in the parameters and in the exercise's file.
-    """
+    """Settings of a sweep; an ``ExerciseError`` names every mistake in the parameters and the exercise's file."""
     from pipelines.datasets import Places
     from pipelines.exercises.reader import load_exercise
     from pipelines.sweep.description import SweepSettings

@@ -164,13 +164,7 @@ def layers_text(widths: tuple[int, ...]) -> str:
 
 
 def parse_layers(text: str) -> tuple[int, ...]:
-    """Widths from ``64-4`` or ``none``.
-
-    Raises
-    ------
-    ValueError
-        Where it is not whole numbers joined by hyphens.
-    """
+    """Widths from ``64-4`` or ``none``; a ValueError where it is not whole numbers joined by hyphens."""
     text = text.strip()
     if text in ("none", ""):
         return ()
@@ -192,17 +186,16 @@ class Convolution:
         sides = (self.kernel, self.stride, self.pool)
         return 1 <= self.filters <= MAX_FILTERS and all(1 <= side <= MAX_KERNEL for side in sides)
 
+    def __str__(self) -> str:
+        stride, pool = f"s{self.stride}" if self.stride > 1 else "", f"p{self.pool}" if self.pool > 1 else ""
+        return f"{self.filters}x{self.kernel}{stride}{pool}"
+
 
 def parse_convolutions(text: str) -> tuple[Convolution, ...]:
     """Convolutions from ``6x6-12x5s2-24x4s2p2``: filters x kernel, ``s`` stride, ``p`` pooling; or ``none``.
 
-    Raises
-    ------
-    ValueError
-        Where a part is not of that form.
+    A ValueError where a part is not of that form.
 
-    Examples
-    --------
     >>> parse_convolutions("32x3p2")
     (Convolution(filters=32, kernel=3, stride=1, pool=2),)
     """
@@ -220,10 +213,4 @@ def parse_convolutions(text: str) -> tuple[Convolution, ...]:
 
 def convolutions_text(convolutions: tuple[Convolution, ...]) -> str:
     """The one spelling of convolutions; ``none`` for none."""
-    return (
-        "-".join(
-            f"{c.filters}x{c.kernel}" + (f"s{c.stride}" if c.stride > 1 else "") + (f"p{c.pool}" if c.pool > 1 else "")
-            for c in convolutions
-        )
-        or "none"
-    )
+    return "-".join(map(str, convolutions)) or "none"

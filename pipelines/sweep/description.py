@@ -10,15 +10,8 @@ from pipelines.datasets.folds import Split
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights
 from pipelines.sweep.stopping import Stop
-from pipelines.tracking.sweeps import (
-    DataFacts,
-    RecordedSettings,
-    SplitSizes,
-    SweepDescription,
-    SweepRecord,
-    WeightsFile,
-    current_environment,
-)
+from pipelines.tracking import sweeps
+from pipelines.tracking.sweeps import SweepDescription
 
 
 @dataclass(frozen=True)
@@ -48,10 +41,7 @@ class SweepSettings:
 def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[str, Weights] | None = None) -> str:
     """Hash of all that makes the trials of two starts interchangeable; the budget of trials is not part of it.
 
-    Parameters
-    ----------
-    weights
-        Of every backbone that a trial may have.
+    ``weights`` are those of every backbone that a trial may have.
     """
     parts = {
         "exercise": settings.exercise.digest,
@@ -71,9 +61,9 @@ def describe_sweep(
 ) -> SweepDescription:
     """What the store is told of a sweep before its first trial: settings as resolved, data, splits, environment."""
     exercise = settings.exercise
-    record = SweepRecord(
+    record = sweeps.SweepRecord(
         exercise=exercise,
-        settings=RecordedSettings(
+        settings=sweeps.RecordedSettings(
             exercise=exercise.name,
             trials=settings.trials,
             tuner=settings.tuner,
@@ -86,9 +76,9 @@ def describe_sweep(
             epochs=exercise.epochs,
             monitor=exercise.monitor,
         ),
-        data=DataFacts.of(dataset),
-        splits=tuple(SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),
-        weights={name: WeightsFile(found.path.name, found.sha256) for name, found in (weights or {}).items()},
-        environment=current_environment(),
+        data=sweeps.DataFacts.of(dataset),
+        splits=tuple(sweeps.SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),
+        weights={name: sweeps.WeightsFile(found.path.name, found.sha256) for name, found in (weights or {}).items()},
+        environment=sweeps.current_environment(),
     )
     return SweepDescription(sweep_identity(settings, dataset, weights), dataset, record)
