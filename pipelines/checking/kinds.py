@@ -182,13 +182,8 @@ class Choice(Kind):
 class Flag(Kind):
     """True or false; on a command line also ``True`` and ``False``, as Python writes them."""
 
-    @property
-    def allowed(self) -> str:
-        return "true, false"
-
-    @property
-    def described(self) -> str:
-        return "true or false"
+    allowed = "true, false"
+    described = "true or false"
 
     def read(self, checker: Checker, key: str, value: object) -> bool | None:
         if isinstance(value, str) and checker.is_text(key) and value.lower() in ("true", "false"):
@@ -205,14 +200,10 @@ class Flag(Kind):
 class Text(Kind):
     """A text; a number is taken as one, since YAML reads a column called 3 as a number."""
 
-    #: It is called in a message.
-    what: str = "a text"
+    #: What it is called in a message.
+    allowed: str = "a text"
     #: That it has somewhere, as Python and JSON schema understand it; the usual one: something is to be seen.
     pattern: str = r"\S"
-
-    @property
-    def allowed(self) -> str:
-        return self.what
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         if isinstance(value, str | int | float) and not isinstance(value, bool) and re.search(self.pattern, str(value)):
@@ -292,18 +283,14 @@ class Key:
 class Keys(Kind):
     """A mapping of declared keys."""
 
-    #: Each with its declaration.
     keys: Mapping[str, Key]
     #: The keys as a message lists them, where that is not one after another.
     listed: str = ""
+    described = "keys and values, see below"
 
     @property
     def allowed(self) -> str:
         return f"the keys {self.listed or ', '.join(self.keys)}"
-
-    @property
-    def described(self) -> str:
-        return "keys and values, see below"
 
     def entries(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
         """The values of known keys as they are; unknown keys are noted. ``key`` is empty for a file as a whole."""

@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
             parameters.refuse_unknown(entry.parameters)
             entry.run(parameters, console)
     except UserError as error:
-        _print_error(str(error))
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/bold red] {escape(str(error))}")
         from pipelines.tracking.runs import record_refusal
 
         record_refusal(str(error))
@@ -107,10 +107,6 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in zip(handled, before, strict=True):
             signal.signal(number, handler)
-
-
-def _print_error(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/bold red] {escape(message)}")
 
 
 def _command(arguments: Sequence[str]) -> str:

@@ -21,7 +21,6 @@ PARAMETERS = (
     *("trials", "tuner", "backend", "stop", "seed", "documented", "resume"),
 )
 MAIN_PARAMETERS = (*PARAMETERS, "output")
-STOPS = ("never", "overfit", "prune")
 
 
 def main(parameters: Parameters, console: Console) -> None:
@@ -55,7 +54,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
     trials = parameters.whole_number("trials", minimum=1, default=12)
     seed = parameters.whole_number("seed", minimum=1, maximum=MAX_SEED, default=1)
     tuner = parameters.choice("tuner", SPECS, DEFAULT)
-    stop = parameters.choice("stop", STOPS, "never")
+    stop = parameters.choice("stop", Stop, Stop.NEVER)
     documented, resume = parameters.flag("documented", True), parameters.flag("resume", True)
     places = read_places(parameters)
     overrides = {name: value for name in OVERRIDES if (value := parameters.text(name))}

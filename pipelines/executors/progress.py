@@ -37,7 +37,7 @@ class Bars:
     def remove_bar(self, bar: "TrainingBar") -> None:
         """Take away the bar of a training that is done."""
         self._in_work.remove(bar)
-        bar.remove()
+        self._progress.remove_task(bar.task)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -45,7 +45,7 @@ class Bars:
 
     def __exit__(self, *error: object) -> None:
         for bar in self._in_work:
-            bar.remove()
+            self._progress.remove_task(bar.task)
         self._progress.stop()
 
 
@@ -55,7 +55,7 @@ class TrainingBar:
     def __init__(self, progress: Progress, what: str, label: str, *, fits: int, epochs: int) -> None:
         self._progress, self.label, self.epochs = progress, label, epochs
         self.done, self.total = 0, fits * epochs
-        self._task = progress.add_task(what, total=self.total, count=self._count(0), note=f"compiling, {label}")
+        self.task = progress.add_task(what, total=self.total, count=self._count(0), note=f"compiling, {label}")
 
     def advance(self, progress: TrainingProgress, in_work: int) -> None:
         """A chunk of epochs is done, of so many fits together."""
@@ -70,11 +70,7 @@ class TrainingBar:
 
     def show(self, count: str, note: str, *, completed: int | None = None) -> None:
         """Other words beside the bar."""
-        self._progress.update(self._task, completed=completed, count=count, note=note)
-
-    def remove(self) -> None:
-        """Take it away."""
-        self._progress.remove_task(self._task)
+        self._progress.update(self.task, completed=completed, count=count, note=note)
 
     def _count(self, epoch: int) -> str:
         return f"{epoch:>{len(str(self.epochs))}}/{self.epochs} epochs"

@@ -19,17 +19,8 @@ SPLITS = ("train", "validation", "test")
 #: What a documented figure may be of: curves, over-fitting points in epochs, the two weights of a linear network,
 #: the accuracy of a guess, and how far a loss of integer labels is from that of one-hot labels.
 FIGURE_METRICS = (
-    "loss",
-    "accuracy",
-    "crossentropy",
-    "mse",
-    "mae",
-    "overfitting_epoch",
-    "onset_epoch",
-    "weight",
-    "bias",
-    "chance_accuracy",
-    "label_difference",
+    *("loss", "accuracy", "crossentropy", "mse", "mae"),
+    *("overfitting_epoch", "onset_epoch", "weight", "bias", "chance_accuracy", "label_difference"),
 )
 MAX_EPOCHS = 100_000
 

@@ -133,9 +133,7 @@ def space_keys(task: Task | None = None) -> Axes:
 class Holdout(Kind):
     """Rows held out: ``first N``, or a share of the rows, in one spelling."""
 
-    @property
-    def allowed(self) -> str:
-        return "a share above 0 and below 1, or first N (first 10000)"
+    allowed = "a share above 0 and below 1, or first N (first 10000)"
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         try:
@@ -154,19 +152,15 @@ class OneOrMore(Kind):
     """A number, or a list of numbers."""
 
     kind: Kind
+    described = "a number, or a list of one for each of the epochs 1, 2, ..."
 
     @property
     def allowed(self) -> str:
         return self.kind.allowed
 
-    @property
-    def described(self) -> str:
-        return "a number, or a list of one for each of the epochs 1, 2, ..."
-
     def read(self, checker: Checker, key: str, value: object) -> float | tuple[float, ...] | None:
         if not isinstance(value, list):
-            number: float | None = self.kind.read(checker, key, value)
-            return number
+            return self.kind.read(checker, key, value)
         numbers: list[Any] = [self.kind.read(checker, key, entry) for entry in value]
         return None if None in numbers else tuple(numbers)
 

@@ -114,9 +114,7 @@ def settings_of(configuration: type[Any]) -> dict[str, Setting]:
 class Layers(Kind):
     """Widths joined by hyphens, or ``none``; read in their one spelling."""
 
-    @property
-    def allowed(self) -> str:
-        return f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
+    allowed = f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -137,12 +135,10 @@ class Layers(Kind):
 class Convolutions(Kind):
     """Convolutions as ``parse_convolutions`` reads them, in their one spelling."""
 
-    @property
-    def allowed(self) -> str:
-        return (
-            "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
-            f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
-        )
+    allowed = (
+        "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
+        f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
+    )
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         try:

@@ -193,7 +193,7 @@ class Space:
         """
         wanted = configuration.canonical()
         structure = self.structure
-        layers = None if structure is None else structure.match(_setting(structure.name, wanted))
+        layers = None if structure is None else structure.match(self._setting(structure.name, wanted))
         if structure is not None and layers is None:
             return None
         point: dict[str, Value] = {}
@@ -234,18 +234,11 @@ class Space:
         if name == "units":
             widths = zip(OWN_UNITS, configuration.layers, strict=False)
             return next((width for own, width in widths if own not in self.names), None)
-        return _setting(name, configuration)
-
-
-def _setting(name: str, configuration: Configuration) -> object:
-    if name == "depth":
-        return len(configuration.layers)
-    if name == "layers":
-        return configuration.layers_text
-    if name in OWN_UNITS:
-        index = OWN_UNITS.index(name)
-        return configuration.layers[index] if index < len(configuration.layers) else None
-    return getattr(configuration, name)
+        if name in OWN_UNITS:
+            return next(iter(configuration.layers[OWN_UNITS.index(name) :]), None)
+        if name == "depth":
+            return len(configuration.layers)
+        return getattr(configuration, "layers_text" if name == "layers" else name)
 
 
 def _layers(values: Values, baseline: Configuration) -> tuple[int, ...]:
