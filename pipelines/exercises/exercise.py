@@ -78,7 +78,7 @@ class Question:
 
     #: The question, or what number is told.
     text: str
-    #: Does the one do better than the other? Empty ``against``: how far does the number move from seed to seed?
+    #: Does it do better than ``against``? Where that is empty: how far does the number move from seed to seed?
     variant: str
     #: What is compared, at the end of the training.
     split: str
