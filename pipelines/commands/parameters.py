@@ -74,8 +74,8 @@ class Parameters:
 class _Place(Kind):
     """A path, and what is wrong with it as one of its kind."""
 
-    allowed: str
     fault: Callable[[Path], str]
+    allowed: str = "a path"
 
     def read(self, checker: Checker, key: str, value: object) -> Path | None:
         try:
@@ -100,12 +100,12 @@ def _why_not_writable(path: Path) -> str:
 
 
 _EXISTING = _Place(
-    "an existing folder, or nothing for the normal download", lambda path: "" if path.is_dir() else "is not a folder"
+    lambda path: "" if path.is_dir() else "is not a folder", "an existing folder, or nothing for the normal download"
 )
-_WRITABLE = _Place("a folder that can be written, or one that can be made", _why_not_writable)
+_WRITABLE = _Place(_why_not_writable, "a folder that can be written, or one that can be made")
 _WEIGHTS = _Place(
-    "a file of weights, a folder that holds them, or nothing for the normal download",
     lambda path: "" if path.exists() else "does not exist",
+    "a file of weights, a folder that holds them, or nothing for the normal download",
 )
 
 

@@ -54,7 +54,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
     trials = parameters.whole_number("trials", minimum=1, default=12)
     seed = parameters.whole_number("seed", minimum=1, maximum=MAX_SEED, default=1)
     tuner = parameters.choice("tuner", SPECS, DEFAULT)
-    stop = parameters.choice("stop", Stop, Stop.NEVER)
+    stop = parameters.choice("stop", map(str, Stop), Stop.NEVER)
     documented, resume = parameters.flag("documented", True), parameters.flag("resume", True)
     places = read_places(parameters)
     overrides = {name: value for name in OVERRIDES if (value := parameters.text(name))}
