@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import Dataset, Task
 from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
-from pipelines.executors import ByNetwork, InProcess, Job, OneSlot, run_job
+from pipelines.executors import ByNetwork, Executor, InProcess, Job, run_job
 from pipelines.executors.base import WorkerLostError
 from pipelines.executors.worker import MappedArray, PackedDataset, WorkerProcess
 from pipelines.exercises.configurations import Configuration
@@ -55,7 +55,7 @@ def worker() -> Iterator[WorkerProcess]:
         yield executor
 
 
-class Named(OneSlot):
+class Named(Executor):
     """An executor that only says who it is, and whether it is in use."""
 
     def __init__(self, log: list[str], name: str) -> None:

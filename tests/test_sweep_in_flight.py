@@ -21,6 +21,7 @@ from tests.support.small_sweep import (
     sweep,
     use_store,
 )
+from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import Interrupted

@@ -29,13 +29,9 @@ Schema = dict[str, Any]
 class Checker:
     """Keeps a sentence for everything that is wrong, so that whoever reads goes on and finds the next mistake.
 
-    Parameters
-    ----------
-    parameters
-        Key -> name of the command-line parameter that its value came from; mistakes are then told in its name, and
-        texts are accepted for numbers, since a command line has nothing else.
-    texts
-        Whether all values come from a command line, and keys are its parameters.
+    ``parameters``: key -> name of the command-line parameter that its value came from; mistakes are then told in its
+    name, and texts are accepted for numbers, since a command line has nothing else. ``texts``: whether all values come
+    from a command line, and keys are its parameters.
     """
 
     def __init__(self, parameters: Mapping[str, str] | None = None, *, texts: bool = False) -> None:
@@ -52,6 +48,11 @@ class Checker:
         hint = f"; allowed: {allowed}" if allowed else ""
         found = "is missing" if value is None else f"{shown(value)} {fault}"
         self.problems.append(f"{self.label(key)}: {found}{hint}")
+
+    def refuse(self, key: str, value: object, fault: str, allowed: str = "") -> Any | None:
+        """None, for a reader to return, after the fault of the value is noted."""
+        self.note(key, value, fault, allowed)
+        return None
 
     def unknown(self, label: str, known: Collection[str], listed: str = "", noun: str = "key") -> None:
         """Note a name (the last part of ``label``) that is not among the known ones."""
@@ -114,12 +115,9 @@ class Whole(Kind):
     def read(self, checker: Checker, key: str, value: object) -> int | None:
         number = checker.scalar(key, value)
         if isinstance(number, bool) or not isinstance(number, int):
-            checker.note(key, value, "is not a whole number", self.allowed)
-        elif fault := _outside(number, self.low, self.high):
-            checker.note(key, value, fault, self.allowed)
-        else:
-            return number
-        return None
+            return checker.refuse(key, value, "is not a whole number", self.allowed)
+        fault = _outside(number, self.low, self.high)
+        return checker.refuse(key, value, fault, self.allowed) if fault else number
 
     def schema(self) -> Schema:
         return {"type": "integer", "minimum": self.low} | ({} if self.high is None else {"maximum": self.high})
@@ -145,14 +143,10 @@ class Number(Kind):
     def read(self, checker: Checker, key: str, value: object) -> float | None:
         number = checker.scalar(key, value)
         if isinstance(number, bool) or not isinstance(number, int | float) or math.isnan(number):
-            checker.note(key, value, "is not a number", self.allowed)
-        elif ("low" in self.open_ends and number == self.low) or ("high" in self.open_ends and number == self.high):
-            checker.note(key, value, "is out of range", self.allowed)
-        elif fault := _outside(number, self.low, self.high):
-            checker.note(key, value, fault, self.allowed)
-        else:
-            return float(number)
-        return None
+            return checker.refuse(key, value, "is not a number", self.allowed)
+        refused = ("low" in self.open_ends and number == self.low) or ("high" in self.open_ends and number == self.high)
+        fault = "is out of range" if refused else _outside(number, self.low, self.high)
+        return checker.refuse(key, value, fault, self.allowed) if fault else float(number)
 
     def schema(self) -> Schema:
         low = "exclusiveMinimum" if "low" in self.open_ends else "minimum"
@@ -178,8 +172,7 @@ class Choice(Kind):
         if isinstance(value, str) and value in self.words:
             return value
         near = did_you_mean(value, self.words) if isinstance(value, str) else ""
-        checker.note(key, value, f"is not known{near}", self.allowed)
-        return None
+        return checker.refuse(key, value, f"is not known{near}", self.allowed)
 
     def schema(self) -> Schema:
         return {"enum": list(self.words)}
@@ -189,21 +182,15 @@ class Choice(Kind):
 class Flag(Kind):
     """True or false; on a command line also ``True`` and ``False``, as Python writes them."""
 
-    @property
-    def allowed(self) -> str:
-        return "true, false"
-
-    @property
-    def described(self) -> str:
-        return "true or false"
+    allowed = "true, false"
+    described = "true or false"
 
     def read(self, checker: Checker, key: str, value: object) -> bool | None:
         if isinstance(value, str) and checker.is_text(key) and value.lower() in ("true", "false"):
             return value.lower() == "true"
         if isinstance(value, bool):
             return value
-        checker.note(key, value, "is neither true nor false", self.allowed)
-        return None
+        return checker.refuse(key, value, "is neither true nor false", self.allowed)
 
     def schema(self) -> Schema:
         return {"type": "boolean"}
@@ -211,28 +198,17 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """A text; a number is taken as one, since YAML reads a column called 3 as a number.
+    """A text; a number is taken as one, since YAML reads a column called 3 as a number."""
 
-    Attributes
-    ----------
-    what
-        It is called in a message.
-    pattern
-        That it has somewhere, as Python and JSON schema understand it; the usual one: something is to be seen.
-    """
-
-    what: str = "a text"
+    #: What it is called in a message.
+    allowed: str = "a text"
+    #: That it has somewhere, as Python and JSON schema understand it; the usual one: something is to be seen.
     pattern: str = r"\S"
-
-    @property
-    def allowed(self) -> str:
-        return self.what
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         if isinstance(value, str | int | float) and not isinstance(value, bool) and re.search(self.pattern, str(value)):
             return str(value)
-        checker.note(key, value, "is not a text", self.allowed)
-        return None
+        return checker.refuse(key, value, "is not a text", self.allowed)
 
     def schema(self) -> Schema:
         return {"type": ["string", "number"], "pattern": self.pattern}
@@ -255,8 +231,7 @@ class Interval(Kind):
         numbers = [float(end) for end in ends if isinstance(end, int | float) and not isinstance(end, bool)]
         if len(numbers) == 2 and self.low <= numbers[0] < numbers[1] <= self.high:
             return numbers[0], numbers[1]
-        checker.note(key, value, "is no pair of rising numbers", self.allowed)
-        return None
+        return checker.refuse(key, value, "is no pair of rising numbers", self.allowed)
 
     def schema(self) -> Schema:
         end = {"type": "number", "minimum": self.low, "maximum": self.high}
@@ -281,8 +256,7 @@ class ListOf(Kind):
 
     def read(self, checker: Checker, key: str, value: object) -> tuple[Any, ...] | None:
         if not isinstance(value, list | tuple):
-            checker.note(key, value, "is not a list", self.allowed)
-            return None
+            return checker.refuse(key, value, "is not a list", self.allowed)
         items = [self.kind.read(checker, f"{key}.{number}", item) for number, item in enumerate(value, start=1)]
         return None if any(item is None for item in items) else tuple(items)
 
@@ -307,32 +281,21 @@ class Key:
 
 @dataclass(frozen=True)
 class Keys(Kind):
-    """A mapping of declared keys.
-
-    Attributes
-    ----------
-    keys
-        Each with its declaration.
-    listed
-        The keys as a message lists them, where that is not one after another.
-    """
+    """A mapping of declared keys."""
 
     keys: Mapping[str, Key]
+    #: The keys as a message lists them, where that is not one after another.
     listed: str = ""
+    described = "keys and values, see below"
 
     @property
     def allowed(self) -> str:
         return f"the keys {self.listed or ', '.join(self.keys)}"
 
-    @property
-    def described(self) -> str:
-        return "keys and values, see below"
-
     def entries(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
         """The values of known keys as they are; unknown keys are noted. ``key`` is empty for a file as a whole."""
         if not isinstance(value, dict):
-            checker.note(key, value, "is not a mapping", self.allowed)
-            return None
+            return checker.refuse(key, value, "is not a mapping", self.allowed)
         for name in value:
             if name not in self.keys:
                 checker.unknown(f"{key}.{name}" if key else str(name), self.keys, self.listed)

@@ -8,12 +8,10 @@ Keras is loaded, and a mistake in a parameter should be answered at once.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from pipelines.commands.parameters import Parameters
+from pipelines.commands.parameters import Parameters
 
 BACKENDS = ("auto", "jax", "tensorflow")
 #: NumPy's older generators, which the tuners use, take 32 bits.
@@ -22,13 +20,13 @@ MAX_SEED = 2**31 - 1
 PLACES = ("data_dir", "cache_dir", "weights")
 
 
-def read_places(parameters: "Parameters") -> tuple[Path | None, Path | None, Path | None]:
+def read_places(parameters: Parameters) -> tuple[Path | None, Path | None, Path | None]:
     """The first fields of ``Places``, which are whole only when ``parameters`` have been checked."""
     data_dir = parameters.folder("data_dir", must_exist=True)
     return data_dir, parameters.folder("cache_dir", must_exist=False), parameters.weights()
 
 
-def read_backend(parameters: "Parameters") -> str:
+def read_backend(parameters: Parameters) -> str:
     """The backend that is asked for, which is prepared."""
     backend = parameters.choice("backend", BACKENDS, BACKENDS[0])
     prepare_backend(backend)

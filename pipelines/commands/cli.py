@@ -21,17 +21,12 @@ EXIT_MISTAKE = 2
 
 @dataclass(frozen=True)
 class _Entry:
-    """An entry point of the MLflow project.
-
-    Attributes
-    ----------
-    resumes
-        Whether it goes on where it was when it is started again.
-    """
+    """An entry point of the MLflow project."""
 
     run: Callable[[Parameters, Console], None]
     parameters: tuple[str, ...]
     summary: str
+    #: Whether it goes on where it was when it is started again.
     resumes: bool = False
 
 
@@ -52,12 +47,7 @@ _ENTRIES = {
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run an entry point.
-
-    Returns
-    -------
-    Exit code: 0, 2 for a mistake of the user's, 130 or 143 when interrupted.
-    """
+    """Run an entry point; the exit code is 0, 2 for a mistake of the user's, 130 or 143 when interrupted."""
     # A log file has no width; a table in it should not be broken at 80 columns.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     if not arguments or arguments[0] == "help" or not {"-h", "--help"}.isdisjoint(arguments):
@@ -72,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
             parameters.refuse_unknown(entry.parameters)
             entry.run(parameters, console)
     except UserError as error:
-        _print_error(str(error))
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/bold red] {escape(str(error))}")
         from pipelines.tracking.runs import record_refusal
 
         record_refusal(str(error))
@@ -90,16 +80,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 class Interrupted(BaseException):
-    """The process was asked to end. Not an ``Exception``: no trial may mistake it for a failure of its own.
-
-    Attributes
-    ----------
-    exit_code
-        128 plus the signal's number, as shells have it: 130 after Ctrl-C, 143 after SIGTERM.
-    """
+    """The process was asked to end. Not an ``Exception``: no trial may mistake it for a failure of its own."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
+        #: As shells have it: 130 after Ctrl-C, 143 after SIGTERM.
         self.exit_code = 128 + number
 
 
@@ -124,10 +109,6 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _print_error(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/bold red] {escape(message)}")
-
-
 def _command(arguments: Sequence[str]) -> str:
     """The command that takes up the sweep: the one that was given, without what would start it afresh."""
     values = {name: value for name, value in split_arguments(arguments[1:]).items() if value and name != "resume"}
@@ -142,9 +123,5 @@ def _command(arguments: Sequence[str]) -> str:
 def _usage() -> str:
     entries = [f"  {name:<9} {entry.summary}" for name, entry in _ENTRIES.items()]
     parameters = [f"Parameters of {name}: {', '.join(entry.parameters)}." for name, entry in _ENTRIES.items()]
-    return "\n".join(
-        [
-            *("python -m pipelines ENTRY [--parameter value ...]", "", *entries, ""),
-            *(*parameters, "MLproject and README.md say what they mean."),
-        ]
-    )
+    usage, more = "python -m pipelines ENTRY [--parameter value ...]", "MLproject and README.md say what they mean."
+    return "\n".join([usage, "", *entries, "", *parameters, more])

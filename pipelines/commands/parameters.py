@@ -1,7 +1,7 @@
 """Parameters as they arrive from ``mlflow run -P``: strings, unchecked. All mistakes are named at once."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,7 @@ class Parameters:
         self, name: str, *, minimum: int, maximum: int | None = None, default: int | None = None
     ) -> int | None:
         """A whole number, or the default where none is given."""
-        number: int | None = self._read(name, Whole(minimum, maximum), default)
-        return number
+        return self._read(name, Whole(minimum, maximum), default)
 
     def choice(self, name: str, choices: Iterable[str], default: str) -> str:
         """One of the choices."""
@@ -49,13 +48,11 @@ class Parameters:
 
     def folder(self, name: str, *, must_exist: bool) -> Path | None:
         """A folder; None where none is given. One that need not exist must be one that can be made and written."""
-        path: Path | None = self._read(name, Folder(must_exist))
-        return path
+        return self._read(name, _EXISTING if must_exist else _WRITABLE)
 
     def weights(self) -> Path | None:
         """File or folder of backbones' weights, see ``networks.backbones.find_weights``; None where none is named."""
-        path: Path | None = self._read("weights", Weights())
-        return path
+        return self._read("weights", _WEIGHTS)
 
     def refuse_unknown(self, known: Collection[str]) -> None:
         """Name every parameter that the entry point does not have."""
@@ -64,13 +61,7 @@ class Parameters:
                 self._checker.unknown(name, known, noun="parameter")
 
     def check(self) -> None:
-        """Raise when anything was wrong.
-
-        Raises
-        ------
-        ExerciseError
-            Naming every mistake.
-        """
+        """Raise an ``ExerciseError`` that names every mistake, where there is one."""
         if self.problems:
             raise ExerciseError("parameters", self.problems)
 
@@ -80,55 +71,22 @@ class Parameters:
 
 
 @dataclass(frozen=True)
-class Folder(Kind):
-    """A folder: one that exists, or else one that can be made and written."""
+class _Place(Kind):
+    """A path, and what is wrong with it as one of its kind."""
 
-    must_exist: bool
-
-    @property
-    def allowed(self) -> str:
-        if self.must_exist:
-            return "an existing folder, or nothing for the normal download"
-        return "a folder that can be written, or one that can be made"
+    fault: Callable[[Path], str]
+    allowed: str = "a path"
 
     def read(self, checker: Checker, key: str, value: object) -> Path | None:
-        path = _expanded(checker, key, value)
-        if path is None:
-            return None
-        fault = _why_not_writable(path) if not self.must_exist else "" if path.is_dir() else "is not a folder"
-        if fault:
-            checker.note(key, value, fault, self.allowed)
-        return None if fault else path
+        try:
+            path = Path(str(value)).expanduser()
+        except RuntimeError:
+            return checker.refuse(key, value, "begins with the home folder of a user who is not known here", "a folder")
+        fault = self.fault(path)
+        return checker.refuse(key, value, fault, self.allowed) if fault else path
 
     def schema(self) -> Schema:
         return {"type": "string"}
-
-
-@dataclass(frozen=True)
-class Weights(Kind):
-    """A file of weights or a folder that holds them."""
-
-    @property
-    def allowed(self) -> str:
-        return "a file of weights, a folder that holds them, or nothing for the normal download"
-
-    def read(self, checker: Checker, key: str, value: object) -> Path | None:
-        path = _expanded(checker, key, value)
-        if path is not None and not path.exists():
-            checker.note(key, value, "does not exist", self.allowed)
-            return None
-        return path
-
-    def schema(self) -> Schema:
-        return {"type": "string"}
-
-
-def _expanded(checker: Checker, key: str, value: object) -> Path | None:
-    try:
-        return Path(str(value)).expanduser()
-    except RuntimeError:
-        checker.note(key, value, "begins with the home folder of a user who is not known here", "a folder")
-        return None
 
 
 def _why_not_writable(path: Path) -> str:
@@ -141,14 +99,18 @@ def _why_not_writable(path: Path) -> str:
     return "" if os.access(existing, os.W_OK) else f"cannot be written: no permission to write to {existing}"
 
 
-def split_arguments(arguments: Iterable[str]) -> dict[str, str]:
-    """``--name value`` pairs, as the entry points and MLflow's undeclared parameters write them.
+_EXISTING = _Place(
+    lambda path: "" if path.is_dir() else "is not a folder", "an existing folder, or nothing for the normal download"
+)
+_WRITABLE = _Place(_why_not_writable, "a folder that can be written, or one that can be made")
+_WEIGHTS = _Place(
+    lambda path: "" if path.exists() else "does not exist",
+    "a file of weights, a folder that holds them, or nothing for the normal download",
+)
 
-    Raises
-    ------
-    ExerciseError
-        For anything else.
-    """
+
+def split_arguments(arguments: Iterable[str]) -> dict[str, str]:
+    """``--name value`` pairs, as entry points and MLflow's undeclared parameters write them; else an ExerciseError."""
     values: dict[str, str] = {}
     problems = []
     pending: str | None = None

@@ -39,13 +39,7 @@ def reproduce(parameters: Parameters, console: Console) -> None:
 
 
 def read_settings(parameters: Parameters, backend: str) -> "ReproductionSettings":
-    """Settings of a reproduction from its parameters.
-
-    Raises
-    ------
-    ExerciseError
-        Naming every mistake in the parameters.
-    """
+    """Settings of a reproduction from its parameters; an ``ExerciseError`` names every mistake in them."""
     from pipelines.datasets import Places
     from pipelines.exercises.exercise import Exercise
     from pipelines.exercises.reader import available_exercises, load_exercise

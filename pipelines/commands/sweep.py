@@ -21,7 +21,6 @@ PARAMETERS = (
     *("trials", "tuner", "backend", "stop", "seed", "documented", "resume"),
 )
 MAIN_PARAMETERS = (*PARAMETERS, "output")
-STOPS = ("never", "overfit", "prune")
 
 
 def main(parameters: Parameters, console: Console) -> None:
@@ -45,13 +44,7 @@ def sweep(parameters: Parameters, console: Console) -> None:
 
 
 def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
-    """Settings of a sweep from its parameters.
-
-    Raises
-    ------
-    ExerciseError
-        Naming every mistake in the parameters and in the exercise's file.
-    """
+    """Settings of a sweep; an ``ExerciseError`` names every mistake in the parameters and the exercise's file."""
     from pipelines.datasets import Places
     from pipelines.exercises.reader import load_exercise
     from pipelines.sweep.description import SweepSettings
@@ -61,7 +54,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
     trials = parameters.whole_number("trials", minimum=1, default=12)
     seed = parameters.whole_number("seed", minimum=1, maximum=MAX_SEED, default=1)
     tuner = parameters.choice("tuner", SPECS, DEFAULT)
-    stop = parameters.choice("stop", STOPS, "never")
+    stop = parameters.choice("stop", map(str, Stop), Stop.NEVER)
     documented, resume = parameters.flag("documented", True), parameters.flag("resume", True)
     places = read_places(parameters)
     overrides = {name: value for name in OVERRIDES if (value := parameters.text(name))}

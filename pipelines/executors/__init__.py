@@ -5,25 +5,19 @@ from pathlib import Path
 
 from pipelines.datasets.cache import default_cache_dir
 from pipelines.datasets.places import Places
-from pipelines.executors.base import ByNetwork, Executor, InProcess, Job, OneSlot, fit_labels, run_job
+from pipelines.executors.base import ByNetwork, Executor, InProcess, Job, fit_labels, run_job
 
-__all__ = ["ByNetwork", "Executor", "InProcess", "Job", "OneSlot", "fit_labels", "make_executor", "run_job"]
+__all__ = ["ByNetwork", "Executor", "InProcess", "Job", "fit_labels", "make_executor", "run_job"]
 
 #: Cores that count as devices at most; each has a copy of the data.
 _CPU_DEVICES = 8
 
 
 def make_executor(backend: str, places: Places | None = None) -> Executor:
-    """The executor for a backend.
+    """The executor for ``jax``, ``tensorflow``, or ``auto``: JAX, but TensorFlow for convolutions on a CPU.
 
-    Parameters
-    ----------
-    backend
-        ``jax``, ``tensorflow``, or ``auto``: JAX, but TensorFlow for networks that convolve images where there is no
-        accelerator.
-    places
-        Compiled programs are kept between sweeps beside the prepared data, where that folder can be written; None to
-        keep none.
+    Compiled programs are kept between sweeps beside the prepared data, where that folder can be written; without
+    ``places`` none are kept.
     """
     from pipelines.executors.worker import WorkerProcess
 

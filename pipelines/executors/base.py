@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from pipelines.datasets.base import Dataset
 from pipelines.datasets.folds import Split
@@ -25,15 +24,7 @@ class WorkerLostError(UserError):
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One trial to train; everything in it can travel to another process.
-
-    Attributes
-    ----------
-    configuration, dataset, splits, seed, epochs, weights
-        The arguments of ``pipelines.training.planning.make_plan``.
-    keep_weights
-        Whether the training returns the weights of every fit after its last epoch.
-    """
+    """One trial to train: the arguments of ``make_plan``, all of which can travel to another process."""
 
     configuration: Configuration
     dataset: Dataset
@@ -41,6 +32,7 @@ class Job:
     seed: int
     epochs: int
     weights: Path | None = None
+    #: Whether the training returns the weights of every fit after its last epoch.
     keep_weights: bool = False
 
     def plan(self) -> FitPlan:
@@ -57,13 +49,7 @@ def fit_labels(splits: Sequence[Split], seed: int) -> tuple[FitLabel, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Handle:
-    """A job in flight, as ``Executor.submit`` returns it; equal to itself alone.
-
-    Attributes
-    ----------
-    job, on_chunk, chunk_epochs
-        What was submitted.
-    """
+    """A job in flight, as ``Executor.submit`` returns it; equal to itself alone."""
 
     job: Job
     on_chunk: OnChunk | None = None
@@ -72,31 +58,28 @@ class Handle:
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """What became of a job: its training, or the error that kept it from one.
-
-    Attributes
-    ----------
-    handle
-        Of the job.
-    training
-        None where there is an error.
-    error
-        ``OutOfMemoryError`` where one fit alone exceeds the memory, ``WorkerLostError`` where the process that trained
-        it was killed (others in flight are not touched), else whatever the engine, or ``on_chunk``, has raised.
-    """
+    """What became of a job: its training, or the error that kept it from one."""
 
     handle: Handle
+    #: None where there is an error.
     training: Training | None = None
+    #: ``OutOfMemoryError`` where one fit alone exceeds the memory, ``WorkerLostError`` where the process that trained
+    #: it was killed (others in flight are not touched), else whatever the engine, or ``on_chunk``, has raised.
     error: Exception | None = None
 
 
-class Executor(Protocol):
-    """Trains jobs, as many at a time as it has slots; a context manager that lets go of its resources."""
+class Executor:
+    """Trains jobs, as many at a time as it has slots; a context manager that lets go of its resources.
 
-    @property
-    def slots(self) -> int:
-        """Jobs that it trains at a time. Further ones wait in line."""
-        ...
+    As it stands it has one slot, and trains jobs by its ``train`` in the order in which they are waited for.
+    """
+
+    #: Jobs that it trains at a time. Further ones wait in line.
+    slots = 1
+
+    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
+        """Train a job to its end; see ``Engine.train``."""
+        raise NotImplementedError
 
     def submit(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Handle:
         """Hand a job over, to be trained as ``pipelines.training.plan.Engine.train`` does; returns at once.
@@ -107,37 +90,13 @@ class Executor(Protocol):
             The job's own: called after every chunk of its epochs, always during a ``wait`` and in the thread that
             waits, so that those of several jobs never run at the same time; a job goes on when it has its answer.
         """
-        ...
+        return Handle(job, on_chunk, chunk_epochs)
 
     def wait(self, handles: Collection[Handle]) -> Sequence[Ended]:
         """Wait until at least one of these jobs has ended; each is to be waited for until it is among what ended.
 
         Errors of a job are part of the answer. What is raised, as by Ctrl-C, ends the wait and with it every job.
         """
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-
-class OneSlot:
-    """An executor that trains one job at a time, in the order in which they are waited for; made by its ``train``."""
-
-    slots = 1
-
-    def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
-        """Train a job to its end."""
-        raise NotImplementedError
-
-    def submit(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Handle:
-        """See ``Executor.submit``."""
-        return Handle(job, on_chunk, chunk_epochs)
-
-    def wait(self, handles: Collection[Handle]) -> Sequence[Ended]:
-        """See ``Executor.wait``: the first of them is trained now."""
         handle = next(iter(handles))
         try:
             training = self.train(handle.job, on_chunk=handle.on_chunk, chunk_epochs=handle.chunk_epochs)
@@ -148,22 +107,14 @@ class OneSlot:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         return None
 
 
 def run_job(
     executor: Executor, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None
 ) -> Training:
-    """Submit a single job and wait for it.
-
-    Raises
-    ------
-    Exception
-        What kept it from its end, see ``Ended.error``.
-    """
+    """Submit a single job and wait for it; what kept it from its end, see ``Ended.error``, is raised."""
     (ended,) = executor.wait([executor.submit(job, on_chunk=on_chunk, chunk_epochs=chunk_epochs)])
     try:
         if ended.error is not None:
@@ -175,7 +126,7 @@ def run_job(
 
 
 @dataclass(frozen=True)
-class InProcess(OneSlot):
+class InProcess(Executor):
     """Runs an engine where the sweep runs: what JAX wants, whose compiled programs serve one trial after another."""
 
     engine: Engine
@@ -197,7 +148,7 @@ def is_convolutional(configuration: Configuration) -> bool:
 
 
 @dataclass(frozen=True)
-class ByNetwork(OneSlot):
+class ByNetwork(Executor):
     """Two executors that take turns: one for networks that convolve images, one for all others (``backend=auto``).
 
     On a CPU TensorFlow, with oneDNN, is twice as fast at convolutions as XLA, which wins everywhere else. Both engines
@@ -218,7 +169,5 @@ class ByNetwork(OneSlot):
         self._open.enter_context(self.convolutional)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._open.__exit__(kind, error, traceback)
+    def __exit__(self, *error: object) -> None:
+        self._open.close()

@@ -1,6 +1,5 @@
 """Progress as sweeps, reproductions and final models show it: bars in a terminal, and the words beside them."""
 
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -38,17 +37,15 @@ class Bars:
     def remove_bar(self, bar: "TrainingBar") -> None:
         """Take away the bar of a training that is done."""
         self._in_work.remove(bar)
-        bar.remove()
+        self._progress.remove_task(bar.task)
 
     def __enter__(self) -> Self:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for bar in self._in_work:
-            bar.remove()
+            self._progress.remove_task(bar.task)
         self._progress.stop()
 
 
@@ -58,7 +55,7 @@ class TrainingBar:
     def __init__(self, progress: Progress, what: str, label: str, *, fits: int, epochs: int) -> None:
         self._progress, self.label, self.epochs = progress, label, epochs
         self.done, self.total = 0, fits * epochs
-        self._task = progress.add_task(what, total=self.total, count=self._count(0), note=f"compiling, {label}")
+        self.task = progress.add_task(what, total=self.total, count=self._count(0), note=f"compiling, {label}")
 
     def advance(self, progress: TrainingProgress, in_work: int) -> None:
         """A chunk of epochs is done, of so many fits together."""
@@ -73,11 +70,7 @@ class TrainingBar:
 
     def show(self, count: str, note: str, *, completed: int | None = None) -> None:
         """Other words beside the bar."""
-        self._progress.update(self._task, completed=completed, count=count, note=note)
-
-    def remove(self) -> None:
-        """Take it away."""
-        self._progress.remove_task(self._task)
+        self._progress.update(self.task, completed=completed, count=count, note=note)
 
     def _count(self, epoch: int) -> str:
         return f"{epoch:>{len(str(self.epochs))}}/{self.epochs} epochs"

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -23,40 +22,25 @@ from numpy.typing import NDArray
 from pipelines.compat import nothing_on_stderr
 from pipelines.datasets.base import Dataset
 from pipelines.errors import UserError
-from pipelines.executors.base import Job, OneSlot, WorkerLostError
+from pipelines.executors.base import Executor, Job, WorkerLostError
 from pipelines.training.plan import Engine, OnChunk, Progress, Training
 
 
 @dataclass
-class WorkerProcess(OneSlot):
-    """Trains jobs in another process, which is started by the first job and again whenever it is needed.
+class WorkerProcess(Executor):
+    """Trains jobs in another process, which is started by the first job and again whenever it is needed."""
 
-    Attributes
-    ----------
-    backend
-        Engine of the worker, ``tensorflow`` or ``jax``.
-    trials_a_worker
-        Trials after which a worker is replaced. A trial costs a TensorFlow process 15 to 20 MB for good, and a new
-        process some six seconds.
-    """
-
+    #: Engine of the worker, ``tensorflow`` or ``jax``.
     backend: str = "tensorflow"
+    #: Trials after which a worker is replaced. A trial costs a TensorFlow process 15 to 20 MB for good, and a new
+    #: process some six seconds.
     trials_a_worker: int = 40
     _worker: "_Worker | None" = field(default=None, init=False, repr=False)
 
     def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
-        """Train a job in the worker; see ``Engine.train``.
-
-        Raises
-        ------
-        WorkerLostError
-            Where the worker ended before the trial did.
-        Exception
-            Whatever the engine, or ``on_chunk``, raises.
-        """
+        """Train a job in the worker; what the engine or ``on_chunk`` raises, and ``WorkerLostError``, is raised."""
         if self._worker is not None and self._worker.trials >= self.trials_a_worker:
-            self._worker.kill()
-            self._worker = None
+            self._end_worker()
         if self._worker is None:
             self._worker = _Worker(self.backend)
         try:
@@ -64,8 +48,7 @@ class WorkerProcess(OneSlot):
         except BaseException:
             # Whatever happened, a worker that is not back to waiting for a job is of no further use.
             if not self._worker.is_waiting:
-                self._worker.kill()
-                self._worker = None
+                self._end_worker()
             raise
 
     @property
@@ -73,9 +56,10 @@ class WorkerProcess(OneSlot):
         """Process id of the worker; None where none is running."""
         return self._worker.process.pid if self._worker is not None else None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
+        self._end_worker()
+
+    def _end_worker(self) -> None:
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
@@ -103,7 +87,7 @@ class _Worker:
             if job.dataset is not self._sent:
                 self.pipe.send(PackedDataset.of(job.dataset))
                 self._sent = job.dataset
-            self.pipe.send(_Order(replace(job, dataset=None), on_chunk is not None, chunk_epochs))  # type: ignore[arg-type]
+            self.pipe.send((replace(job, dataset=None), on_chunk is not None, chunk_epochs))  # type: ignore[arg-type]
             while isinstance(message := self.pipe.recv(), Progress):
                 self.pipe.send(on_chunk is not None and on_chunk(message))
         except (EOFError, ConnectionError) as error:
@@ -131,15 +115,6 @@ class _Worker:
         self.process.kill()
         self.process.join()
         self.pipe.close()
-
-
-@dataclass(frozen=True)
-class _Order:
-    """A job without its data set, and how to train it."""
-
-    job: Job
-    reports: bool
-    chunk_epochs: int | None
 
 
 @dataclass(frozen=True)
@@ -174,14 +149,13 @@ def _serve(pipe: Connection, backend: str) -> None:
             if isinstance(message, PackedDataset):
                 dataset = message.unpack()
                 continue
+            job, reports, chunk_epochs = message
+            on_chunk = report if reports else None
             try:
-                plan = replace(message.job, dataset=dataset).plan()
+                plan = replace(job, dataset=dataset).plan()
                 engine = engine or _make_engine(backend)
                 result: Any = engine.train(
-                    plan,
-                    on_chunk=report if message.reports else None,
-                    chunk_epochs=message.chunk_epochs,
-                    keep_weights=message.job.keep_weights,
+                    plan, on_chunk=on_chunk, chunk_epochs=chunk_epochs, keep_weights=job.keep_weights
                 )
             except (EOFError, ConnectionError):
                 raise
@@ -208,26 +182,19 @@ def _portable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return (
-            UserError(str(error)) if isinstance(error, UserError) else RuntimeError(f"{type(error).__name__}: {error}")
-        )
+        known = isinstance(error, UserError)
+        return UserError(str(error)) if known else RuntimeError(f"{type(error).__name__}: {error}")
     return error
 
 
 @dataclass(frozen=True)
 class MappedArray:
-    """Where the values of an array lie in a file.
+    """Where the values of an array lie in a file."""
 
-    Attributes
-    ----------
-    path, offset
-        The file, and the byte in it where the values begin.
-    dtype, shape
-        Of the array, which is in C order.
-    """
-
+    #: The file, and the byte in it where the values begin.
     path: Path
     offset: int
+    #: Of the array, which is in C order.
     dtype: str
     shape: tuple[int, ...]
 

@@ -6,38 +6,20 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
 from typing import Any
 
 from pipelines.checking.kinds import Choice, Flag, Number, Whole
 from pipelines.datasets.preparation import NORMALISATIONS
-from pipelines.exercises.settings import (
-    ACTIVATIONS,
-    BACKBONES,
-    LAYER_NORMALISATIONS,
-    LOSSES,
-    MAX_BATCH_SIZE,
-    MAX_DEPTH,
-    MAX_UNITS,
-    MIN_UNITS,
-    OPTIMIZERS,
-    OWN_UNITS,
-    SCHEDULES,
-    Convolutions,
-    Layers,
-    Remedy,
-    Setting,
-    complete,
-    layers_text,
-    parse_layers,
-    setting,
-    settings_of,
-)
+from pipelines.exercises import settings
+from pipelines.exercises.settings import OWN_UNITS, Remedy, Setting, complete, layers_text, parse_layers
 
 
 def _layers_word(configuration: Any) -> str:
     # Behind convolutions or a backbone the lack of dense layers goes without saying.
-    return str(configuration.layers_text) if configuration.layers or configuration.family == "dense" else ""
+    return layers_text(configuration.layers) if configuration.layers or configuration.family == "dense" else ""
 
 
 def _backbone_word(configuration: Any) -> str:
@@ -57,193 +39,151 @@ class Configuration:
     What each of them means, and all else that is known of it, stands at the field; see ``settings.Setting``.
     """
 
-    layers: tuple[int, ...] = setting(
-        (64, 64),
-        Setting(
-            Layers(),
-            "Width of each hidden dense layer; none for none (input straight to output)",
-            off=(),
-            word=_layers_word,
-            word_place=3,
-        ),
-    )
-    activation: str = setting(
-        "relu",
-        Setting(
-            Choice(ACTIVATIONS),
-            "Of the hidden layers",
-            place=6,
-            word=lambda configuration: configuration.activation if configuration.has_hidden_layers else "",
-            word_place=4,
-            needs=("layers", "convolutions"),
-        ),
-    )
-    loss: str = setting(
-        "crossentropy",
-        Setting(
-            Choice(tuple(dict.fromkeys(loss for losses in LOSSES.values() for loss in losses))),
-            "What is trained; crossentropy is the binary or the categorical one, as the task has it",
-            kind_of_task={task: Choice(losses) for task, losses in LOSSES.items()},
-            place=7,
-            word_place=8,
-        ),
-    )
-    optimizer: str = setting(
-        "adam",
-        Setting(
-            Choice(OPTIMIZERS),
-            "momentum is SGD with Nesterov-free momentum 0.9; rmsprop_keras2 is RMSprop as in Keras up to version 2",
-            place=10,
-            word=lambda configuration: configuration.optimizer,
-            word_place=5,
-        ),
-    )
-    learning_rate: float = setting(
-        0.001,
-        Setting(
-            Number(0, 100, open_ends="low"),
-            "Step of the optimizer, in the first epoch where a schedule lowers it",
-            place=11,
-            log=True,
-            word="lr=",
-            word_place=6,
-            argument=True,
-        ),
-    )
-    batch_size: int = setting(
-        32,
-        Setting(
-            Whole(1, MAX_BATCH_SIZE), "Samples a step", place=14, log=True, word="batch=", word_place=7, argument=True
-        ),
-    )
-    normalisation: str = setting(
-        "none",
-        Setting(
-            Choice(NORMALISATIONS),
-            "Of the inputs, fitted on the training part of each fold; minus_one_one is x / 127.5 - 1",
-            title="normalisation of the inputs",
-            place=8,
-            word="norm=",
-            word_place=9,
-            argument=True,
-            decides_samples=True,
-        ),
-    )
-    layer_normalisation: str = setting(
-        "none",
-        Setting(
-            Choice(LAYER_NORMALISATIONS),
-            "Between a hidden layer and its activation",
-            title="normalisation of the hidden layers",
-            place=9,
-            word="layer_norm=",
-            word_place=10,
-            needs=("layers", "convolutions"),
-            remedy=Remedy("normalisation of hidden layers", place=5),
-        ),
-    )
-    dropout: float = setting(
-        0.0,
-        Setting(
-            Number(0, 1, open_ends="high"),
-            "Share of the hidden dense layers' activations dropped",
-            place=15,
-            word_place=11,
-            needs=("layers",),
-            remedy=Remedy("dropout", place=1),
-        ),
-    )
-    l2: float = setting(
-        0.0,
-        Setting(
-            Number(0, 100),
-            "L2 penalty of the hidden kernels",
-            title="L2 penalty",
-            place=16,
-            log=True,
-            word_place=12,
-            needs=("layers", "convolutions"),
-            remedy=Remedy("an L2 penalty", place=2),
-        ),
-    )
-    train_fraction: float = setting(
-        1.0,
-        Setting(
-            Number(0, 1, open_ends="low"),
-            "Share of each fold's training rows that is used",
-            title="share of the training rows",
-            place=17,
-            log=True,
-            word="data=",
-            word_place=13,
-            argument=True,
-            remedy=Remedy("more data", place=7),
-        ),
-    )
-    convolutions: str = setting(
-        "none",
-        Setting(
-            Convolutions(),
-            "Hidden convolutions before the dense layers, images only",
-            place=3,
-            word="conv=",
-            word_place=2,
-            rare=True,
-            decides_samples=True,
-        ),
-    )
-    backbone: str = setting(
-        "none",
-        Setting(
-            Choice(BACKBONES),
-            "Pretrained network that turns an image into features; the number is its width multiplier",
-            place=1,
-            word=_backbone_word,
-            word_place=1,
-            rare=True,
-            decides_samples=True,
-        ),
-    )
-    fine_tune: bool = setting(
-        False,
-        Setting(
-            Flag(),
-            "Whether the backbone is trained as well, rather than frozen",
-            title="backbone trained as well",
-            place=2,
-            shares_word="backbone",
-            needs=("backbone",),
-            rare=True,
-            decides_samples=True,
-        ),
-    )
-    schedule: str = setting(
-        "constant",
-        Setting(
-            Choice(SCHEDULES),
-            "How the rate falls in epoch e: as decay_rate ** (e - 1), or as 1 / (1 + decay_rate * (e - 1))",
-            title="learning-rate schedule",
-            place=12,
-            word=_schedule_word,
-            word_place=14,
-            argument=True,
-            rare=True,
-            remedy=Remedy("a falling learning rate", place=6),
-        ),
-    )
-    decay_rate: float = setting(
-        0.9,
-        Setting(
-            Number(0, 1, open_ends="low"),
-            "How fast a schedule lets the learning rate fall",
-            title="decay rate of the learning rate",
-            place=13,
-            shares_word="schedule",
-            needs=("schedule",),
-            argument=True,
-            rare=True,
-        ),
-    )
+    layers: tuple[int, ...] = Setting(
+        settings.Layers(),
+        "Width of each hidden dense layer; none for none (input straight to output)",
+        off=(),
+        word=_layers_word,
+        word_place=3,
+    ).by_default((64, 64))
+    activation: str = Setting(
+        Choice(settings.ACTIVATIONS),
+        "Of the hidden layers",
+        place=6,
+        word=lambda configuration: configuration.activation if configuration.has_hidden_layers else "",
+        word_place=4,
+        needs=("layers", "convolutions"),
+    ).by_default("relu")
+    loss: str = Setting(
+        Choice(tuple(dict.fromkeys(chain(*settings.LOSSES.values())))),
+        "What is trained; crossentropy is the binary or the categorical one, as the task has it",
+        kind_of_task={task: Choice(losses) for task, losses in settings.LOSSES.items()},
+        place=7,
+        word_place=8,
+    ).by_default("crossentropy")
+    optimizer: str = Setting(
+        Choice(settings.OPTIMIZERS),
+        "momentum is SGD with Nesterov-free momentum 0.9; rmsprop_keras2 is RMSprop as in Keras up to version 2",
+        place=10,
+        word=lambda configuration: configuration.optimizer,
+        word_place=5,
+    ).by_default("adam")
+    learning_rate: float = Setting(
+        Number(0, 100, open_ends="low"),
+        "Step of the optimizer, in the first epoch where a schedule lowers it",
+        place=11,
+        log=True,
+        word="lr=",
+        word_place=6,
+        argument=True,
+    ).by_default(0.001)
+    batch_size: int = Setting(
+        Whole(1, settings.MAX_BATCH_SIZE),
+        "Samples a step",
+        place=14,
+        log=True,
+        word="batch=",
+        word_place=7,
+        argument=True,
+    ).by_default(32)
+    normalisation: str = Setting(
+        Choice(NORMALISATIONS),
+        "Of the inputs, fitted on the training part of each fold; minus_one_one is x / 127.5 - 1",
+        title="normalisation of the inputs",
+        place=8,
+        word="norm=",
+        word_place=9,
+        argument=True,
+        decides_samples=True,
+    ).by_default("none")
+    layer_normalisation: str = Setting(
+        Choice(settings.LAYER_NORMALISATIONS),
+        "Between a hidden layer and its activation",
+        title="normalisation of the hidden layers",
+        place=9,
+        word="layer_norm=",
+        word_place=10,
+        needs=("layers", "convolutions"),
+        remedy=Remedy("normalisation of hidden layers", place=5),
+    ).by_default("none")
+    dropout: float = Setting(
+        Number(0, 1, open_ends="high"),
+        "Share of the hidden dense layers' activations dropped",
+        place=15,
+        word_place=11,
+        needs=("layers",),
+        remedy=Remedy("dropout", place=1),
+    ).by_default(0.0)
+    l2: float = Setting(
+        Number(0, 100),
+        "L2 penalty of the hidden kernels",
+        title="L2 penalty",
+        place=16,
+        log=True,
+        word_place=12,
+        needs=("layers", "convolutions"),
+        remedy=Remedy("an L2 penalty", place=2),
+    ).by_default(0.0)
+    train_fraction: float = Setting(
+        Number(0, 1, open_ends="low"),
+        "Share of each fold's training rows that is used",
+        title="share of the training rows",
+        place=17,
+        log=True,
+        word="data=",
+        word_place=13,
+        argument=True,
+        remedy=Remedy("more data", place=7),
+    ).by_default(1.0)
+    convolutions: str = Setting(
+        settings.Convolutions(),
+        "Hidden convolutions before the dense layers, images only",
+        place=3,
+        word="conv=",
+        word_place=2,
+        rare=True,
+        decides_samples=True,
+    ).by_default("none")
+    backbone: str = Setting(
+        Choice(settings.BACKBONES),
+        "Pretrained network that turns an image into features; the number is its width multiplier",
+        place=1,
+        word=_backbone_word,
+        word_place=1,
+        rare=True,
+        decides_samples=True,
+    ).by_default("none")
+    fine_tune: bool = Setting(
+        Flag(),
+        "Whether the backbone is trained as well, rather than frozen",
+        title="backbone trained as well",
+        place=2,
+        shares_word="backbone",
+        needs=("backbone",),
+        rare=True,
+        decides_samples=True,
+    ).by_default(False)
+    schedule: str = Setting(
+        Choice(settings.SCHEDULES),
+        "How the rate falls in epoch e: as decay_rate ** (e - 1), or as 1 / (1 + decay_rate * (e - 1))",
+        title="learning-rate schedule",
+        place=12,
+        word=_schedule_word,
+        word_place=14,
+        argument=True,
+        rare=True,
+        remedy=Remedy("a falling learning rate", place=6),
+    ).by_default("constant")
+    decay_rate: float = Setting(
+        Number(0, 1, open_ends="low"),
+        "How fast a schedule lets the learning rate fall",
+        title="decay rate of the learning rate",
+        place=13,
+        shares_word="schedule",
+        needs=("schedule",),
+        argument=True,
+        rare=True,
+    ).by_default(0.9)
 
     def canonical(self) -> "Configuration":
         """The same network with settings that have no effect put to their defaults.
@@ -254,7 +194,7 @@ class Configuration:
         changes: dict[str, object] = {
             f.name: float(f"{getattr(self, f.name):.12g}") for f in fields(self) if isinstance(f.default, float)
         }
-        changes["layers"] = tuple(int(width) for width in self.layers)
+        changes["layers"] = tuple(map(int, self.layers))
         idle = self.idle
         changes.update({f.name: f.default for f in fields(self) if f.name in idle})
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -348,53 +288,33 @@ class Configuration:
     @classmethod
     def from_parameters(cls, flat: dict[str, str]) -> "Configuration":
         """The configuration that ``parameters`` wrote, from strings as a tracking store returns them."""
-        values: dict[str, object] = {}
-        for f in fields(cls):
-            if f.name not in flat:
-                continue
-            text = str(flat[f.name])
-            if f.name == "layers":
-                values[f.name] = parse_layers(text)
-            elif isinstance(f.default, bool):
-                values[f.name] = text.lower() == "true"
-            elif isinstance(f.default, int):
-                values[f.name] = int(text)
-            elif isinstance(f.default, float):
-                values[f.name] = float(text)
-            else:
-                values[f.name] = text
-        return cls(**values).canonical()  # type: ignore[arg-type]
+        readers: dict[type, Callable[[str], Any]] = {tuple: parse_layers, bool: lambda text: text.lower() == "true"}
+        given = [(f.name, type(f.default)) for f in fields(cls) if f.name in flat]
+        return cls(**{name: readers.get(kind, kind)(str(flat[name])) for name, kind in given}).canonical()
 
 
 #: What is known of each field, by name.
-FIELDS: dict[str, Setting] = settings_of(Configuration)
+FIELDS = settings.settings_of(Configuration)
 _UNITS = Setting(
-    Whole(MIN_UNITS, MAX_UNITS),
+    Whole(settings.MIN_UNITS, settings.MAX_UNITS),
     "Width of the hidden layers that have none of their own",
     place=4,
     log=True,
     remedy=Remedy("fewer units", place=3, less=True),
 )
 _DEPTH = Setting(
-    Whole(0, MAX_DEPTH),
+    Whole(0, settings.MAX_DEPTH),
     "Number of hidden dense layers",
     title="hidden layers",
     place=5,
     remedy=Remedy("fewer layers", place=4, less=True),
 )
-#: And of each axis of a space: the hidden layers may be given by number and widths in place of ``layers``.
-SETTINGS: dict[str, Setting] = {
-    "layers": FIELDS["layers"],
-    "depth": complete(_DEPTH, "depth"),
-    "units": complete(replace(_UNITS, title="units of the first hidden layer"), "units"),
-    **{
-        name: complete(
-            replace(
-                _UNITS, title=f"units of hidden layer {number}", meaning=f"Width of hidden layer {number}", remedy=None
-            ),
-            name,
-        )
-        for number, name in enumerate(OWN_UNITS, start=1)
-    },
-    **{name: known for name, known in FIELDS.items() if name != "layers"},
+_OWN_UNITS = {
+    name: replace(
+        _UNITS, title=f"units of hidden layer {number}", meaning=f"Width of hidden layer {number}", remedy=None
+    )
+    for number, name in enumerate(OWN_UNITS, start=1)
 }
+_WIDTHS = {"depth": _DEPTH, "units": replace(_UNITS, title="units of the first hidden layer"), **_OWN_UNITS}
+#: And of each axis of a space: the hidden layers may be given by number and widths in place of ``layers``.
+SETTINGS = {"layers": FIELDS["layers"]} | {name: complete(known, name) for name, known in _WIDTHS.items()} | FIELDS

@@ -19,114 +19,72 @@ SPLITS = ("train", "validation", "test")
 #: What a documented figure may be of: curves, over-fitting points in epochs, the two weights of a linear network,
 #: the accuracy of a guess, and how far a loss of integer labels is from that of one-hot labels.
 FIGURE_METRICS = (
-    "loss",
-    "accuracy",
-    "crossentropy",
-    "mse",
-    "mae",
-    "overfitting_epoch",
-    "onset_epoch",
-    "weight",
-    "bias",
-    "chance_accuracy",
-    "label_difference",
+    *("loss", "accuracy", "crossentropy", "mse", "mae"),
+    *("overfitting_epoch", "onset_epoch", "weight", "bias", "chance_accuracy", "label_difference"),
 )
 MAX_EPOCHS = 100_000
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One documented number.
+    """One documented number."""
 
-    Attributes
-    ----------
-    metric
-        One of ``FIGURE_METRICS``.
-    value
-        As it was documented.
-    epoch
-        After which epoch it was measured; None: after the last of the variant, or not of an epoch.
-    split
-        On what it was measured: ``train``, ``validation`` or ``test``.
-    note
-        What else there is to know.
-    tolerance
-        How far ours may lie from it beyond the spread over seeds: half a unit of the last digit given, more for an
-        "about".
-    goal
-        Whether it is a goal to be reached or passed, and not what a training gave.
-    cause
-        Why ours differs, where that is known.
-    """
-
+    #: One of ``FIGURE_METRICS``.
     metric: str
+    #: As it was documented.
     value: float
+    #: After which epoch it was measured; None: after the last of the variant, or not of an epoch.
     epoch: int | None
+    #: On what it was measured: ``train``, ``validation`` or ``test``.
     split: str
+    #: What else there is to know.
     note: str = ""
+    #: How far ours may lie from it beyond the spread over seeds: half a unit of the last digit given, more for an
+    #: "about".
     tolerance: float = 0.0
+    #: Whether it is a goal to be reached or passed, and not what a training gave.
     goal: bool = False
+    #: Why ours differs, where that is known.
     cause: str = ""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A configuration that the textbook tried.
+    """A configuration that the textbook tried."""
 
-    Attributes
-    ----------
-    name
-        Unique within the exercise.
-    configuration
-        The exercise's baseline with the variant's changes.
-    epochs
-        As documented; the sweep trains all configurations to the exercise's own epochs.
-    validation
-        How it was validated there: ``kfold`` or ``holdout`` as the exercise has them, or ``none`` (trained on all
-        rows).
-    figures
-        What was measured; empty where it is an exercise for the reader.
-    note
-        What else there is to know.
-    repeats
-        Seeds of its reproduction in place of the usual five: more where the outcome moves much from seed to seed, 1
-        where a fit takes too long (a sweep then leaves the variant out). None for five.
-    explains
-        Name of the variant whose figures it tries in another way, since they do not agree as documented; it counts for
-        no figure of its own. Empty for a variant that is documented.
-    """
-
+    #: Unique within the exercise.
     name: str
+    #: The exercise's baseline with the variant's changes.
     configuration: Configuration
+    #: As documented; the sweep trains all configurations to the exercise's own epochs.
     epochs: int
+    #: How it was validated there: ``kfold`` or ``holdout`` as the exercise has them, or ``none`` (trained on all rows).
     validation: str
+    #: What was measured; empty where it is an exercise for the reader.
     figures: tuple[Figure, ...] = ()
+    #: What else there is to know.
     note: str = ""
+    #: Seeds of its reproduction in place of the usual five: more where the outcome moves much from seed to seed, 1
+    #: where a fit takes too long (a sweep then leaves the variant out). None for five.
     repeats: int | None = None
+    #: Name of the variant whose figures it tries in another way, since they do not agree as documented; it counts for
+    #: no figure of its own. Empty for a variant that is documented.
     explains: str = ""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What documented variants let one ask; answered from the seeds of a reproduction.
+    """What documented variants let one ask; answered from the seeds of a reproduction."""
 
-    Attributes
-    ----------
-    text
-        The question, or what number is told.
-    variant, against
-        Does the one do better than the other? Empty ``against``: how far does the number move from seed to seed?
-    split, metric
-        What is compared, at the end of the training.
-    remark
-        What else the two differ in, where that is so.
-    """
-
+    #: The question, or what number is told.
     text: str
+    #: Does it do better than ``against``? Where that is empty: how far does the number move from seed to seed?
     variant: str
+    #: What is compared, at the end of the training.
     split: str
     metric: str = "accuracy"
     against: str = ""
+    #: What else the two differ in, where that is so.
     remark: str = ""
 
 
@@ -140,52 +98,35 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Exercise:
-    """What a sweep is about.
+    """What a sweep is about."""
 
-    Attributes
-    ----------
-    name
-        Name of the file without its ending.
-    title
-        One line for reports.
-    dataset, task
-        What is learned from, and what is predicted.
-    monitor
-        Validation curve that over-fitting is judged on, and whose value at the best epoch the tuner minimises.
-    baseline
-        Gives the settings that the space does not vary, and is tried first.
-    space
-        What is varied.
-    folds, repeats
-        Each configuration is trained ``folds`` x ``repeats`` times; with a hold-out ``repeats`` times.
-    epochs
-        Length of every training. Not tuned: shorter trainings are read off the curve.
-    validation
-        ``kfold`` or ``holdout``.
-    holdout
-        Rows held out for validation: a share such as ``0.2``, or ``first 10000``.
-    documented
-        What the textbook found.
-    path
-        The file it was read from.
-    lesson
-        What it teaches; None where it does not say. It is no part of what a sweep is asked.
-    """
-
+    #: Name of the file without its ending.
     name: str
+    #: One line for reports.
     title: str
+    #: What is learned from, and what is predicted.
     dataset: DatasetSpec
     task: Task
+    #: Validation curve that over-fitting is judged on, and whose value at the best epoch the tuner minimises.
     monitor: str
+    #: Gives the settings that the space does not vary, and is tried first.
     baseline: Configuration
+    #: What is varied.
     space: Space
+    #: Each configuration is trained ``folds`` x ``repeats`` times; with a hold-out ``repeats`` times.
     folds: int
     repeats: int
+    #: Length of every training. Not tuned: shorter trainings are read off the curve.
     epochs: int
+    #: ``kfold`` or ``holdout``.
     validation: str
+    #: Rows held out for validation: a share such as ``0.2``, or ``first 10000``.
     holdout: str
+    #: What the textbook found.
     documented: tuple[Variant, ...]
+    #: The file it was read from.
     path: Path
+    #: What it teaches; None where it does not say. It is no part of what a sweep is asked.
     lesson: Lesson | None = None
 
     @property

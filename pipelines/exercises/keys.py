@@ -76,11 +76,9 @@ class Axis(Kind):
             return self._choices(checker, key, value)
         if not self.is_number:
             allowed = f"{self.allowed}; to keep one value, put it into the baseline"
-            checker.note(key, value, "is not a list of choices", allowed)
-            return None
+            return checker.refuse(key, value, "is not a list of choices", allowed)
         if not isinstance(value, dict):
-            checker.note(key, value, "is neither a list of choices nor a range", self.allowed)
-            return None
+            return checker.refuse(key, value, "is neither a list of choices nor a range", self.allowed)
         return self._range(checker, key, value)
 
     def _range(self, checker: Checker, key: str, value: dict[str, Any]) -> Parameter | None:
@@ -88,22 +86,19 @@ class Axis(Kind):
         if content is None:
             return None
         if content["low"] > content["high"]:
-            checker.note(f"{key}.low", value["low"], f"is above high ({value['high']!r})", "low up to high")
-            return None
+            fault = f"is above high ({value['high']!r})"
+            return checker.refuse(f"{key}.low", value["low"], fault, "low up to high")
         if content["log"] and content["low"] <= 0:
-            checker.note(f"{key}.low", value["low"], "has no logarithm", "above 0 where log is true")
-            return None
+            return checker.refuse(f"{key}.low", value["low"], "has no logarithm", "above 0 where log is true")
         return Parameter(self.name, "int" if isinstance(self.kind, Whole) else "float", **content)
 
     def _choices(self, checker: Checker, key: str, raw: list[Any]) -> Parameter | None:
         if not raw:
-            checker.note(key, raw, "is empty", "one choice or more")
-            return None
+            return checker.refuse(key, raw, "is empty", "one choice or more")
         choices = [self.kind.read(checker, key, value) for value in raw]
         sound = tuple(choice for choice in choices if choice is not None)
         if len(set(sound)) < len(sound):
-            checker.note(key, raw, "has a choice twice", "different choices")
-            return None
+            return checker.refuse(key, raw, "has a choice twice", "different choices")
         return Parameter(self.name, "categorical", choices=sound) if len(sound) == len(raw) else None
 
     def schema(self) -> Schema:
@@ -117,14 +112,12 @@ class Axes(Keys):
 
     def read(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
         if not isinstance(value, dict) or not value:
-            checker.note(key, value, "has nothing to vary", f"one axis or more of {self.listed}")
-            return None
+            return checker.refuse(key, value, "has nothing to vary", f"one axis or more of {self.listed}")
         axes = super().read(checker, key, value)
         others = [name for name in value if name == "depth" or name in WIDTHS]
         if "layers" in value and others:
             fault = f"fixes all widths, so {', '.join(others)} cannot vary beside it"
-            checker.note(f"{key}.layers", value["layers"], fault)
-            return None
+            return checker.refuse(f"{key}.layers", value["layers"], fault)
         return axes
 
     def schema(self) -> Schema:
@@ -140,16 +133,13 @@ def space_keys(task: Task | None = None) -> Axes:
 class Holdout(Kind):
     """Rows held out: ``first N``, or a share of the rows, in one spelling."""
 
-    @property
-    def allowed(self) -> str:
-        return "a share above 0 and below 1, or first N (first 10000)"
+    allowed = "a share above 0 and below 1, or first N (first 10000)"
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         try:
             part = parse_holdout(str(value))
         except UserError:
-            checker.note(key, value, "is no part of the rows", self.allowed)
-            return None
+            return checker.refuse(key, value, "is no part of the rows", self.allowed)
         return f"first {part}" if isinstance(part, int) else f"{part:.12g}"
 
     def schema(self) -> Schema:
@@ -162,22 +152,17 @@ class OneOrMore(Kind):
     """A number, or a list of numbers."""
 
     kind: Kind
+    described = "a number, or a list of one for each of the epochs 1, 2, ..."
 
     @property
     def allowed(self) -> str:
         return self.kind.allowed
 
-    @property
-    def described(self) -> str:
-        return "a number, or a list of one for each of the epochs 1, 2, ..."
-
     def read(self, checker: Checker, key: str, value: object) -> float | tuple[float, ...] | None:
         if not isinstance(value, list):
-            number: float | None = self.kind.read(checker, key, value)
-            return number
-        numbers = [self.kind.read(checker, key, entry) for entry in value]
-        sound = tuple(number for number in numbers if number is not None)
-        return sound if len(sound) == len(numbers) else None
+            return self.kind.read(checker, key, value)
+        numbers: list[Any] = [self.kind.read(checker, key, entry) for entry in value]
+        return None if None in numbers else tuple(numbers)
 
     def schema(self) -> Schema:
         return {"anyOf": [self.kind.schema(), {"type": "array", "items": self.kind.schema(), "minItems": 1}]}
@@ -198,8 +183,7 @@ class Figures(Keys):
             return (Figure(**{"epoch": None, **content, "value": values}),)
         if not values or "epoch" in content or len(values) > self.epochs:
             allowed = f"a list of 1 to {self.epochs} values and no key epoch, or one value"
-            checker.note(f"{key}.value", value["value"], "is not one value an epoch", allowed)
-            return None
+            return checker.refuse(f"{key}.value", value["value"], "is not one value an epoch", allowed)
         return tuple(Figure(value=number, epoch=epoch, **content) for epoch, number in enumerate(values, start=1))
 
 
@@ -227,20 +211,15 @@ class Variants(Keys):
     task: Task | None = None
 
     def read(self, checker: Checker, key: str, value: object) -> Any | None:
-        epochs = value.get("epochs") if isinstance(value, dict) else None
-        if isinstance(epochs, int) and 1 <= epochs <= MAX_EPOCHS:
-            content = variant_keys(self.start, self.task, epochs).fields(checker, key, value)
-        else:
-            content = self.fields(checker, key, value)
+        epochs: Any = value.get("epochs") if isinstance(value, dict) else None
+        known = isinstance(epochs, int) and 1 <= epochs <= MAX_EPOCHS
+        keys = variant_keys(self.start, self.task, epochs) if known else self
+        content = Keys.read(keys, checker, key, value)
         if content is None:
             return None
         figures = tuple(figure for row in content.pop("figures") for figure in row)
         configuration = changed(self.start, content.pop("configuration"))
         return Variant(configuration=configuration, figures=figures, **content)
-
-    def fields(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
-        """The values by key."""
-        return super().read(checker, key, value)
 
 
 def variant_keys(start: Configuration, task: Task | None = None, epochs: int = MAX_EPOCHS) -> Variants:
@@ -264,9 +243,7 @@ class Lessons(Keys):
 
     def read(self, checker: Checker, key: str, value: object) -> Any | None:
         content = super().read(checker, key, value)
-        if content is None:
-            return None
-        return Lesson(content["about"], tuple(Question(**question) for question in content["questions"]))
+        return content and Lesson(content["about"], tuple(Question(**question) for question in content["questions"]))
 
 
 QUESTION = Keys(
@@ -294,17 +271,13 @@ class Data(Keys):
     def read(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
         source = value.get("source") if isinstance(value, dict) else None
         if isinstance(source, str) and source in SOURCES:
-            return source_keys(source).fields(checker, key, value)
+            return Keys.read(source_keys(source), checker, key, value)
         if self.entries(checker, key, value) is not None:
             self.keys["source"].kind.read(checker, f"{key}.source", source)
         return None
 
-    def fields(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
-        """The values by key, without the defaults of the options."""
-        return super().read(checker, key, value)
-
     def schema(self) -> Schema:
-        return {"oneOf": [super(Data, source_keys(source)).schema() for source in SOURCES]}
+        return {"oneOf": [Keys.schema(source_keys(source)) for source in SOURCES]}
 
 
 def source_keys(*sources: str) -> Data:

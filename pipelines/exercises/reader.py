@@ -32,12 +32,10 @@ def available_exercises() -> tuple[str, ...]:
 
 
 def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **overrides: object) -> Exercise:
-    """Read an exercise and check all of it.
+    """Read an exercise, a bundled one by its name (``digits``) or a YAML file of your own, and check all of it.
 
     Parameters
     ----------
-    name_or_path
-        Name of a bundled exercise (``digits``), or path of a YAML file of your own.
     data_dir
         Searched, beside the working folder, for a file of your own whose task is not stated.
     **overrides
@@ -68,13 +66,7 @@ def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **o
 
 #: Parameter of the command line -> the key that it stands for.
 OVERRIDES: Mapping[str, str] = {
-    "folds": "folds",
-    "repeats": "repeats",
-    "epochs": "epochs",
-    "validation": "validation",
-    "holdout": "holdout",
-    "monitor": "monitor",
-    "task": "task",
+    **{name: name for name in ("folds", "repeats", "epochs", "validation", "holdout", "monitor", "task")},
     "data": "dataset.path",
     "target": "dataset.target",
     "missing": "dataset.missing",
@@ -98,18 +90,10 @@ def _find(name_or_path: str | Path) -> Path:
 def read_exercise(
     checker: Checker, path: Path, raw: object, *, overrides: Mapping[str, object], data_dir: Path | None = None
 ) -> Exercise | None:
-    """The exercise, or None where ``checker`` has noted problems.
+    """The exercise that the content of a file states, or None where ``checker`` has noted problems.
 
-    Parameters
-    ----------
-    path
-        Of the file: the exercise is called after it, and relative paths in it start there.
-    raw
-        Its content.
-    overrides
-        Key of the file (``dataset.path``) -> value in its place.
-    data_dir
-        Where a file of one's own may lie, whose task is to be inferred.
+    It is called after the path, where relative paths in it start. ``overrides``: key of the file (``dataset.path``) ->
+    value in its place; ``data_dir``: where a file of one's own may lie, whose task is to be inferred.
     """
     entries = exercise_keys().entries(checker, "", raw) or {}
     own_task = entries.get("task")

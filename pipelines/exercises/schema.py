@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from pipelines.checking.kinds import Key, Schema
 from pipelines.datasets.base import Task
@@ -33,12 +32,11 @@ REFERENCE = FOLDER.parent / "docs" / "exercises.md"
 
 def schema() -> Schema:
     """The JSON schema of an exercise file."""
-    of_file = {"properties": {"dataset": {"properties": {"source": {"const": "file"}}}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "An exercise of overfit-atlas",
         **exercise_keys().schema(),
-        "if": of_file,
+        "if": {"properties": {"dataset": {"properties": {"source": {"const": "file"}}}}},
         "else": {"required": ["task"]},
     }
 
@@ -57,7 +55,7 @@ def tables() -> dict[str, str]:
         "exercise": _table(exercise_keys().keys),
         "configuration": _settings_table(),
         "space": _table(axes, defaults=False),
-        "range": _table({**number.range_keys.keys}),
+        "range": _table(number.range_keys.keys),
         "variant": _table(variant_keys(default_configuration(None)).keys),
         "figure": _table(figure_keys().keys),
         "lesson": _table(LESSON.keys),
@@ -69,20 +67,13 @@ def tables() -> dict[str, str]:
 
 def with_tables(text: str) -> str:
     """The reference with its tables as they are now."""
-    made = tables()
-
-    def fill(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{made[found[2]]}{found[3]}"
-
-    return re.sub(r"(<!-- table: ([a-z ]+) -->)\n.*?(<!-- end -->)", fill, text, flags=re.DOTALL)
+    made, places = tables(), re.compile(r"(<!-- table: ([a-z ]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
+    return places.sub(lambda found: f"{found[1]}\n{made[found[2]]}{found[3]}", text)
 
 
 def _table(keys: Mapping[str, Key], *, defaults: bool = True) -> str:
-    rows = [
-        (f"`{name}`", key.meaning, key.kind.described, *([_default(key)] if defaults else []))
-        for name, key in keys.items()
-    ]
-    return _markdown(("key", "what it means", "allowed", *(["default"] if defaults else [])), rows)
+    rows = [(f"`{name}`", key.meaning, key.kind.described, _default(key)) for name, key in keys.items()]
+    return _markdown(rows, columns=4 if defaults else 3)
 
 
 def _settings_table() -> str:
@@ -93,7 +84,7 @@ def _settings_table() -> str:
         if known.kind_of_task:
             text = ", ".join(f"{getattr(default_configuration(task), name)} ({task})" for task in Task)
         rows.append((f"`{name}`", known.meaning, known.kind.described, f"`{text}`"))
-    return _markdown(("key", "what it means", "allowed", "default"), rows)
+    return _markdown(rows)
 
 
 def _default(key: Key) -> str:
@@ -102,10 +93,9 @@ def _default(key: Key) -> str:
     return "" if key.default is None else f"`{json.dumps(key.default)}`".replace('"', "")
 
 
-def _markdown(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
-    head = list(head)
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def _markdown(rows: Iterable[tuple[str, ...]], columns: int = 4) -> str:
+    lines = [("key", "what it means", "allowed", "default"), ("---",) * columns, *rows]
+    return "".join(f"| {' | '.join(line[:columns])} |\n" for line in lines)
 
 
 def write(schema_file: Path = SCHEMA_FILE, reference: Path = REFERENCE) -> None:

@@ -49,70 +49,49 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of a hyperparameter: a field of ``Configuration``, or an axis of a search space for its layers.
+    """What is known of a hyperparameter: a field of ``Configuration``, or an axis of a search space for its layers."""
 
-    Attributes
-    ----------
-    kind
-        What it may be.
-    meaning
-        In the reference of the YAML format.
-    kind_of_task
-        What it may be where the task is known, if that is less.
-    name
-        Of the field or the axis.
-    title
-        In the tables of a report; the name with spaces where nothing else is stated.
-    place
-        In the order of a report: what the network is, how it is trained, what holds it back.
-    log
-        Whether equal ratios of it, rather than equal differences, are equal steps.
-    word
-        Its word of a label: what stands before a value that is not the default, or a function of the configuration
-        (empty: no word); ``name=`` where nothing else is stated.
-    word_place
-        Of that word in a label.
-    shares_word
-        Setting whose word tells this one too.
-    needs
-        Settings one of which must be there (other than ``off``) for this one to have an effect; empty for none.
-    off
-        The value at which it does nothing; the default where nothing else is stated.
-    argument
-        Whether one compiled program takes all its values. Otherwise, and so where it is forgotten, it is part of the
-        program.
-    rare
-        Whether most networks have none of it: it is written to the store for those that do.
-    decides_samples
-        Whether it decides which samples a network takes.
-    remedy
-        What it is against over-fitting; None for nothing.
-    """
-
+    #: What it may be.
     kind: Kind
+    #: In the reference of the YAML format.
     meaning: str
+    #: What it may be where the task is known, if that is less.
     kind_of_task: Mapping[Task, Kind] = field(default_factory=dict)
+    #: Of the field or the axis.
     name: str = ""
+    #: In the tables of a report; the name with spaces where nothing else is stated.
     title: str = ""
+    #: In the order of a report: what the network is, how it is trained, what holds it back.
     place: int = _LAST
+    #: Whether equal ratios of it, rather than equal differences, are equal steps.
     log: bool = False
+    #: Its word of a label: what stands before a value that is not the default, or a function of the configuration
+    #: (empty: no word); ``name=`` where nothing else is stated.
     word: str | Callable[[Any], str] = ""
+    #: Of that word in a label.
     word_place: int = _LAST
+    #: Setting whose word tells this one too.
     shares_word: str = ""
+    #: Settings one of which must be there (other than ``off``) for this one to have an effect; empty for none.
     needs: tuple[str, ...] = ()
+    #: The value at which it does nothing; the default where nothing else is stated.
     off: object = None
+    #: Whether one compiled program takes all its values. Otherwise, and so where it is forgotten, it is part of the
+    #: program.
     argument: bool = False
+    #: Whether most networks have none of it: it is written to the store for those that do.
     rare: bool = False
+    #: Whether it decides which samples a network takes.
     decides_samples: bool = False
+    #: What it is against over-fitting; None for nothing.
     remedy: Remedy | None = None
 
     def allowed(self, task: Task | None) -> Kind:
         return self.kind_of_task.get(task, self.kind) if task else self.kind
 
-
-def setting(default: T, known: Setting) -> T:
-    """A field of ``Configuration`` with what is known of it."""
-    return field(default=default, metadata={_KEY: known})  # type: ignore[no-any-return, call-overload]
+    def by_default(self, default: T) -> T:
+        """A field of ``Configuration`` that has this default."""
+        return field(default=default, metadata={_KEY: self})  # type: ignore[no-any-return, call-overload]
 
 
 def complete(known: Setting, name: str, default: object = None) -> Setting:
@@ -135,9 +114,7 @@ def settings_of(configuration: type[Any]) -> dict[str, Setting]:
 class Layers(Kind):
     """Widths joined by hyphens, or ``none``; read in their one spelling."""
 
-    @property
-    def allowed(self) -> str:
-        return f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
+    allowed = f"widths from {MIN_UNITS} to {MAX_UNITS} joined by hyphens, at most {MAX_DEPTH} (64-64), or none"
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -146,8 +123,7 @@ class Layers(Kind):
         except ValueError:
             widths = None
         if widths is None or len(widths) > MAX_DEPTH or not all(MIN_UNITS <= width <= MAX_UNITS for width in widths):
-            checker.note(key, value, "are no hidden layers", self.allowed)
-            return None
+            return checker.refuse(key, value, "are no hidden layers", self.allowed)
         return layers_text(widths)
 
     def schema(self) -> Schema:
@@ -159,12 +135,10 @@ class Layers(Kind):
 class Convolutions(Kind):
     """Convolutions as ``parse_convolutions`` reads them, in their one spelling."""
 
-    @property
-    def allowed(self) -> str:
-        return (
-            "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
-            f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
-        )
+    allowed = (
+        "FILTERSxKERNEL, s and a stride, p and a pooling, joined by hyphens (32x3p2-64x3s2), or none; at most "
+        f"{MAX_CONVOLUTIONS}, with up to {MAX_FILTERS} filters and sides up to {MAX_KERNEL}"
+    )
 
     def read(self, checker: Checker, key: str, value: object) -> str | None:
         try:
@@ -172,8 +146,7 @@ class Convolutions(Kind):
         except ValueError:
             convolutions = None
         if convolutions is None or len(convolutions) > MAX_CONVOLUTIONS or not all(c.is_sound for c in convolutions):
-            checker.note(key, value, "are no convolutions", self.allowed)
-            return None
+            return checker.refuse(key, value, "are no convolutions", self.allowed)
         return convolutions_text(convolutions)
 
     def schema(self) -> Schema:
@@ -187,13 +160,7 @@ def layers_text(widths: tuple[int, ...]) -> str:
 
 
 def parse_layers(text: str) -> tuple[int, ...]:
-    """Widths from ``64-4`` or ``none``.
-
-    Raises
-    ------
-    ValueError
-        Where it is not whole numbers joined by hyphens.
-    """
+    """Widths from ``64-4`` or ``none``; a ValueError where it is not whole numbers joined by hyphens."""
     text = text.strip()
     if text in ("none", ""):
         return ()
@@ -215,17 +182,16 @@ class Convolution:
         sides = (self.kernel, self.stride, self.pool)
         return 1 <= self.filters <= MAX_FILTERS and all(1 <= side <= MAX_KERNEL for side in sides)
 
+    def __str__(self) -> str:
+        stride, pool = f"s{self.stride}" if self.stride > 1 else "", f"p{self.pool}" if self.pool > 1 else ""
+        return f"{self.filters}x{self.kernel}{stride}{pool}"
+
 
 def parse_convolutions(text: str) -> tuple[Convolution, ...]:
     """Convolutions from ``6x6-12x5s2-24x4s2p2``: filters x kernel, ``s`` stride, ``p`` pooling; or ``none``.
 
-    Raises
-    ------
-    ValueError
-        Where a part is not of that form.
+    A ValueError where a part is not of that form.
 
-    Examples
-    --------
     >>> parse_convolutions("32x3p2")
     (Convolution(filters=32, kernel=3, stride=1, pool=2),)
     """
@@ -243,10 +209,4 @@ def parse_convolutions(text: str) -> tuple[Convolution, ...]:
 
 def convolutions_text(convolutions: tuple[Convolution, ...]) -> str:
     """The one spelling of convolutions; ``none`` for none."""
-    return (
-        "-".join(
-            f"{c.filters}x{c.kernel}" + (f"s{c.stride}" if c.stride > 1 else "") + (f"p{c.pool}" if c.pool > 1 else "")
-            for c in convolutions
-        )
-        or "none"
-    )
+    return "-".join(map(str, convolutions)) or "none"

@@ -30,34 +30,21 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Parameter:
-    """One axis of a search space.
+    """One axis of a search space."""
 
-    Attributes
-    ----------
-    name
-        A setting of ``Configuration``, or ``depth``, ``units`` or ``units_1``, ``units_2``, ... for the hidden layers.
-    kind
-        ``int`` or ``float`` with ``low`` and ``high``, both included; ``categorical`` with ``choices``.
-    log
-        Whether equal ratios, rather than equal differences, are equally likely.
-    """
-
+    #: A setting of ``Configuration``, or ``depth``, ``units`` or ``units_1``, ``units_2``, ... for the hidden layers.
     name: str
+    #: ``int`` or ``float`` with ``low`` and ``high``, both included; ``categorical`` with ``choices``.
     kind: Literal["int", "float", "categorical"]
     low: float | None = None
     high: float | None = None
+    #: Whether equal ratios, rather than equal differences, are equally likely.
     log: bool = False
     choices: tuple[Value, ...] = ()
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """``low`` and ``high`` of a range.
-
-        Raises
-        ------
-        ValueError
-            For a categorical parameter.
-        """
+        """``low`` and ``high`` of a range; a ValueError for a categorical parameter."""
         if self.low is None or self.high is None:
             raise ValueError(f"{self.name} has choices, no bounds")
         return self.low, self.high
@@ -101,8 +88,7 @@ class Parameter:
             return tuple(range(int(low), int(high) + 1))
         scale = np.geomspace if self.log else np.linspace
         raw = [float(f"{value:.12g}") for value in scale(low, high, count)]
-        ordered = sorted({round(value) for value in raw} if self.kind == "int" else set(raw))
-        return tuple(ordered)
+        return tuple(sorted({round(value) for value in raw} if self.kind == "int" else set(raw)))
 
     def sample(self, generator: np.random.Generator) -> Value:
         """A value drawn at random, evenly in the parameter's scale."""
@@ -125,16 +111,11 @@ class Space:
 
     A network without hidden layers has no units, activation or dropout, and one of two layers no third width. What
     does not matter at a point has a fixed value there, so that equal networks are equal points.
-
-    Attributes
-    ----------
-    parameters
-        The axes.
-    has_convolutions
-        Whether there may be hidden convolutions, whatever the number of hidden dense layers.
     """
 
+    #: The axes.
     parameters: tuple[Parameter, ...]
+    #: Whether there may be hidden convolutions, whatever the number of hidden dense layers.
     has_convolutions: bool = False
 
     @property
@@ -197,14 +178,9 @@ class Space:
         return None if len(effective) == len(values) else effective
 
     def configuration(self, values: Values, baseline: Configuration) -> Configuration:
-        """The network at a point.
+        """The network at a point; what the point leaves out, and every setting that is no axis, is the baseline's.
 
-        Parameters
-        ----------
-        values
-            Axis -> value. What is left out is as in the baseline.
-        baseline
-            Gives every setting that is no axis; layers beyond its own are as wide as its last.
+        Layers beyond the baseline's own are as wide as its last.
         """
         settings = {f.name for f in fields(Configuration)} - {"layers"}
         changes: dict[str, Any] = {name: value for name, value in values.items() if name in settings}
@@ -217,7 +193,7 @@ class Space:
         """
         wanted = configuration.canonical()
         structure = self.structure
-        layers = None if structure is None else structure.match(_setting(structure.name, wanted))
+        layers = None if structure is None else structure.match(self._setting(structure.name, wanted))
         if structure is not None and layers is None:
             return None
         point: dict[str, Value] = {}
@@ -237,13 +213,7 @@ class Space:
         return parameter.points(2)[0] if value is None else value
 
     def fixed(self, values: Values, baseline: Configuration) -> dict[str, Value]:
-        """A point in its one form: every axis has a value, those without effect their fixed one.
-
-        Raises
-        ------
-        ValueError
-            Where a value lies outside its axis.
-        """
+        """A point in its one form, where axes without effect have their fixed value; a ValueError for one outside."""
         point = self.values(self.configuration(values, baseline), baseline)
         if point is None:
             raise ValueError(f"{dict(values)} is not a point of the space")
@@ -262,22 +232,13 @@ class Space:
     def _setting(self, name: str, configuration: Configuration) -> object:
         """What an axis is called ``name`` for in a network; None where the network has no such thing."""
         if name == "units":
-            shared = [
-                width for own, width in zip(OWN_UNITS, configuration.layers, strict=False) if own not in self.names
-            ]
-            return shared[0] if shared else None
-        return _setting(name, configuration)
-
-
-def _setting(name: str, configuration: Configuration) -> object:
-    if name == "depth":
-        return len(configuration.layers)
-    if name == "layers":
-        return configuration.layers_text
-    if name in OWN_UNITS:
-        index = OWN_UNITS.index(name)
-        return configuration.layers[index] if index < len(configuration.layers) else None
-    return getattr(configuration, name)
+            widths = zip(OWN_UNITS, configuration.layers, strict=False)
+            return next((width for own, width in widths if own not in self.names), None)
+        if name in OWN_UNITS:
+            return next(iter(configuration.layers[OWN_UNITS.index(name) :]), None)
+        if name == "depth":
+            return len(configuration.layers)
+        return getattr(configuration, "layers_text" if name == "layers" else name)
 
 
 def _layers(values: Values, baseline: Configuration) -> tuple[int, ...]:
@@ -287,17 +248,13 @@ def _layers(values: Values, baseline: Configuration) -> tuple[int, ...]:
     depth = int(values.get("depth", len(baseline.layers)))
     widths = []
     for index, own in enumerate(OWN_UNITS[:depth]):
-        width = _first_of(values, (own, "units"))
+        width = values.get(own, values.get("units"))
         if width is None:
             if not baseline.layers:
                 raise ValueError("a baseline without hidden layers has no width to lend")
             width = baseline.layers[min(index, len(baseline.layers) - 1)]
         widths.append(int(width))
     return tuple(widths)
-
-
-def _first_of(values: Mapping[str, Value], names: tuple[str, ...]) -> Value | None:
-    return next((values[name] for name in names if name in values), None)
 
 
 def _equal(choice: Value, value: object) -> bool:

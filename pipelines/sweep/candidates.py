@@ -34,14 +34,10 @@ class Results:
     """What is known of each configuration, and the one who tells the tuner of it.
 
     A configuration in flight counts as known: a suggestion that equals it is answered when it is done.
-
-    Attributes
-    ----------
-    known
-        Monitored curve by the configuration's hash; None where the trial failed.
     """
 
     def __init__(self, exercise: Exercise, tuner: Tuner) -> None:
+        #: Monitored curve by the configuration's hash; None where the trial failed.
         self.known: dict[str, Curve | None] = {}
         self._exercise, self._tuner = exercise, tuner
         self._in_flight: dict[str, list[Suggestion]] = {}
@@ -81,13 +77,7 @@ class Results:
 
 
 class Candidates:
-    """Baseline, documented variants, then what the tuner asks for; each configuration once.
-
-    Parameters
-    ----------
-    documented
-        Whether the documented variants are among them.
-    """
+    """Baseline, documented variants (where ``documented``), then what the tuner asks for; each configuration once."""
 
     def __init__(self, exercise: Exercise, tuner: Tuner, results: Results, *, documented: bool) -> None:
         self._space, self._baseline = exercise.space, exercise.baseline

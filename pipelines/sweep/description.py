@@ -10,60 +10,38 @@ from pipelines.datasets.folds import Split
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights
 from pipelines.sweep.stopping import Stop
-from pipelines.tracking.sweeps import (
-    DataFacts,
-    RecordedSettings,
-    SplitSizes,
-    SweepDescription,
-    SweepRecord,
-    WeightsFile,
-    current_environment,
-)
+from pipelines.tracking import sweeps
+from pipelines.tracking.sweeps import SweepDescription
 
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """What a sweep is asked to do.
+    """What a sweep is asked to do."""
 
-    Attributes
-    ----------
-    exercise
-        With the command line's overrides applied.
-    trials
-        Configurations to have trained in all, those of an interrupted start included.
-    tuner, backend
-        ``optuna:tpe``, ...; ``jax`` or ``tensorflow``.
-    stop
-        Whether trials may end early: ``never`` for whole curves, ``overfit`` once an onset is sure, ``prune`` when
-        the trial is worse than the median of the others.
-    seed
-        Of folds, weights, batches and tuner.
-    documented
-        Whether the documented variants are trained, before the tuner is asked.
-    resume
-        Whether to go on with the finished trials of an earlier start of the same sweep.
-    places
-        Where data and weights are read from, and where what is made of them is kept.
-    """
-
+    #: With the command line's overrides applied.
     exercise: Exercise
+    #: Configurations to have trained in all, those of an interrupted start included.
     trials: int = 12
+    #: ``optuna:tpe``, ...; ``jax`` or ``tensorflow``.
     tuner: str = "optuna:tpe"
     backend: str = "jax"
+    #: Whether trials may end early: ``never`` for whole curves, ``overfit`` once an onset is sure, ``prune`` when the
+    #: trial is worse than the median of the others.
     stop: Stop = Stop.NEVER
+    #: Of folds, weights, batches and tuner.
     seed: int = 1
+    #: Whether the documented variants are trained, before the tuner is asked.
     documented: bool = True
+    #: Whether to go on with the finished trials of an earlier start of the same sweep.
     resume: bool = True
+    #: Where data and weights are read from, and where what is made of them is kept.
     places: Places = field(default_factory=Places)
 
 
 def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[str, Weights] | None = None) -> str:
     """Hash of all that makes the trials of two starts interchangeable; the budget of trials is not part of it.
 
-    Parameters
-    ----------
-    weights
-        Of every backbone that a trial may have.
+    ``weights`` are those of every backbone that a trial may have.
     """
     parts = {
         "exercise": settings.exercise.digest,
@@ -83,9 +61,9 @@ def describe_sweep(
 ) -> SweepDescription:
     """What the store is told of a sweep before its first trial: settings as resolved, data, splits, environment."""
     exercise = settings.exercise
-    record = SweepRecord(
+    record = sweeps.SweepRecord(
         exercise=exercise,
-        settings=RecordedSettings(
+        settings=sweeps.RecordedSettings(
             exercise=exercise.name,
             trials=settings.trials,
             tuner=settings.tuner,
@@ -98,9 +76,9 @@ def describe_sweep(
             epochs=exercise.epochs,
             monitor=exercise.monitor,
         ),
-        data=DataFacts.of(dataset),
-        splits=tuple(SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),
-        weights={name: WeightsFile(found.path.name, found.sha256) for name, found in (weights or {}).items()},
-        environment=current_environment(),
+        data=sweeps.DataFacts.of(dataset),
+        splits=tuple(sweeps.SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),
+        weights={name: sweeps.WeightsFile(found.path.name, found.sha256) for name, found in (weights or {}).items()},
+        environment=sweeps.current_environment(),
     )
     return SweepDescription(sweep_identity(settings, dataset, weights), dataset, record)

@@ -18,14 +18,7 @@ _SHORTEST_LABEL, _LONGEST_LABEL = 20, 64
 class SweepDisplay(Bars):
     """A line a trial, and below them, in a terminal, a bar for the sweep and one for each trial in work.
 
-    Parameters
-    ----------
-    trials
-        Trials of the whole sweep.
-    finished
-        Of these, how many an earlier start has finished.
-    monitor
-        Name of the curve whose best value is shown.
+    An earlier start has ``finished`` some of the ``trials``; ``monitor`` is the curve whose best value is shown.
     """
 
     def __init__(self, console: Console, trials: int, finished: int, monitor: str) -> None:

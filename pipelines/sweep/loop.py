@@ -138,25 +138,18 @@ class _Trials:
 
 @dataclass(eq=False)
 class _Flight:
-    """A trial from its submission until the tuner is told of it.
-
-    Attributes
-    ----------
-    run, bar
-        Its run in the store, and its bar on the display.
-    ended
-        What the executor said of it; None until then.
-    record
-        As it is in the store; None until then.
-    """
+    """A trial from its submission until the tuner is told of it."""
 
     candidate: Candidate
     handle: Handle
     watch: Watch
+    #: Its run in the store, and its bar on the display.
     run: TrialRun
     bar: TrainingBar
     started: float
+    #: What the executor said of it; None until then.
     ended: Ended | None = None
+    #: As it is in the store; None until then.
     record: Trial | None = None
 
 

@@ -32,10 +32,7 @@ class Stop(StrEnum):
 def make_rule(stop: Stop, judge: Judge, others: Sequence[NDArray[np.floating[Any]]]) -> Rule | None:
     """The rule of that name; None for ``never``.
 
-    Parameters
-    ----------
-    others
-        Monitored curves, means over the fits, of the trials whose results were told before this one began.
+    ``others``: monitored curves, means over the fits, of the trials whose results were told before this one began.
     """
 
     def overfits(curves: Curves) -> str:
@@ -56,26 +53,14 @@ def epochs_between_looks(stop: Stop, epochs: int) -> int | None:
 
 
 class Watch:
-    """Looks at a trial after every chunk of epochs: an engine's ``on_chunk``.
+    """Looks at a trial of so many fits after every chunk of epochs: an engine's ``on_chunk``.
 
-    Parameters
-    ----------
-    fits
-        Fits of the trial.
-    rule
-        May end it; None to let it train to its last epoch.
-    show
-        Told of every chunk, with the number of fits in work.
-
-    Attributes
-    ----------
-    stopped_at
-        Epoch at which the rule ended the trial; None where it did not.
-    remark
-        Why, in words; empty where it did not.
+    The rule may end the trial (None lets it train to its last epoch); ``show`` is told of every chunk, with the number
+    of fits in work.
     """
 
     def __init__(self, fits: int, rule: Rule | None, show: Callable[[Progress, int], None]) -> None:
+        #: Epoch at which the rule ended the trial, and why, in words; None and empty where it did not.
         self.stopped_at: int | None = None
         self.remark = ""
         self._fits, self._rule, self._show = fits, rule, show

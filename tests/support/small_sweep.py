@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pipelines.executors import Job, OneSlot
+from pipelines.executors import Executor, Job
 from pipelines.executors.base import Handle
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
@@ -67,7 +67,7 @@ def small_exercise(folder: Path, **changes: Any) -> Exercise:
 
 
 @dataclass
-class MadeExecutor(OneSlot):
+class MadeExecutor(Executor):
     """Gives curves of a known shape in place of a training.
 
     Every fit's validation curve is a parabola with its lowest value, ``floor(configuration)``, at epoch ``best``; the
