@@ -44,8 +44,8 @@ class Parameter:
 
     name: str
     kind: Literal["int", "float", "categorical"]
-    low: float | None = None
-    high: float | None = None
+    low: int | float | None = None  # whole numbers stay such in the store: they enter the digest as they are
+    high: int | float | None = None
     log: bool = False
     choices: tuple[Value, ...] = ()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from pipelines.compat import KerasFlavour
 from pipelines.datasets.base import Dataset
 from pipelines.exercises.configurations import Configuration
 from pipelines.tracking import names, runs
@@ -35,23 +36,13 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 @dataclass(frozen=True)
 class Registered:
-    """A version in the Model Registry.
-
-    Attributes
-    ----------
-    name, version, alias
-        ``models:/<name>@<alias>`` loads it.
-    reason
-        Why it has this alias, a clause.
-    previous
-        The version that had the alias before; empty where none had.
-    """
+    """A version in the Model Registry; ``reason`` is a clause that says why it has its alias."""
 
     name: str
     version: str
     alias: str
     reason: str
-    previous: str = ""
+    previous: str = ""  # the version that had the alias before
 
     @property
     def uri(self) -> str:
@@ -75,15 +66,10 @@ class FinalDescription:
 
 
 def open_final(description: FinalDescription) -> FinalRun:
-    """Start the run of a final model, in the experiment of its sweep.
+    """Start the run of a final model, in the experiment of its sweep; ``TrackingError`` where the store refuses.
 
     Under ``mlflow run`` that is the project's own run. Where this lies in another experiment, a new run is made beside
     the sweep, and the project's says where.
-
-    Raises
-    ------
-    TrackingError
-        Where the store cannot be written.
     """
     from mlflow import MlflowClient
 
@@ -132,23 +118,19 @@ class FinalRun(runs.EndingRun):
     ) -> Registered:
         """Log a Keras model in the ``.keras`` format, register it, and give it its alias.
 
-        Parameters
-        ----------
-        example, outputs
-            A few raw inputs, and what the model says to them: input example and signature.
-        metadata
-            What one needs to know to use the model (classes, features); kept in its ``MLmodel`` file.
+        ``example`` and ``outputs`` are a few raw inputs and what the model says to them; ``metadata`` is what one needs
+        to know to use it (classes, features), and is kept in its ``MLmodel`` file.
         """
         import mlflow
         from mlflow.models import Model, infer_signature
 
         mlflow.set_tracking_uri(self.uri)
         with store_errors(self.uri, "Logging a model"), _quiet():
-            # As mlflow.keras.log_model, which fails where there is an example (see _KerasFlavour) and wants its run to
+            # As mlflow.keras.log_model, which fails where there is an example (see KerasFlavour) and wants its run to
             # be the active one of the process.
             logged = Model.log(
                 None,
-                flavor=_KerasFlavour,
+                flavor=KerasFlavour,
                 flavor_name="mlflow.keras",
                 name=MODEL_NAME,
                 run_id=self.run_id,
@@ -158,7 +140,7 @@ class FinalRun(runs.EndingRun):
                 pip_requirements=_requirements(self.description.backend),
                 metadata=dict(metadata),
             )
-        return self._register_logged(f"models:/{logged.model_id}")
+        return self._register(f"models:/{logged.model_id}")
 
     def load(self, registered: Registered) -> Any:
         """The model as anyone would load it, by its alias."""
@@ -170,10 +152,16 @@ class FinalRun(runs.EndingRun):
     def withdraw(self, registered: Registered) -> None:
         """Give the alias back to the version that had it."""
         with store_errors(self.uri, "Withdrawing a model"):
-            _withdraw(self._client, registered)
+            self._client.delete_registered_model_alias(registered.name, registered.alias)
+            if registered.previous:
+                self._client.set_registered_model_alias(registered.name, registered.alias, registered.previous)
 
-    def _register_logged(self, model_uri: str) -> Registered:
-        description = self.description
+    def _register(self, model_uri: str) -> Registered:
+        """Make a logged model the next version of the exercise's, and give it its alias."""
+        import mlflow
+
+        client, description = self._client, self.description
+        name = registered_name(description.exercise)
         tags = {
             names.TAG_EXERCISE: description.exercise,
             names.TAG_FINAL_SWEEP: description.sweep.run_id,
@@ -183,33 +171,13 @@ class FinalRun(runs.EndingRun):
             names.BEST_VALUE: repr(description.trial.value),
         }
         with store_errors(self.uri, "Registering a model"):
-            return _register(self._client, model_uri, registered_name(description.exercise), tags)
-
-
-def _register(client: MlflowClient, model_uri: str, name: str, tags: Mapping[str, str]) -> Registered:
-    """Make a logged model the next version of ``name``, and give it its alias.
-
-    Parameters
-    ----------
-    tags
-        Of the version; ``choose_alias`` says which are needed.
-    """
-    import mlflow
-
-    with _quiet():
-        version = str(mlflow.register_model(model_uri, name, tags=dict(tags)).version)
-    champion = _with_alias(client, name, CHAMPION)
-    alias, reason = choose_alias(tags, champion.tags, champion.version) if champion else choose_alias(tags)
-    previous = champion if alias == CHAMPION else _with_alias(client, name, alias)
-    client.set_registered_model_alias(name, alias, version)
-    return Registered(name, version, alias, reason, previous=str(previous.version) if previous else "")
-
-
-def _withdraw(client: MlflowClient, registered: Registered) -> None:
-    """Give the alias of a version back to the one that had it before."""
-    client.delete_registered_model_alias(registered.name, registered.alias)
-    if registered.previous:
-        client.set_registered_model_alias(registered.name, registered.alias, registered.previous)
+            with _quiet():
+                version = str(mlflow.register_model(model_uri, name, tags=tags).version)
+            champion = _with_alias(client, name, CHAMPION)
+            alias, reason = choose_alias(tags, champion.tags, champion.version) if champion else choose_alias(tags)
+            previous = champion if alias == CHAMPION else _with_alias(client, name, alias)
+            client.set_registered_model_alias(name, alias, version)
+        return Registered(name, version, alias, reason, previous=str(previous.version) if previous else "")
 
 
 def registered_name(exercise: str) -> str:
@@ -224,15 +192,7 @@ def registered_name(exercise: str) -> str:
 def choose_alias(
     tags: Mapping[str, str], champion: Mapping[str, str] | None = None, version: str | int = ""
 ) -> tuple[str, str]:
-    """Which alias a new version gets, and why.
-
-    Parameters
-    ----------
-    tags
-        Of the new version: data, monitored curve and its value at the best epoch.
-    champion, version
-        Tags and number of the present champion; None where there is none.
-    """
+    """Which alias a new version gets, by its tags and those of the present ``champion``, and why."""
     if champion is None:
         return CHAMPION, "the first of its name"
     if champion.get(names.TAG_DATA) != tags[names.TAG_DATA]:
@@ -265,20 +225,6 @@ def _with_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | N
         if error.error_code in MISSING:
             return None
         raise
-
-
-class _KerasFlavour:
-    """MLflow's Keras flavour, which writes the input example into a folder that it makes only afterwards.
-
-    MLflow's issue 16183; 3.17 has it still.
-    """
-
-    @staticmethod
-    def save_model(path: str, **arguments: Any) -> None:
-        import mlflow
-
-        Path(path).mkdir()
-        mlflow.keras.save_model(path=path, **arguments)
 
 
 def _requirements(backend: str) -> list[str]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pipelines.errors import TrackingError
 from pipelines.exercises.configurations import Configuration
 from pipelines.tracking import names, runs
-from pipelines.tracking.store import check_store, shared_view, store_errors, tracking_uri, ui_link
+from pipelines.tracking.store import open_store, shared_view, store_errors, ui_link
 from pipelines.tracking.sweeps import SweepDescription, plain_text
 from pipelines.tracking.trials import FAILED, FINISHED, KILLED, RUNNING, Trial, read_curves, trial_of
 
@@ -49,27 +49,10 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
 
     Under ``mlflow run`` this is the project's own run; otherwise a new one in the experiment that
     ``MLFLOW_EXPERIMENT_ID`` or ``MLFLOW_EXPERIMENT_NAME`` names, else in ``overfit-atlas``. Everything that the store
-    could refuse is done here, before any training.
-
-    Parameters
-    ----------
-    description
-        What is known of the sweep.
-    uri
-        The store; None for the one that ``tracking_uri`` names.
-    resume
-        Whether to take over finished trials; without, all are trained again, and the old ones stay where they are.
-
-    Raises
-    ------
-    TrackingError
-        When the store cannot be written.
+    could refuse is done here, before any training: a ``TrackingError`` is raised when it cannot be written.
+    Without ``resume`` all trials are trained again, and the finished ones stay where they are.
     """
-    uri = tracking_uri(uri)
-    check_store(uri)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
+    client, uri = open_store(uri)
     with store_errors(uri, "Starting a sweep"):
         run = _start(client, description)
         try:
@@ -144,12 +127,12 @@ class SweepRun(runs.EndingRun):
     def trial(self, configuration: Configuration, origin: str, seeds: Sequence[int]) -> TrialRun:
         """Start the run of a trial, to be used as a context manager.
 
-        Raises
-        ------
-        TrackingError
-            When the store does not answer, or when it refused the results of an earlier trial.
+        ``TrackingError`` is raised when the store does not answer, or when it refused the results of an earlier trial.
         """
-        self._raise_refusals()
+        done = [task for task in self._writing if task.done()]
+        self._writing = [task for task in self._writing if task not in done]
+        for task in done:  # raises what the store refused
+            task.result()
         tags = self._trial_tags | {
             names.TAG_CONFIGURATION: configuration.hash,
             names.TAG_ORIGIN: origin,
@@ -189,12 +172,6 @@ class SweepRun(runs.EndingRun):
 
     def _write_later(self, task: Callable[[], None]) -> None:
         self._writing.append(self._writer.submit(task))
-
-    def _raise_refusals(self) -> None:
-        done = [task for task in self._writing if task.done()]
-        self._writing = [task for task in self._writing if not task.done()]
-        for task in done:
-            task.result()
 
 
 class TrialRun(runs.EndingRun):
@@ -269,7 +246,7 @@ def _take_over(client: MlflowClient, run: Run, identity: str) -> Resumption:
     busy = _busy_sweeps(client, experiment, run_id, identity)
     trials: dict[tuple[str, int, int, int], Trial] = {}
     sweeps: list[str] = []
-    for found in runs.search(client, experiment, _is_of(names.KIND_TRIAL, identity)):
+    for found in runs.search(client, [experiment], {names.TAG_KIND: names.KIND_TRIAL, names.TAG_SWEEP: identity}):
         trial, parent = trial_of(found), found.data.tags.get(names.TAG_PARENT, "")
         done = trial.status == FINISHED or (trial.status == FAILED and trial.diverged)
         if not done or not trial.intact or trial.configuration is None or parent in busy:
@@ -292,12 +269,9 @@ def _take_over(client: MlflowClient, run: Run, identity: str) -> Resumption:
 
 def _busy_sweeps(client: MlflowClient, experiment: str, own: str, identity: str) -> set[str]:
     """Starts of the same sweep that another process of this machine is working on."""
-    condition = f"attributes.status = '{RUNNING}' AND {_is_of(names.KIND_SWEEP, identity)}"
-    others = [run for run in runs.search(client, experiment, condition) if run.info.run_id != own and runs.is_here(run)]
+    tags = {names.TAG_KIND: names.KIND_SWEEP, names.TAG_SWEEP: identity}
+    same = runs.search(client, [experiment], tags, status=RUNNING)
+    others = [run for run in same if run.info.run_id != own and runs.is_here(run)]
     for run in others:
         _log.warning("The same sweep is being run by process %s; its trials are left to it.", runs.process_of(run))
     return {run.info.run_id for run in others}
-
-
-def _is_of(kind: str, identity: str) -> str:
-    return f"tags.`{names.TAG_KIND}` = '{kind}' AND tags.`{names.TAG_SWEEP}` = '{identity}'"

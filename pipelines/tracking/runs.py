@@ -22,19 +22,9 @@ import psutil
 
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError, reason_of
-from pipelines.tracking import names
+from pipelines.tracking import names, trials
 from pipelines.tracking.store import check_store, store_errors, tracking_uri
-from pipelines.tracking.trials import (
-    FAILED,
-    FINISHED,
-    KILLED,
-    RUNNING,
-    Trial,
-    trial_metrics,
-    trial_params,
-    trial_tags,
-    write_curves,
-)
+from pipelines.tracking.trials import FAILED, FINISHED, KILLED, RUNNING, Trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -72,14 +62,6 @@ class EndingRun:
         with store_errors(self.uri, f"Describing {self.what}"):
             self._client.set_tag(self.run_id, names.TAG_NOTE, markdown[: names.MAX_TAG])
 
-    def fail(self, reason: str) -> None:
-        """End the run as FAILED, with the reason as a tag."""
-        self._end(FAILED, reason)
-
-    def kill(self, reason: str = "interrupted") -> None:
-        """End the run as KILLED: it was cut off from outside, and will be asked for again."""
-        self._end(KILLED, reason)
-
     def _end(self, status: str, reason: str = "") -> None:
         if not self._open:
             return
@@ -99,10 +81,10 @@ class EndingRun:
             self._end(FINISHED)
             return
         try:
-            if is_interruption(error):
-                self.kill(str(error) or "interrupted")
+            if is_interruption(error):  # cut off from outside; it will be asked for again
+                self._end(KILLED, str(error) or "interrupted")
             else:
-                self.fail(reason_of(error))
+                self._end(FAILED, reason_of(error))
         except TrackingError:  # must not hide the error that ended the block
             _log.warning("The run %s could not be closed in the tracking store.", self.run_id)
 
@@ -112,19 +94,24 @@ def is_interruption(error: BaseException) -> bool:
     return not isinstance(error, Exception)
 
 
-def search(client: MlflowClient, experiments: str | Iterable[str], condition: str) -> list[Run]:
-    """All runs that meet a condition, oldest first."""
-    within = [experiments] if isinstance(experiments, str) else list(experiments)
+def search(client: MlflowClient, experiments: Iterable[str], tags: Mapping[str, str], *, status: str = "") -> list[Run]:
+    """All runs that have these tags, and this status where one is named, oldest first."""
+    wanted = [f"tags.`{tag}` = '{value}'" for tag, value in tags.items()]
+    condition = " AND ".join(wanted + ([f"attributes.status = '{status}'"] if status else []))
+    order, token = ["attributes.start_time ASC"], None
     runs: list[Run] = []
-    token: str | None = None
     while True:
-        page = client.search_runs(
-            within, condition, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
-        )
+        page = client.search_runs(list(experiments), condition, max_results=PAGE, order_by=order, page_token=token)
         runs += page
         token = page.token or None
         if token is None:
             return runs
+
+
+def search_all(client: MlflowClient, kind: str) -> list[Run]:
+    """All runs of a kind in any experiment, oldest first."""
+    experiments = (experiment.experiment_id for experiment in client.search_experiments())
+    return search(client, experiments, {names.TAG_KIND: kind})
 
 
 def project_run(client: MlflowClient) -> Run | None:
@@ -142,13 +129,11 @@ def experiment_of(client: MlflowClient) -> str:
     if found := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return found
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
+    if not (experiment := client.get_experiment_by_name(name)):
         try:
             return client.create_experiment(name)
         except MlflowException:  # another sweep has just made it
-            experiment = client.get_experiment_by_name(name)
-            if experiment is None:
+            if not (experiment := client.get_experiment_by_name(name)):
                 raise
     if experiment.lifecycle_stage == "deleted":
         raise TrackingError(
@@ -223,9 +208,10 @@ def log_trial(client: MlflowClient, run_id: str, trial: Trial) -> None:
     if trial.curves:
         with TemporaryDirectory() as folder:
             path = Path(folder) / names.CURVES_FILE
-            write_curves(trial, path)
+            trials.write_curves(trial, path)
             client.log_artifact(run_id, str(path))
-    log_batches(client, run_id, trial_metrics(trial), params=trial_params(trial), tags=trial_tags(trial))
+    params, tags = trials.trial_params(trial), trials.trial_tags(trial)
+    log_batches(client, run_id, trials.trial_metrics(trial), params=params, tags=tags)
 
 
 def log_numbers(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
@@ -344,8 +330,7 @@ def is_here(run: Run) -> bool:
 
 def close_abandoned(client: MlflowClient, experiment: str, own: str) -> None:
     """Set KILLED on runs that say RUNNING though their process is gone."""
-    condition = f"attributes.status = '{RUNNING}' AND tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"
-    for run in search(client, experiment, condition):
+    for run in search(client, [experiment], {names.TAG_SCHEMA: names.SCHEMA}, status=RUNNING):
         if run.info.run_id != own and not _at_work(run):
             client.set_tag(run.info.run_id, names.TAG_REASON, ABANDONED)
             client.set_terminated(run.info.run_id, KILLED)
