@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from pipelines.compat import KerasFlavour
 from pipelines.datasets.base import Dataset
 from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.exercise import Exercise
 from pipelines.tracking import names, runs
 from pipelines.tracking.store import MISSING, store_errors, ui_link
 from pipelines.tracking.sweeps import Sweep
@@ -57,9 +59,8 @@ class FinalDescription:
     sweep: Sweep
     trial: Trial
     configuration: Configuration
-    exercise: str
+    exercise: Exercise
     backend: str
-    monitor: str
     epochs: int
     seed: int
     data: Dataset
@@ -75,9 +76,8 @@ def open_final(description: FinalDescription) -> FinalRun:
 
     sweep, configuration = description.sweep, description.configuration
     client = MlflowClient(sweep.uri)
-    tags = runs.common_tags(
-        names.KIND_FINAL, exercise=description.exercise, data=description.data, backend=description.backend
-    )
+    exercise, data = description.exercise.name, description.data
+    tags = runs.common_tags(names.KIND_FINAL, exercise=exercise, data=data, backend=description.backend)
     tags |= {names.TAG_FINAL_SWEEP: sweep.run_id, names.TAG_CONFIGURATION: configuration.hash}
     with store_errors(sweep.uri, "Starting a final model"):
         project = runs.project_run(client)
@@ -85,10 +85,10 @@ def open_final(description: FinalDescription) -> FinalRun:
         run_id = runs.start_run(
             client,
             sweep.experiment_id,
-            name=f"{description.exercise} final",
+            name=f"{exercise} final",
             tags=tags,
             params=configuration.parameters() | {names.PARAM_EPOCHS: description.epochs, "seed": description.seed},
-            data=description.data,
+            data=data,
             own=project if inside else None,
         )
         if project is not None and not inside:
@@ -125,6 +125,8 @@ class FinalRun(runs.EndingRun):
         from mlflow.models import Model, infer_signature
 
         mlflow.set_tracking_uri(self.uri)
+        # What loading the model takes; the versions that are installed here.
+        needed = ("keras", *(("jax", "jaxlib") if self.description.backend == "jax" else ("tensorflow",)), "numpy")
         with store_errors(self.uri, "Logging a model"), _quiet():
             # As mlflow.keras.log_model, which fails where there is an example (see KerasFlavour) and wants its run to
             # be the active one of the process.
@@ -137,7 +139,7 @@ class FinalRun(runs.EndingRun):
                 model=model,
                 signature=infer_signature(example, outputs),
                 input_example=example,
-                pip_requirements=_requirements(self.description.backend),
+                pip_requirements=[f"{package}=={installed(package)}" for package in needed],
                 metadata=dict(metadata),
             )
         return self._register(f"models:/{logged.model_id}")
@@ -161,23 +163,23 @@ class FinalRun(runs.EndingRun):
         import mlflow
 
         client, description = self._client, self.description
-        name = registered_name(description.exercise)
+        name = registered_name(description.exercise.name)
         tags = {
-            names.TAG_EXERCISE: description.exercise,
+            names.TAG_EXERCISE: description.exercise.name,
             names.TAG_FINAL_SWEEP: description.sweep.run_id,
             names.TAG_CONFIGURATION: description.configuration.hash,
             names.TAG_DATA: description.data.sha256,
-            names.TAG_MONITOR: description.monitor,
+            names.TAG_MONITOR: description.exercise.monitor,
             names.BEST_VALUE: repr(description.trial.value),
         }
         with store_errors(self.uri, "Registering a model"):
             with _quiet():
-                version = str(mlflow.register_model(model_uri, name, tags=tags).version)
+                made = str(mlflow.register_model(model_uri, name, tags=tags).version)
             champion = _with_alias(client, name, CHAMPION)
             alias, reason = choose_alias(tags, champion.tags, champion.version) if champion else choose_alias(tags)
             previous = champion if alias == CHAMPION else _with_alias(client, name, alias)
-            client.set_registered_model_alias(name, alias, version)
-        return Registered(name, version, alias, reason, previous=str(previous.version) if previous else "")
+            client.set_registered_model_alias(name, alias, made)
+        return Registered(name, made, alias, reason, previous=str(previous.version) if previous else "")
 
 
 def registered_name(exercise: str) -> str:
@@ -225,11 +227,3 @@ def _with_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | N
         if error.error_code in MISSING:
             return None
         raise
-
-
-def _requirements(backend: str) -> list[str]:
-    """What loading the model takes; the versions that are installed here."""
-    from importlib.metadata import version
-
-    packages = ("keras", "jax", "jaxlib") if backend == "jax" else ("keras", "tensorflow")
-    return [f"{package}=={version(package)}" for package in (*packages, "numpy")]

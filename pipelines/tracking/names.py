@@ -109,15 +109,10 @@ def varying_settings(exercise: Exercise) -> frozenset[str]:
 
 
 def run_name(configuration: Configuration, varying: Collection[str] | None, taken: Collection[str] = ()) -> str:
-    """Name of a trial's run.
+    """Name of a trial's run: its widths, and the settings that are ``varying`` (None for all).
 
-    Parameters
-    ----------
-    varying
-        Settings to name beside the widths; None for all.
-    taken
-        Names of other trials of the sweep. Numbers have three digits in a name, so two may be alike: the later one has
-        the first digits of its hash added.
+    Numbers have three digits in a name, so two may be alike: one that is ``taken`` by another trial of the sweep has
+    the first digits of its hash added.
 
     >>> run_name(Configuration(layers=(64, 64), loss="mse", learning_rate=0.003), {"units", "learning_rate"})
     'units=64 depth=2 lr=0.003'

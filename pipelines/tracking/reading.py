@@ -76,7 +76,7 @@ def read_trial_curves(trial: Trial, *, uri: str) -> Curves | None:
 
 def read_run_curves(run_id: str, *, uri: str, place: str = "") -> Curves | None:
     """``read_trial_curves`` of any run that has curves; ``place`` is where its files are, where that is known."""
-    return read_artifact(names.CURVES_FILE, lambda path: read_curves(path)[1], run_id=run_id, uri=uri, place=place)
+    return read_artifact(names.CURVES_FILE, read_curves, run_id=run_id, uri=uri, place=place)
 
 
 def read_artifact(name: str, read: Callable[[Path], _T], *, run_id: str, uri: str, place: str = "") -> _T | None:
@@ -93,8 +93,9 @@ def read_artifact(name: str, read: Callable[[Path], _T], *, run_id: str, uri: st
     from requests.exceptions import RequestException
 
     try:
-        if place and (local := _local_folder(place)) is not None:
-            return read(local / name)
+        parsed = urlparse(place)
+        if place and parsed.scheme in ("", "file"):
+            return read(Path(url2pathname(parsed.path)) / name)
         with TemporaryDirectory() as folder:
             return read(Path(MlflowClient(uri).download_artifacts(run_id, name, folder)))
     except (OSError, ValueError, KeyError, BadZipFile, ArrowException, MlflowException, RequestException):
@@ -178,9 +179,3 @@ def _unreadable(sweep: Sweep) -> TrackingError:
         except ValueError:
             return TrackingError(f"The file {file} is no JSON object.")
     return sweep.lacks("exercise")
-
-
-def _local_folder(uri: str) -> Path | None:
-    """The folder that an artifact URI names, where that is a folder of this machine."""
-    parsed = urlparse(uri)
-    return Path(url2pathname(parsed.path)) if parsed.scheme in ("", "file") else None

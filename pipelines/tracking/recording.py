@@ -10,7 +10,7 @@ found out from what the store holds and nothing else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,17 +61,7 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
         except BaseException as error:
             client.set_terminated(run.info.run_id, KILLED if runs.is_interruption(error) else FAILED)
             raise
-    inherited = {tag: run.data.tags[tag] for tag in _INHERITED if tag in run.data.tags}
-    exercise = description.record.exercise
-    return SweepRun(
-        client,
-        uri,
-        run,
-        resumption,
-        trial_tags=_tags(description, names.KIND_TRIAL) | inherited,
-        data=runs.dataset_input(description.data),
-        varying=names.varying_settings(exercise) if exercise else None,
-    )
+    return SweepRun(client, run, description, uri=uri, resumption=resumption)
 
 
 class SweepRun(runs.EndingRun):
@@ -84,24 +74,18 @@ class SweepRun(runs.EndingRun):
     what = "a sweep"
 
     def __init__(
-        self,
-        client: MlflowClient,
-        uri: str,
-        run: Run,
-        resumption: Resumption,
-        *,
-        trial_tags: Mapping[str, str],
-        data: DatasetInput | None = None,
-        varying: Collection[str] | None = None,
+        self, client: MlflowClient, run: Run, description: SweepDescription, *, uri: str, resumption: Resumption
     ) -> None:
-        """``data`` is linked to every trial; ``varying`` are the settings that their names tell, None for all."""
         super().__init__(client, uri, run.info.run_id)
         self.experiment_id: str = run.info.experiment_id
         self.resumed_from = resumption.sweeps
         self._earlier = resumption.trials
-        self._trial_tags = {**trial_tags, names.TAG_PARENT: self.run_id}
-        self._data, self._varying = data, varying
-        self._names = {names.run_name(t.configuration, varying) for t in resumption.trials if t.configuration}
+        inherited = {tag: run.data.tags[tag] for tag in _INHERITED if tag in run.data.tags}
+        self._trial_tags = _tags(description, names.KIND_TRIAL) | inherited | {names.TAG_PARENT: self.run_id}
+        self._data = runs.dataset_input(description.data)
+        exercise = description.record.exercise
+        self._varying = names.varying_settings(exercise) if exercise else None
+        self._names = {names.run_name(t.configuration, self._varying) for t in self._earlier if t.configuration}
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
         self._writing: list[Future[None]] = []
 
@@ -122,7 +106,7 @@ class SweepRun(runs.EndingRun):
         """All curves of a finished trial, by name, each (fits, epochs), from the store."""
         with store_errors(self.uri, "Reading a trial's curves"), TemporaryDirectory() as folder:
             path = self._client.download_artifacts(trial.run_id, names.CURVES_FILE, folder)
-            return read_curves(Path(path))[1]
+            return read_curves(Path(path))
 
     def trial(self, configuration: Configuration, origin: str, seeds: Sequence[int]) -> TrialRun:
         """Start the run of a trial, to be used as a context manager.
@@ -150,16 +134,6 @@ class SweepRun(runs.EndingRun):
         for task in written:
             task.result()
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Numbers about the sweep as a whole."""
-        self.flush()
-        super().log_metrics(metrics)
-
-    def describe(self, markdown: str) -> None:
-        """Set the description of the run, which the UI shows first."""
-        self.flush()
-        super().describe(markdown)
-
     def _end(self, status: str, reason: str = "") -> None:
         try:
             self.flush()
@@ -180,13 +154,7 @@ class TrialRun(runs.EndingRun):
     what = "a trial"
 
     def __init__(
-        self,
-        client: MlflowClient,
-        uri: str,
-        run_id: str,
-        *,
-        write_later: Callable[[Callable[[], None]], None],
-        data: DatasetInput | None = None,
+        self, client: MlflowClient, uri: str, run_id: str, *, write_later: Callable[..., None], data: DatasetInput
     ) -> None:
         super().__init__(client, uri, run_id)
         self._write_later, self._data = write_later, data
@@ -203,8 +171,7 @@ class TrialRun(runs.EndingRun):
 
     def _write(self, trial: Trial, ended: int) -> None:
         with store_errors(self.uri, "Recording a trial"):
-            if self._data is not None:
-                self._client.log_inputs(self.run_id, datasets=[self._data])
+            self._client.log_inputs(self.run_id, datasets=[self._data])
             runs.log_trial(self._client, self.run_id, trial)
             self._client.set_terminated(self.run_id, trial.status, end_time=ended)
 

@@ -130,7 +130,7 @@ class ReproductionRun(runs.EndingRun):
             with TemporaryDirectory() as folder:
                 files = (names.CURVES_FILE, names.MEASURED_FILE)
                 curves, measured = (Path(self._client.download_artifacts(run.info.run_id, f, folder)) for f in files)
-                return replace(trial_of(run), curves=read_curves(curves)[1], measured=read_json(measured))
+                return replace(trial_of(run), curves=read_curves(curves), measured=read_json(measured))
         except (OSError, ValueError, KeyError, MlflowException):
             return None
 

@@ -23,7 +23,7 @@ import psutil
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError, reason_of
 from pipelines.tracking import names, trials
-from pipelines.tracking.store import check_store, store_errors, tracking_uri
+from pipelines.tracking.store import open_store, store_errors, tracking_uri
 from pipelines.tracking.trials import FAILED, FINISHED, KILLED, RUNNING, Trial
 
 if TYPE_CHECKING:
@@ -52,13 +52,18 @@ class EndingRun:
         self.run_id = run_id
         self._open = True
 
+    def flush(self) -> None:
+        """Wait until all that was recorded is in the store; done before anything is added."""
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Numbers about the whole; what is not finite is left out."""
+        self.flush()
         with store_errors(self.uri, f"Recording {self.what}"):
             log_numbers(self._client, self.run_id, metrics)
 
     def describe(self, markdown: str) -> None:
         """Set the description of the run, which the UI shows first."""
+        self.flush()
         with store_errors(self.uri, f"Describing {self.what}"):
             self._client.set_tag(self.run_id, names.TAG_NOTE, markdown[: names.MAX_TAG])
 
@@ -287,16 +292,12 @@ def record_refusal(reason: str) -> None:
     """
     if not os.environ.get("MLFLOW_RUN_ID"):
         return
-    uri = tracking_uri()
     try:
-        check_store(uri)  # within seconds, where MLflow would try for minutes
+        client, uri = open_store(None)  # within seconds, where MLflow would try for minutes
     except TrackingError:
         return
     try:
-        from mlflow import MlflowClient
-
         with store_errors(uri, "Recording a refusal"):
-            client = MlflowClient(uri)
             project = project_run(client)
             if project and project.info.status == RUNNING:
                 client.set_tag(project.info.run_id, names.TAG_REASON, reason[: names.MAX_REASON])

@@ -65,18 +65,9 @@ class DataFacts:
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
         """Of a data set that has been loaded."""
-        return cls(
-            name=dataset.name,
-            source=dataset.source,
-            sha256=dataset.sha256,
-            task=str(dataset.task),
-            samples=dataset.samples,
-            test_samples=len(dataset.test_inputs),
-            input_shape=dataset.input_shape,
-            classes=dataset.classes,
-            features=dataset.features,
-            details=dataset.details,
-        )
+        same = ("name", "source", "sha256", "samples", "input_shape", "classes", "features", "details")
+        facts = {name: getattr(dataset, name) for name in same}
+        return cls(**facts, task=str(dataset.task), test_samples=len(dataset.test_inputs))
 
 
 @dataclass(frozen=True)
