@@ -75,11 +75,10 @@ class _Final:
             raise sweep.lacks("parameters")
         if trial.configuration is None or trial.point is None or trial.point.best_epoch is None:
             raise ValueError(f"the trial {trial.run_id} has no result")
-        self.sweep, self.configuration, self.places = sweep, trial.configuration, places
-        self.spec = exercise.dataset
+        self.configuration, self.spec, self.places = trial.configuration, exercise.dataset, places
         self.dataset = _load_data(sweep, self.spec, places)
         self.inputs = Inputs(self.dataset, places)
-        self._check_weights()
+        self._check_weights(sweep)
         self.description = FinalDescription(
             sweep=sweep,
             trial=trial,
@@ -157,9 +156,9 @@ class _Final:
         )
         return model, training
 
-    def _check_weights(self) -> None:
+    def _check_weights(self, sweep: Sweep) -> None:
         """Raise ``UserError`` where the backbone's weights are not those of the sweep."""
-        sweep, found = self.sweep, self.inputs.weights(self.configuration)
+        found = self.inputs.weights(self.configuration)
         if found is None:
             return
         if sweep.record.weights is None:

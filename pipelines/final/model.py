@@ -34,21 +34,11 @@ def build_predictor(
     scale: NDArray[np.float32],
     backbone: Any = None,
 ) -> Any:
-    """A ``keras.Sequential`` of plain Keras layers.
+    """A ``keras.Sequential`` of plain Keras layers, for raw inputs of any number type.
 
-    Parameters
-    ----------
-    network
-        As ``models.build_network`` makes it, with any weights.
-    weights
-        What the training ended with, in the order of ``network.get_weights()``.
-    input_shape
-        Of a raw sample; they may be of any number type, and are cast inside.
-    offset, scale
-        The network (or the backbone) sees ``(inputs - offset) / scale``.
-    backbone
-        A frozen network, with its weights, between the normalisation and ``network``, which was trained on its
-        outputs.
+    ``network`` is as ``build_network`` makes it, with any weights; it gets those that the training ended with, in the
+    order of ``network.get_weights()``. It (or the ``backbone``, a frozen network with its weights on whose outputs it
+    was trained) sees ``(inputs - offset) / scale``. ``input_shape`` is that of one sample.
     """
     import keras
 

@@ -19,7 +19,7 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.tracking import names
 from pipelines.tracking.reading import read_artifact, read_json
 from pipelines.tracking.runs import search
-from pipelines.tracking.store import store_errors
+from pipelines.tracking.store import store_client
 from pipelines.tracking.sweeps import from_plain
 from pipelines.tracking.trials import FINISHED
 
@@ -167,7 +167,6 @@ class FinalRecord:
     def from_json(cls, content: Mapping[str, Any]) -> FinalRecord:
         """The record that ``to_json`` wrote; raises ``ValueError`` where it does not say what is predicted."""
         record: FinalRecord = from_plain(cls, {**content, "configuration": None}, lenient=True)
-        registered = {key: str(value) for key, value in record.registered.items() if value is not None}
         return replace(
             record,
             configuration=_configuration(content.get("configuration")),
@@ -176,7 +175,7 @@ class FinalRecord:
                 name.removeprefix("test/"): pair for name, pair in record.intervals.items() if all(map(isfinite, pair))
             },
             validation=_finite(record.validation),
-            registered=registered,
+            registered={key: str(value) for key, value in record.registered.items() if value is not None},
         )
 
 
@@ -213,10 +212,7 @@ def read_final(sweep_run_id: str, *, uri: str) -> FinalModel | None:
 
     ``TrackingError`` is raised when the store does not answer.
     """
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
-    with store_errors(uri, "Looking for a final model"):
+    with store_client(uri, "Looking for a final model") as client:
         experiment = client.get_run(sweep_run_id).info.experiment_id
         tags = {names.TAG_KIND: names.KIND_FINAL, names.TAG_FINAL_SWEEP: sweep_run_id}
         finals = search(client, [experiment], tags, status=FINISHED)

@@ -24,7 +24,7 @@ from pipelines.datasets.base import Dataset
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.tracking import names, runs
-from pipelines.tracking.store import MISSING, store_errors, ui_link
+from pipelines.tracking.store import MISSING, store_client, store_errors, ui_link
 from pipelines.tracking.sweeps import Sweep
 from pipelines.tracking.trials import Trial
 
@@ -72,14 +72,11 @@ def open_final(description: FinalDescription) -> FinalRun:
     Under ``mlflow run`` that is the project's own run. Where this lies in another experiment, a new run is made beside
     the sweep, and the project's says where.
     """
-    from mlflow import MlflowClient
-
     sweep, configuration = description.sweep, description.configuration
-    client = MlflowClient(sweep.uri)
     exercise, data = description.exercise.name, description.data
     tags = runs.common_tags(names.KIND_FINAL, exercise=exercise, data=data, backend=description.backend)
     tags |= {names.TAG_FINAL_SWEEP: sweep.run_id, names.TAG_CONFIGURATION: configuration.hash}
-    with store_errors(sweep.uri, "Starting a final model"):
+    with store_client(sweep.uri, "Starting a final model") as client:
         project = runs.project_run(client)
         inside = project is not None and project.info.experiment_id == sweep.experiment_id
         run_id = runs.start_run(

@@ -91,12 +91,8 @@ CURVES_FILE = "curves.parquet"
 SWEEP_FILE = "sweep.json"
 REPORT_FOLDER = "report"
 # Of a final model: what it is and reached, a row a test sample, and the inputs or texts of those that are shown.
-FINAL_FILE, PREDICTIONS_FILE, SAMPLES_FILE, TEXTS_FILE = (
-    "final.json",
-    "predictions.parquet",
-    "samples.npz",
-    "samples.json",
-)
+FINAL_FILE, PREDICTIONS_FILE = "final.json", "predictions.parquet"
+SAMPLES_FILE, TEXTS_FILE = "samples.npz", "samples.json"
 
 
 def varying_settings(exercise: Exercise) -> frozenset[str]:

@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 from pipelines.errors import TrackingError
 from pipelines.tracking import names
 from pipelines.tracking.runs import search, search_all
-from pipelines.tracking.store import MISSING, open_store, redacted, store_errors
+from pipelines.tracking.store import MISSING, open_store, redacted, store_client, store_errors
 from pipelines.tracking.sweeps import Sweep, SweepRecord, from_plain
 from pipelines.tracking.trials import Curves, Trial, read_curves, trial_of
 
@@ -104,8 +104,7 @@ def read_artifact(name: str, read: Callable[[Path], _T], *, run_id: str, uri: st
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; raises ``ValueError`` where it is none."""
-    content: dict[str, Any] = from_plain(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    return content
+    return from_plain(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
 
 
 def time_of(milliseconds: int) -> datetime:
@@ -169,11 +168,9 @@ def _sweep_run(client: MlflowClient, uri: str, run_id: str, of_trial: str) -> Ru
 
 def _unreadable(sweep: Sweep) -> TrackingError:
     """Why the exercise cannot be read from ``sweep.json``."""
-    from mlflow import MlflowClient
-
     file = f"{names.SWEEP_FILE} of sweep {sweep.run_id}"
-    with store_errors(sweep.uri, f"Reading {file}"), TemporaryDirectory() as folder:
-        path = Path(MlflowClient(sweep.uri).download_artifacts(sweep.run_id, names.SWEEP_FILE, folder))
+    with store_client(sweep.uri, f"Reading {file}") as client, TemporaryDirectory() as folder:
+        path = Path(client.download_artifacts(sweep.run_id, names.SWEEP_FILE, folder))
         try:
             read_json(path)
         except ValueError:

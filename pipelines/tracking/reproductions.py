@@ -31,16 +31,8 @@ if TYPE_CHECKING:
 class ReproductionDescription:
     """What is known of the reproduction of one exercise before its first training.
 
-    Attributes
-    ----------
-    exercise, backend
-        Their names.
-    identity
-        Equal for every start of the same reproduction: exercise, data, seeds, backend.
-    data
-        The data set; only its description is stored.
-    parameters
-        Settings as resolved.
+    ``identity`` is equal for every start of the same reproduction: exercise, data, seeds, backend. Of the data set only
+    its description is stored; ``parameters`` are settings as resolved.
     """
 
     exercise: str
@@ -98,9 +90,9 @@ class ReproductionRun(runs.EndingRun):
         """Trainings of this reproduction that are done, by their hash; those whose files are gone are left out."""
         tags = {names.TAG_KIND: names.KIND_VARIANT, names.TAG_PARENT: self.run_id}
         with store_errors(self.uri, "Reading finished trainings"):
-            runs_found = runs.search(self._client, [self.experiment_id], tags, status=FINISHED)
-            stored = {run.data.tags.get(names.TAG_TRAINING, ""): self._read(run) for run in runs_found}
-        return {training: trial for training, trial in stored.items() if trial is not None}
+            found = runs.search(self._client, [self.experiment_id], tags, status=FINISHED)
+            read = [(run.data.tags.get(names.TAG_TRAINING, ""), self._read(run)) for run in found]
+        return {training: trial for training, trial in read if trial is not None}
 
     def training(self, name: str, variants: str, training: str, configuration: str) -> TrainingRun:
         """Start the run of a training, to be used as a context manager."""

@@ -23,7 +23,7 @@ import psutil
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError, reason_of
 from pipelines.tracking import names, trials
-from pipelines.tracking.store import open_store, store_errors, tracking_uri
+from pipelines.tracking.store import open_store, store_client, store_errors
 from pipelines.tracking.trials import FAILED, FINISHED, KILLED, RUNNING, Trial
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ def search(client: MlflowClient, experiments: Iterable[str], tags: Mapping[str, 
     while True:
         page = client.search_runs(list(experiments), condition, max_results=PAGE, order_by=order, page_token=token)
         runs += page
-        token = page.token or None
-        if token is None:
+        if not (token := page.token):
             return runs
 
 
@@ -250,11 +249,7 @@ def save_report(run_id: str, folder: Path, *, uri: str | None = None) -> None:
 
     Under ``mlflow run -e report`` the project's own run is tagged as that of a report, so it is not taken for a sweep.
     """
-    from mlflow import MlflowClient
-
-    uri = tracking_uri(uri)
-    with store_errors(uri, "Keeping a report"):
-        client = MlflowClient(uri)
+    with store_client(uri, "Keeping a report") as client:
         client.log_artifacts(run_id, str(folder), names.REPORT_FOLDER)
         if (project := project_run(client)) and names.TAG_KIND not in project.data.tags:
             client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
@@ -263,11 +258,7 @@ def save_report(run_id: str, folder: Path, *, uri: str | None = None) -> None:
 
 def tag_project_run(name: str, folder: Path, *, uri: str | None = None) -> None:
     """Under ``mlflow run``: say what the project's own run was, and keep the files of the report with it."""
-    from mlflow import MlflowClient
-
-    uri = tracking_uri(uri)
-    with store_errors(uri, "Keeping a report"):
-        client = MlflowClient(uri)
+    with store_client(uri, "Keeping a report") as client:
         if project := project_run(client):
             client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
             client.update_run(project.info.run_id, name=name)
@@ -276,10 +267,7 @@ def tag_project_run(name: str, folder: Path, *, uri: str | None = None) -> None:
 
 def describe_if_empty(run_id: str, markdown: str, *, uri: str) -> None:
     """Give a sweep that ended before its report the description that the UI shows first; one it has is left alone."""
-    from mlflow import MlflowClient
-
-    with store_errors(uri, "Describing a sweep"):
-        client = MlflowClient(uri)
+    with store_client(uri, "Describing a sweep") as client:
         if not client.get_run(run_id).data.tags.get(names.TAG_NOTE):
             client.set_tag(run_id, names.TAG_NOTE, markdown[: names.MAX_TAG])
 

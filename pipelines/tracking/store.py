@@ -97,6 +97,16 @@ def store_errors(uri: str, action: str) -> Iterator[None]:
         raise TrackingError(f"{action} in the tracking store {redacted(uri)} failed: {_first_line(error)}") from error
 
 
+@contextmanager
+def store_client(uri: str | None, action: str) -> Iterator[MlflowClient]:
+    """A client of the store in use, which is not checked first, for one action (``store_errors``)."""
+    from mlflow import MlflowClient
+
+    uri = tracking_uri(uri)
+    with store_errors(uri, action):
+        yield MlflowClient(uri)
+
+
 def ui_link(uri: str, experiment_id: str, sweep: str | None = None, address: str = UI_ADDRESS) -> str:
     """Address of the runs in the MLflow UI, best value first; without it an experiment opens on an empty page.
 
