@@ -243,7 +243,8 @@ def current_environment() -> Environment:
         processor=_processor(),
         cores=psutil.cpu_count(logical=True),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
-        command=shlex.join([*_program(Path(sys.argv[0])), *sys.argv[1:]]),
+        # What is no UTF-8 in an argument could be written to JSON, but neither read again nor put on a page.
+        command=shlex.join([*_program(Path(sys.argv[0])), *sys.argv[1:]]).encode(errors="replace").decode(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
