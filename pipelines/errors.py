@@ -10,12 +10,8 @@ class UserError(Exception):
 class ExerciseError(UserError):
     """An exercise file or a setting of it is wrong. Carries every mistake found, not only the first.
 
-    Parameters
-    ----------
-    source
-        The file, or the command-line parameter, that the mistakes are in.
-    problems
-        One sentence a mistake: the key, the value received, what is allowed.
+    ``source`` is the file, or the command-line parameter, that they are in; ``problems`` have one sentence a mistake:
+    the key, the value received, what is allowed.
     """
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from pipelines.datasets import DatasetSpec, Places, Task
 from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
-from pipelines.final.making import FinalSettings, choose_trial, run_final
+from pipelines.final.making import choose_trial, run_final
 from pipelines.final.model import Evaluation, build_predictor, evaluate, intervals
 from pipelines.final.outcome import LABELLED, WORST, rows_to_show
 from pipelines.networks.models import build_network
@@ -227,7 +227,7 @@ def made_sweep(folder: Path, **changes: Any) -> Sweep:
 
 def made_final(stored: Sweep, **settings: Any) -> tuple[Any, str]:
     printed = io.StringIO()
-    outcome = run_final(FinalSettings(stored, **settings), Console(file=printed, width=140, highlight=False))
+    outcome = run_final(stored, Console(file=printed, width=140, highlight=False), **settings)
     return outcome, printed.getvalue()
 
 
@@ -235,7 +235,7 @@ def test_the_winner_is_retrained_tested_registered_and_loads_with_plain_keras(fo
     stored = made_sweep(folder)
     outcome, printed = made_final(stored)
     client = MlflowClient(stored.uri)
-    run = client.get_run(outcome.run_id)
+    run = client.get_run(outcome.run.run_id)
     tags = run.data.tags
     assert run.info.status == "FINISHED"
     assert (tags["atlas.kind"], tags["atlas.final.sweep"]) == ("final", stored.run_id)
@@ -243,9 +243,9 @@ def test_the_winner_is_retrained_tested_registered_and_loads_with_plain_keras(fo
     assert run.data.params["learning_rate"] == "0.03"  # of the documented variant, the better one of the two
     assert run.data.params["epochs"] == "3"
 
-    content = json.loads(Path(client.download_artifacts(outcome.run_id, "final.json", str(tmp_path))).read_text())
-    table = pd.read_parquet(client.download_artifacts(outcome.run_id, "predictions.parquet", str(tmp_path)))
-    with np.load(client.download_artifacts(outcome.run_id, "samples.npz", str(tmp_path))) as samples:
+    content = json.loads(Path(client.download_artifacts(outcome.run.run_id, "final.json", str(tmp_path))).read_text())
+    table = pd.read_parquet(client.download_artifacts(outcome.run.run_id, "predictions.parquet", str(tmp_path)))
+    with np.load(client.download_artifacts(outcome.run.run_id, "samples.npz", str(tmp_path))) as samples:
         assert samples["inputs"].shape == (len(samples["rows"]), 2)
         assert len(samples["train_rows"]) == len(samples["train_targets"]) == LABELLED
     assert (content["epochs"], content["samples"], content["test_samples"]) == (3, 45, 15)
@@ -258,7 +258,7 @@ def test_the_winner_is_retrained_tested_registered_and_loads_with_plain_keras(fo
     assert run.data.metrics["test/accuracy_low"] <= accuracy <= run.data.metrics["test/accuracy_high"]
 
     version = client.get_model_version_by_alias(content["registered"]["name"], "champion")
-    assert (str(version.version), version.run_id) == (content["registered"]["version"], outcome.run_id)
+    assert (str(version.version), version.run_id) == (content["registered"]["version"], outcome.run.run_id)
     assert f"models:/{version.name}@champion" in printed
     assert plain_predictions(stored.uri, version, tmp_path) == pytest.approx(table["p_1"].to_numpy(), abs=1e-5)
 
@@ -291,9 +291,9 @@ def test_without_a_test_split_nothing_is_tested_and_another_configuration_can_be
     client = MlflowClient(stored.uri)
     assert "no test split" in printed
     assert outcome.figures == {}
-    assert client.get_run(outcome.run_id).data.tags["atlas.configuration"] == worse.hash
-    assert not [name for name in client.get_run(outcome.run_id).data.metrics if name.startswith("test/")]
-    assert "predictions.parquet" not in [file.path for file in client.list_artifacts(outcome.run_id)]
+    assert client.get_run(outcome.run.run_id).data.tags["atlas.configuration"] == worse.hash
+    assert not [name for name in client.get_run(outcome.run.run_id).data.metrics if name.startswith("test/")]
+    assert "predictions.parquet" not in [file.path for file in client.list_artifacts(outcome.run.run_id)]
 
 
 def test_a_model_that_comes_back_different_is_no_champion(folder, monkeypatch):

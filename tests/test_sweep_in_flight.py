@@ -33,7 +33,6 @@ from pipelines.sweep.stopping import Stop
 from pipelines.training.plan import OnChunk, Training
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Suggestion, Tuner
-from tests.support.stores import empty_store
 
 #: Chunks of epochs that a job trains while another trains one, by its number: all alike, or every other one in a hurry.
 PACES: dict[str, Callable[[int], int]] = {

@@ -21,9 +21,9 @@ def final(parameters: Parameters, console: Console) -> None:
     sweep = read_finished_sweep(parameters.text("sweep") or latest_sweep(uri), uri=uri)
     # The backend that trained the sweep; Keras is not loaded yet.
     prepare_backend(str(sweep.record.settings.backend))
-    from pipelines.final.making import FinalSettings, run_final
+    from pipelines.final.making import run_final
 
-    run_final(FinalSettings(sweep, parameters.text("configuration"), Places(*places)), console)
+    run_final(sweep, console, configuration=parameters.text("configuration"), places=Places(*places))
     from reports import write_report
 
     print_lines(console, [f"Report      {write_report(sweep.run_id, tracking_uri=uri, output=output).html}"])

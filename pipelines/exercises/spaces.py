@@ -36,8 +36,8 @@ class Parameter:
     name: str
     #: ``int`` or ``float`` with ``low`` and ``high``, both included; ``categorical`` with ``choices``.
     kind: Literal["int", "float", "categorical"]
-    low: float | None = None
-    high: float | None = None
+    low: int | float | None = None  # whole numbers stay such in the store: they enter the digest as they are
+    high: int | float | None = None
     #: Whether equal ratios, rather than equal differences, are equally likely.
     log: bool = False
     choices: tuple[Value, ...] = ()

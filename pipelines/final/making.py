@@ -6,7 +6,6 @@ been decided. What is saved takes raw inputs and loads with plain Keras; it is l
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,8 +19,11 @@ from pipelines.datasets.preparation import fit_normalisation
 from pipelines.errors import DataError, TrackingError, UserError
 from pipelines.executors import Job, make_executor, run_job
 from pipelines.executors.progress import Bars
+from pipelines.final import outcome
 from pipelines.final.model import Evaluation, Figure, build_predictor, evaluate, predict
-from pipelines.final.outcome import FinalWords, input_kind, print_start, rows_to_show, write_predictions, write_samples
+from pipelines.final.outcome import (
+    FinalOutcome,
+)
 from pipelines.networks.backbones import build_backbone
 from pipelines.networks.features import Inputs, has_frozen_backbone
 from pipelines.tracking import names
@@ -38,56 +40,19 @@ _COMPARED = 1000
 _TOLERANCE = 1e-4
 
 
-@dataclass(frozen=True)
-class FinalSettings:
-    """What a final model is asked for.
+def run_final(sweep: Sweep, console: Console, *, configuration: str = "", places: Places | None = None) -> FinalOutcome:
+    """Retrain, test, save, register and load back the best configuration of a sweep, or the one asked for.
 
-    Attributes
-    ----------
-    sweep
-        The sweep whose winner is wanted.
-    configuration
-        First digits of the hash of another configuration of it; empty for the best.
-    places
-        As of a sweep.
+    ``configuration`` is the beginning of its hash, ``places`` are as of a sweep. ``UserError`` is raised where the
+    sweep's data, the configuration or the store cannot be had, or the training diverges.
     """
-
-    sweep: Sweep
-    configuration: str = ""
-    places: Places = field(default_factory=Places)
-
-
-@dataclass(frozen=True)
-class FinalOutcome:
-    """What became of it: its run, what it reached on the test set by name (empty without one), and its version."""
-
-    run_id: str
-    link: str
-    figures: Mapping[str, Figure]
-    registered: Registered
-
-
-def run_final(settings: FinalSettings, console: Console) -> FinalOutcome:
-    """Retrain, test, save, register and load back the best configuration of a sweep.
-
-    Raises
-    ------
-    UserError
-        Where the sweep's data, the configuration or the store cannot be had, or the training diverges.
-    """
-    final = _Final(settings, choose_trial(settings.sweep, settings.configuration))
+    final = _Final(sweep, choose_trial(sweep, configuration), places or Places())
     with open_final(final.description) as run:
         return final.make(run, console)
 
 
 def choose_trial(sweep: Sweep, prefix: str = "") -> Trial:
-    """The best finished trial, or the one whose configuration has a hash that starts with ``prefix``.
-
-    Raises
-    ------
-    UserError
-        Where none or several do.
-    """
+    """The best finished trial, or the one whose hash starts with ``prefix``; ``UserError`` where none or several do."""
     found = {trial.configuration.hash: trial for trial in reversed(sweep.finished) if trial.configuration}
     matching = [digits for digits in found if digits.startswith(prefix.lower())]
     if not prefix:
@@ -102,8 +67,7 @@ def choose_trial(sweep: Sweep, prefix: str = "") -> Trial:
 class _Final:
     """One final model on its way."""
 
-    def __init__(self, settings: FinalSettings, trial: Trial) -> None:
-        sweep = settings.sweep
+    def __init__(self, sweep: Sweep, trial: Trial, places: Places) -> None:
         exercise, recorded = sweep.record.exercise, sweep.record.settings
         if exercise is None:
             raise sweep.lacks("exercise")
@@ -111,18 +75,16 @@ class _Final:
             raise sweep.lacks("parameters")
         if trial.configuration is None or trial.point is None or trial.point.best_epoch is None:
             raise ValueError(f"the trial {trial.run_id} has no result")
-        self.settings, self.configuration, self.title = settings, trial.configuration, exercise.title
-        self.spec = exercise.dataset
-        self.dataset = _load_data(sweep, self.spec, settings)
-        self.inputs = Inputs(self.dataset, settings.places)
-        self._check_weights()
+        self.configuration, self.spec, self.places = trial.configuration, exercise.dataset, places
+        self.dataset = _load_data(sweep, self.spec, places)
+        self.inputs = Inputs(self.dataset, places)
+        self._check_weights(sweep)
         self.description = FinalDescription(
             sweep=sweep,
             trial=trial,
             configuration=trial.configuration,
-            exercise=exercise.name,
+            exercise=exercise,
             backend=recorded.backend,
-            monitor=exercise.monitor,
             epochs=trial.point.best_epoch,
             seed=recorded.seed,
             data=self.dataset,
@@ -130,25 +92,25 @@ class _Final:
 
     def make(self, run: FinalRun, console: Console) -> FinalOutcome:
         """Everything from the training to the last word."""
-        print_start(console, self.description, self.title)
+        outcome.print_start(console, self.description)
         model, training = self._train(console)
         evaluation = self._evaluate(model)
         figures = {} if evaluation is None else dict(evaluation.figures)
         run.log_metrics(self._metrics(training, figures))
         with TemporaryDirectory() as name:
             folder = Path(name)
-            shown = rows_to_show(self.dataset, evaluation)
-            remark = write_samples(folder, self.spec, self.dataset, shown, places=self.settings.places)
+            shown = outcome.rows_to_show(self.dataset, evaluation)
+            remark = outcome.write_samples(folder, self.spec, self.dataset, shown, places=self.places)
             if evaluation is not None:
-                write_predictions(evaluation, folder / names.PREDICTIONS_FILE)
+                outcome.write_predictions(evaluation, folder / names.PREDICTIONS_FILE)
             registered = self._save(run, model, evaluation)
             record = self._record(figures, registered)
             (folder / names.FINAL_FILE).write_text(json.dumps(record.to_json(), indent=1), encoding="utf-8")
             run.log_files(folder)
-        words = FinalWords(self.description, self.title, figures, registered)
-        run.describe(words.markdown())
-        words.print(console, run.link, remark)
-        return FinalOutcome(run.run_id, run.link, figures, registered)
+        made = FinalOutcome(run, figures, registered)
+        run.describe(made.markdown())
+        made.print(console, remark)
+        return made
 
     def _train(self, console: Console) -> tuple[Any, Training]:
         """The model as others will use it, and its training."""
@@ -194,9 +156,9 @@ class _Final:
         )
         return model, training
 
-    def _check_weights(self) -> None:
+    def _check_weights(self, sweep: Sweep) -> None:
         """Raise ``UserError`` where the backbone's weights are not those of the sweep."""
-        sweep, found = self.settings.sweep, self.inputs.weights(self.configuration)
+        found = self.inputs.weights(self.configuration)
         if found is None:
             return
         if sweep.record.weights is None:
@@ -220,17 +182,14 @@ class _Final:
     def _save(self, run: FinalRun, model: Any, evaluation: Evaluation | None) -> Registered:
         """Log and register the model, and see that what is loaded by its alias says what was evaluated.
 
-        Raises
-        ------
-        TrackingError
-            Where it does not; the version that had the alias before has it again.
+        Where it does not, the version that had the alias before has it again, and ``TrackingError`` is raised.
         """
         data = self.dataset
         inputs = data.inputs if evaluation is None else data.test_inputs
         inputs = np.asarray(inputs[:_COMPARED])
         expected = predict(model, inputs) if evaluation is None else evaluation.outputs[:_COMPARED]
         metadata = {
-            "exercise": self.description.exercise,
+            "exercise": self.description.exercise.name,
             "task": str(data.task),
             "classes": list(data.classes),
             "features": list(data.features),
@@ -255,22 +214,16 @@ class _Final:
             if not name.startswith("val_") and name != "penalty"
         }
         for name, figure in figures.items():
-            metrics |= {
-                f"test/{name}": figure.value,
-                f"test/{name}_low": figure.low,
-                f"test/{name}_high": figure.high,
-            }
-        return metrics | {
-            names.SECONDS_TRAINING: training.seconds,
-            names.MODEL_PARAMETERS: float(training.parameters),
-        }
+            of = f"test/{name}"
+            metrics |= {of: figure.value, f"{of}_low": figure.low, f"{of}_high": figure.high}
+        return metrics | {names.SECONDS_TRAINING: training.seconds, names.MODEL_PARAMETERS: float(training.parameters)}
 
     def _record(self, figures: Mapping[str, Figure], registered: Registered) -> FinalRecord:
         """All that a report needs beside predictions and samples."""
         description, data = self.description, self.dataset
         return FinalRecord(
-            exercise=description.exercise,
-            title=self.title,
+            exercise=description.exercise.name,
+            title=description.exercise.title,
             task=data.task,
             classes=data.classes,
             features=data.features,
@@ -285,18 +238,18 @@ class _Final:
             validation=description.trial.validation,
             data_sha256=data.sha256,
             registered={"name": registered.name, "version": registered.version, "alias": registered.alias},
-            input_kind=input_kind(self.spec, data),
+            input_kind=outcome.input_kind(self.spec, data),
         )
 
 
-def _load_data(sweep: Sweep, spec: DatasetSpec, settings: FinalSettings) -> Dataset:
+def _load_data(sweep: Sweep, spec: DatasetSpec, places: Places) -> Dataset:
     """The data set of the sweep, and the proof that it is the same."""
     facts = sweep.record.data
     if facts.task not in list(Task) or not facts.sha256:
         raise sweep.lacks("data")
     if spec.source not in SOURCES:
         raise TrackingError(f"The sweep {sweep.run_id} has data of the source {spec.source!r}, which is not known.")
-    dataset = load_dataset(spec, Task(facts.task), settings.places)
+    dataset = load_dataset(spec, Task(facts.task), places)
     if dataset.sha256 != facts.sha256:
         raise DataError(
             f"The data set {spec.name!r} from {dataset.source} is not the one of sweep {sweep.run_id}: its sha256 is "

@@ -34,21 +34,11 @@ def build_predictor(
     scale: NDArray[np.float32],
     backbone: Any = None,
 ) -> Any:
-    """A ``keras.Sequential`` of plain Keras layers.
+    """A ``keras.Sequential`` of plain Keras layers, for raw inputs of any number type.
 
-    Parameters
-    ----------
-    network
-        As ``models.build_network`` makes it, with any weights.
-    weights
-        What the training ended with, in the order of ``network.get_weights()``.
-    input_shape
-        Of a raw sample; they may be of any number type, and are cast inside.
-    offset, scale
-        The network (or the backbone) sees ``(inputs - offset) / scale``.
-    backbone
-        A frozen network, with its weights, between the normalisation and ``network``, which was trained on its
-        outputs.
+    ``network`` is as ``build_network`` makes it, with any weights; it gets those that the training ended with, in the
+    order of ``network.get_weights()``. It (or the ``backbone``, a frozen network with its weights on whose outputs it
+    was trained) sees ``(inputs - offset) / scale``. ``input_shape`` is that of one sample.
     """
     import keras
 
@@ -152,29 +142,25 @@ class Evaluation:
 def evaluate(model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, task: Task, loss: str) -> Evaluation:
     """Predict every sample once, and compare.
 
-    Parameters
-    ----------
-    model
-        ``keras.Sequential`` that ends with an output activation (``build_predictor``); losses are computed
-        from what comes before it, as in training.
-    inputs, targets
-        Shapes (samples, *features) and (samples,), at least one sample.
-    loss
-        Name of the loss that was trained.
+    The model is a ``keras.Sequential`` that ends with an output activation (``build_predictor``); the loss, by its
+    name, and the metrics are computed from what comes before it, as in training. Inputs and targets have the shapes
+    (samples, *features) and (samples,), at least one sample.
 
-    Returns
-    -------
-    With 95 % intervals: percentiles of the means of ``RESAMPLES`` bootstrap samples of the rows. They say how much
+    The 95 % intervals are percentiles of the means of ``RESAMPLES`` bootstrap samples of the rows. They say how much
     the figures depend on which samples are in the test set, and nothing of other seeds or other training data.
     """
     import keras
 
-    raw = predict(_without_activation(model, task), inputs)
-    outputs = raw if task is Task.REGRESSION else keras.ops.convert_to_numpy(model.layers[-1](raw))
+    if task is Task.REGRESSION:
+        outputs = raw = predict(model, inputs)
+        probabilities = None
+    else:
+        raw = predict(keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:-1]]), inputs)
+        outputs = keras.ops.convert_to_numpy(model.layers[-1](raw))
+        probabilities = np.concatenate([1 - outputs, outputs], axis=1) if task is Task.BINARY else outputs
     measures = {"loss": make_loss(loss, task), **make_metrics(task)}
     expected, answered = keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(raw)
     each = {name: keras.ops.convert_to_numpy(measure(expected, answered)) for name, measure in measures.items()}
-    probabilities = _probabilities(outputs, task)
     return Evaluation(
         targets=targets,
         outputs=outputs,
@@ -192,37 +178,15 @@ def predict(model: Any, inputs: NDArray[Any]) -> NDArray[np.float32]:
     return outputs
 
 
-def intervals(each: Mapping[str, NDArray[Any]], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Figure]:
-    """Mean of each measure with its bootstrap interval, all from the same samples of the rows.
-
-    Parameters
-    ----------
-    each
-        By name one value a sample, shape (samples,).
-    """
+def intervals(each: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
+    """Mean of each measure (by name one value a sample) with its bootstrap interval, all from the same rows."""
     values = np.stack([np.asarray(column, np.float64) for column in each.values()], axis=1)
-    generator = np.random.default_rng(seed)
-    means = np.empty((resamples, values.shape[1]))
-    for number in range(resamples):
-        means[number] = values[generator.integers(len(values), size=len(values))].mean(axis=0)
+    generator = np.random.default_rng(0)
+    rows = (generator.integers(len(values), size=len(values)) for _ in range(RESAMPLES))
+    means = np.stack([values[drawn].mean(axis=0) for drawn in rows])
     tail = 100 * (1 - COVERAGE) / 2
     low, high = np.percentile(means, [tail, 100 - tail], axis=0)
     return {
         name: Figure(float(values[:, column].mean()), float(low[column]), float(high[column]))
         for column, name in enumerate(each)
     }
-
-
-def _without_activation(model: Any, task: Task) -> Any:
-    """The same layers without the output activation."""
-    import keras
-
-    if task is Task.REGRESSION:
-        return model
-    return keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:-1]])
-
-
-def _probabilities(outputs: NDArray[np.float32], task: Task) -> NDArray[np.float32] | None:
-    if task is Task.REGRESSION:
-        return None
-    return np.concatenate([1 - outputs, outputs], axis=1) if task is Task.BINARY else outputs

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from pipelines.datasets import Dataset, DatasetSpec, Places, Task
 from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.final.model import Evaluation, Figure
 from pipelines.tracking import names
-from pipelines.tracking.final_runs import FinalDescription, Registered
+from pipelines.tracking.final_runs import FinalDescription, FinalRun, Registered
 from pipelines.tracking.store import ui_command
 from pipelines.words import counted
 
@@ -24,13 +24,13 @@ _NO_TEST = "This data set has no test split, so the model is not tested; the swe
 FIRST, WORST, CLOSE, LABELLED = 15, 24, 10, 25
 
 
-def print_start(console: Console, description: FinalDescription, title: str) -> None:
+def print_start(console: Console, description: FinalDescription) -> None:
     """What is about to be trained."""
     trial, trials = description.trial, description.sweep.finished
     place = 1 + trials.index(trial)
     low, high = (trial.point.best_epoch_low, trial.point.best_epoch_high) if trial.point else (None, None)
     interval = "" if low is None or high is None else f" [{low}, {high}]"
-    line = Text(title, style="bold")
+    line = Text(description.exercise.title, style="bold")
     line.append(
         f": {description.configuration.label}, {'the best' if place == 1 else f'number {place}'} of "
         f"{counted(len(trials), 'finished trial')}, is trained on {_trained_on(description)} for "
@@ -46,28 +46,19 @@ def print_start(console: Console, description: FinalDescription, title: str) -> 
 
 
 @dataclass(frozen=True)
-class FinalWords:
-    """What there is to say in the end.
+class FinalOutcome:
+    """What became of it: its run, what it reached on the test set by name (empty without one), and its version."""
 
-    Attributes
-    ----------
-    description, title, registered
-        What was made.
-    figures
-        Of the test set, by name; empty where there is none.
-    """
-
-    description: FinalDescription
-    title: str
+    run: FinalRun
     figures: Mapping[str, Figure]
     registered: Registered
 
     def markdown(self) -> str:
         """The description of the run, which the UI shows first."""
-        description, registered = self.description, self.registered
+        description, registered = self.run.description, self.registered
         lines = [
-            f"**{self.title}**: {description.configuration.label}, trained on {_trained_on(description)} for "
-            f"{counted(description.epochs, 'epoch')}.",
+            f"**{description.exercise.title}**: {description.configuration.label}, trained on "
+            f"{_trained_on(description)} for {counted(description.epochs, 'epoch')}.",
             "",
             f"Registered as `{registered.uri}`, version {registered.version} ({registered.reason}).",
             "",
@@ -77,13 +68,13 @@ class FinalWords:
         rows = [f"| {' | '.join(cells)} |" for cells in self._rows()]
         return "\n".join([*lines, "| | validation | test | 95 % interval |", "|---|---|---|---|", *rows])
 
-    def print(self, console: Console, link: str, remark: str) -> None:
+    def print(self, console: Console, remark: str) -> None:
         """Figures, where the model is, how to use it."""
         console.print()
         console.print(self._table() if self.figures else Text(_NO_TEST), soft_wrap=not self.figures)
         if remark:
             console.print(remark, markup=False, soft_wrap=True)
-        registered, uri = self.registered, self.description.sweep.uri
+        registered, uri, link = self.registered, self.run.uri, self.run.link
         lines = [
             "",
             f"Model       {registered.name}, version {registered.version}, alias {registered.alias} "
@@ -98,7 +89,7 @@ class FinalWords:
 
     def _contract(self) -> str:
         """What the model takes and gives."""
-        data = self.description.data
+        data = self.run.description.data
         shape = " x ".join(map(str, ("samples", *data.input_shape)))
         answers = {
             Task.REGRESSION: "the value of each sample",
@@ -108,7 +99,7 @@ class FinalWords:
         return f"takes inputs as they are, {data.inputs.dtype}, {shape}; gives {answers[data.task]}"
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
-        validation = self.description.trial.validation
+        validation = self.run.description.trial.validation
         return [
             (
                 name,
@@ -120,11 +111,9 @@ class FinalWords:
         ]
 
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-        table.add_column("")
-        table.add_column("validation (sweep)", justify="right")
-        table.add_column(f"test ({counted(len(self.description.data.test_inputs), 'sample')})", justify="right")
-        table.add_column("95 % interval")
+        tested = counted(len(self.run.description.data.test_inputs), "sample")
+        numbers = (Column(of, justify="right") for of in ("validation (sweep)", f"test ({tested})"))
+        table = Table("", *numbers, "95 % interval", box=None, pad_edge=False, padding=(0, 3, 0, 0))
         for row in self._rows():
             table.add_row(*row)
         return table
@@ -188,9 +177,7 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
 def write_samples(folder: Path, spec: DatasetSpec, dataset: Dataset, shown: Shown, places: Places) -> str:
     """``samples.npz`` with inputs, images as (n, height, width, channels); for words ``samples.json`` with texts.
 
-    Returns
-    -------
-    Why there are no texts where there should be; else empty.
+    Returns why there are no texts where there should be; else an empty text.
     """
     targets = dataset.targets[shown.train]
     if has_texts(spec):

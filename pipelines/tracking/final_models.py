@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,10 @@ from pipelines.datasets.base import Task
 from pipelines.exercises.configurations import Configuration
 from pipelines.tracking import names
 from pipelines.tracking.reading import read_artifact, read_json
-from pipelines.tracking.store import store_errors
+from pipelines.tracking.runs import search
+from pipelines.tracking.store import store_client
 from pipelines.tracking.sweeps import from_plain
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
+from pipelines.tracking.trials import FINISHED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -169,14 +167,15 @@ class FinalRecord:
     def from_json(cls, content: Mapping[str, Any]) -> FinalRecord:
         """The record that ``to_json`` wrote; raises ``ValueError`` where it does not say what is predicted."""
         record: FinalRecord = from_plain(cls, {**content, "configuration": None}, lenient=True)
-        registered = {key: str(value) for key, value in record.registered.items() if value is not None}
         return replace(
             record,
             configuration=_configuration(content.get("configuration")),
             figures=_finite(record.figures),
-            intervals={_short(name): pair for name, pair in record.intervals.items() if all(map(isfinite, pair))},
+            intervals={
+                name.removeprefix("test/"): pair for name, pair in record.intervals.items() if all(map(isfinite, pair))
+            },
             validation=_finite(record.validation),
-            registered=registered,
+            registered={key: str(value) for key, value in record.registered.items() if value is not None},
         )
 
 
@@ -211,18 +210,15 @@ class FinalModel(FinalRecord):
 def read_final(sweep_run_id: str, *, uri: str) -> FinalModel | None:
     """The newest final model that was made from a sweep; None where there is none, or where it cannot be read.
 
-    Raises
-    ------
-    TrackingError
-        When the store does not answer.
+    ``TrackingError`` is raised when the store does not answer.
     """
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
-    with store_errors(uri, "Looking for a final model"):
-        run = _newest(client, sweep_run_id)
-    if run is None:
+    with store_client(uri, "Looking for a final model") as client:
+        experiment = client.get_run(sweep_run_id).info.experiment_id
+        tags = {names.TAG_KIND: names.KIND_FINAL, names.TAG_FINAL_SWEEP: sweep_run_id}
+        finals = search(client, [experiment], tags, status=FINISHED)
+    if not finals:
         return None
+    run = finals[-1]
 
     def file(name: str, read: Callable[[Path], _T]) -> _T | None:
         return read_artifact(name, read, run_id=run.info.run_id, uri=uri, place=run.info.artifact_uri)
@@ -246,16 +242,6 @@ def read_final(sweep_run_id: str, *, uri: str) -> FinalModel | None:
         ),
         remark=texts.remark,
     )
-
-
-def _newest(client: MlflowClient, sweep_run_id: str) -> Run | None:
-    experiment = client.get_run(sweep_run_id).info.experiment_id
-    condition = (
-        f"tags.`{names.TAG_KIND}` = '{names.KIND_FINAL}' AND tags.`{names.TAG_FINAL_SWEEP}` = '{sweep_run_id}' "
-        "AND attributes.status = 'FINISHED'"
-    )
-    found = client.search_runs([experiment], condition, order_by=["attributes.start_time DESC"], max_results=1)
-    return found[0] if found else None
 
 
 def _predictions(path: Path, classes: int) -> Predictions | None:
@@ -284,11 +270,7 @@ def _samples(path: Path, prefix: str, *, with_targets: bool) -> Samples | None:
 
 def _finite(figures: Mapping[str, float]) -> dict[str, float]:
     """Finite numbers by name without ``test/``."""
-    return {_short(name): float(value) for name, value in figures.items() if isfinite(value)}
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("test/")
+    return {name.removeprefix("test/"): float(value) for name, value in figures.items() if isfinite(value)}
 
 
 def _configuration(parameters: object) -> Configuration | None:

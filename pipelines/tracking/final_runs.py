@@ -13,15 +13,18 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from pipelines.compat import KerasFlavour
 from pipelines.datasets.base import Dataset
 from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.exercise import Exercise
 from pipelines.tracking import names, runs
-from pipelines.tracking.store import MISSING, store_errors, ui_link
+from pipelines.tracking.store import MISSING, store_client, store_errors, ui_link
 from pipelines.tracking.sweeps import Sweep
 from pipelines.tracking.trials import Trial
 
@@ -35,23 +38,13 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 @dataclass(frozen=True)
 class Registered:
-    """A version in the Model Registry.
-
-    Attributes
-    ----------
-    name, version, alias
-        ``models:/<name>@<alias>`` loads it.
-    reason
-        Why it has this alias, a clause.
-    previous
-        The version that had the alias before; empty where none had.
-    """
+    """A version in the Model Registry; ``reason`` is a clause that says why it has its alias."""
 
     name: str
     version: str
     alias: str
     reason: str
-    previous: str = ""
+    previous: str = ""  # the version that had the alias before
 
     @property
     def uri(self) -> str:
@@ -66,43 +59,33 @@ class FinalDescription:
     sweep: Sweep
     trial: Trial
     configuration: Configuration
-    exercise: str
+    exercise: Exercise
     backend: str
-    monitor: str
     epochs: int
     seed: int
     data: Dataset
 
 
 def open_final(description: FinalDescription) -> FinalRun:
-    """Start the run of a final model, in the experiment of its sweep.
+    """Start the run of a final model, in the experiment of its sweep; ``TrackingError`` where the store refuses.
 
     Under ``mlflow run`` that is the project's own run. Where this lies in another experiment, a new run is made beside
     the sweep, and the project's says where.
-
-    Raises
-    ------
-    TrackingError
-        Where the store cannot be written.
     """
-    from mlflow import MlflowClient
-
     sweep, configuration = description.sweep, description.configuration
-    client = MlflowClient(sweep.uri)
-    tags = runs.common_tags(
-        names.KIND_FINAL, exercise=description.exercise, data=description.data, backend=description.backend
-    )
+    exercise, data = description.exercise.name, description.data
+    tags = runs.common_tags(names.KIND_FINAL, exercise=exercise, data=data, backend=description.backend)
     tags |= {names.TAG_FINAL_SWEEP: sweep.run_id, names.TAG_CONFIGURATION: configuration.hash}
-    with store_errors(sweep.uri, "Starting a final model"):
+    with store_client(sweep.uri, "Starting a final model") as client:
         project = runs.project_run(client)
         inside = project is not None and project.info.experiment_id == sweep.experiment_id
         run_id = runs.start_run(
             client,
             sweep.experiment_id,
-            name=f"{description.exercise} final",
+            name=f"{exercise} final",
             tags=tags,
             params=configuration.parameters() | {names.PARAM_EPOCHS: description.epochs, "seed": description.seed},
-            data=description.data,
+            data=data,
             own=project if inside else None,
         )
         if project is not None and not inside:
@@ -132,33 +115,31 @@ class FinalRun(runs.EndingRun):
     ) -> Registered:
         """Log a Keras model in the ``.keras`` format, register it, and give it its alias.
 
-        Parameters
-        ----------
-        example, outputs
-            A few raw inputs, and what the model says to them: input example and signature.
-        metadata
-            What one needs to know to use the model (classes, features); kept in its ``MLmodel`` file.
+        ``example`` and ``outputs`` are a few raw inputs and what the model says to them; ``metadata`` is what one needs
+        to know to use it (classes, features), and is kept in its ``MLmodel`` file.
         """
         import mlflow
         from mlflow.models import Model, infer_signature
 
         mlflow.set_tracking_uri(self.uri)
+        # What loading the model takes; the versions that are installed here.
+        needed = ("keras", *(("jax", "jaxlib") if self.description.backend == "jax" else ("tensorflow",)), "numpy")
         with store_errors(self.uri, "Logging a model"), _quiet():
-            # As mlflow.keras.log_model, which fails where there is an example (see _KerasFlavour) and wants its run to
+            # As mlflow.keras.log_model, which fails where there is an example (see KerasFlavour) and wants its run to
             # be the active one of the process.
             logged = Model.log(
                 None,
-                flavor=_KerasFlavour,
+                flavor=KerasFlavour,
                 flavor_name="mlflow.keras",
                 name=MODEL_NAME,
                 run_id=self.run_id,
                 model=model,
                 signature=infer_signature(example, outputs),
                 input_example=example,
-                pip_requirements=_requirements(self.description.backend),
+                pip_requirements=[f"{package}=={installed(package)}" for package in needed],
                 metadata=dict(metadata),
             )
-        return self._register_logged(f"models:/{logged.model_id}")
+        return self._register(f"models:/{logged.model_id}")
 
     def load(self, registered: Registered) -> Any:
         """The model as anyone would load it, by its alias."""
@@ -170,46 +151,32 @@ class FinalRun(runs.EndingRun):
     def withdraw(self, registered: Registered) -> None:
         """Give the alias back to the version that had it."""
         with store_errors(self.uri, "Withdrawing a model"):
-            _withdraw(self._client, registered)
+            self._client.delete_registered_model_alias(registered.name, registered.alias)
+            if registered.previous:
+                self._client.set_registered_model_alias(registered.name, registered.alias, registered.previous)
 
-    def _register_logged(self, model_uri: str) -> Registered:
-        description = self.description
+    def _register(self, model_uri: str) -> Registered:
+        """Make a logged model the next version of the exercise's, and give it its alias."""
+        import mlflow
+
+        client, description = self._client, self.description
+        name = registered_name(description.exercise.name)
         tags = {
-            names.TAG_EXERCISE: description.exercise,
+            names.TAG_EXERCISE: description.exercise.name,
             names.TAG_FINAL_SWEEP: description.sweep.run_id,
             names.TAG_CONFIGURATION: description.configuration.hash,
             names.TAG_DATA: description.data.sha256,
-            names.TAG_MONITOR: description.monitor,
+            names.TAG_MONITOR: description.exercise.monitor,
             names.BEST_VALUE: repr(description.trial.value),
         }
         with store_errors(self.uri, "Registering a model"):
-            return _register(self._client, model_uri, registered_name(description.exercise), tags)
-
-
-def _register(client: MlflowClient, model_uri: str, name: str, tags: Mapping[str, str]) -> Registered:
-    """Make a logged model the next version of ``name``, and give it its alias.
-
-    Parameters
-    ----------
-    tags
-        Of the version; ``choose_alias`` says which are needed.
-    """
-    import mlflow
-
-    with _quiet():
-        version = str(mlflow.register_model(model_uri, name, tags=dict(tags)).version)
-    champion = _with_alias(client, name, CHAMPION)
-    alias, reason = choose_alias(tags, champion.tags, champion.version) if champion else choose_alias(tags)
-    previous = champion if alias == CHAMPION else _with_alias(client, name, alias)
-    client.set_registered_model_alias(name, alias, version)
-    return Registered(name, version, alias, reason, previous=str(previous.version) if previous else "")
-
-
-def _withdraw(client: MlflowClient, registered: Registered) -> None:
-    """Give the alias of a version back to the one that had it before."""
-    client.delete_registered_model_alias(registered.name, registered.alias)
-    if registered.previous:
-        client.set_registered_model_alias(registered.name, registered.alias, registered.previous)
+            with _quiet():
+                made = str(mlflow.register_model(model_uri, name, tags=tags).version)
+            champion = _with_alias(client, name, CHAMPION)
+            alias, reason = choose_alias(tags, champion.tags, champion.version) if champion else choose_alias(tags)
+            previous = champion if alias == CHAMPION else _with_alias(client, name, alias)
+            client.set_registered_model_alias(name, alias, made)
+        return Registered(name, made, alias, reason, previous=str(previous.version) if previous else "")
 
 
 def registered_name(exercise: str) -> str:
@@ -224,15 +191,7 @@ def registered_name(exercise: str) -> str:
 def choose_alias(
     tags: Mapping[str, str], champion: Mapping[str, str] | None = None, version: str | int = ""
 ) -> tuple[str, str]:
-    """Which alias a new version gets, and why.
-
-    Parameters
-    ----------
-    tags
-        Of the new version: data, monitored curve and its value at the best epoch.
-    champion, version
-        Tags and number of the present champion; None where there is none.
-    """
+    """Which alias a new version gets, by its tags and those of the present ``champion``, and why."""
     if champion is None:
         return CHAMPION, "the first of its name"
     if champion.get(names.TAG_DATA) != tags[names.TAG_DATA]:
@@ -265,25 +224,3 @@ def _with_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | N
         if error.error_code in MISSING:
             return None
         raise
-
-
-class _KerasFlavour:
-    """MLflow's Keras flavour, which writes the input example into a folder that it makes only afterwards.
-
-    MLflow's issue 16183; 3.17 has it still.
-    """
-
-    @staticmethod
-    def save_model(path: str, **arguments: Any) -> None:
-        import mlflow
-
-        Path(path).mkdir()
-        mlflow.keras.save_model(path=path, **arguments)
-
-
-def _requirements(backend: str) -> list[str]:
-    """What loading the model takes; the versions that are installed here."""
-    from importlib.metadata import version
-
-    packages = ("keras", "jax", "jaxlib") if backend == "jax" else ("keras", "tensorflow")
-    return [f"{package}=={version(package)}" for package in (*packages, "numpy")]

@@ -91,12 +91,8 @@ CURVES_FILE = "curves.parquet"
 SWEEP_FILE = "sweep.json"
 REPORT_FOLDER = "report"
 # Of a final model: what it is and reached, a row a test sample, and the inputs or texts of those that are shown.
-FINAL_FILE, PREDICTIONS_FILE, SAMPLES_FILE, TEXTS_FILE = (
-    "final.json",
-    "predictions.parquet",
-    "samples.npz",
-    "samples.json",
-)
+FINAL_FILE, PREDICTIONS_FILE = "final.json", "predictions.parquet"
+SAMPLES_FILE, TEXTS_FILE = "samples.npz", "samples.json"
 
 
 def varying_settings(exercise: Exercise) -> frozenset[str]:
@@ -109,15 +105,10 @@ def varying_settings(exercise: Exercise) -> frozenset[str]:
 
 
 def run_name(configuration: Configuration, varying: Collection[str] | None, taken: Collection[str] = ()) -> str:
-    """Name of a trial's run.
+    """Name of a trial's run: its widths, and the settings that are ``varying`` (None for all).
 
-    Parameters
-    ----------
-    varying
-        Settings to name beside the widths; None for all.
-    taken
-        Names of other trials of the sweep. Numbers have three digits in a name, so two may be alike: the later one has
-        the first digits of its hash added.
+    Numbers have three digits in a name, so two may be alike: one that is ``taken`` by another trial of the sweep has
+    the first digits of its hash added.
 
     >>> run_name(Configuration(layers=(64, 64), loss="mse", learning_rate=0.003), {"units", "learning_rate"})
     'units=64 depth=2 lr=0.003'

@@ -16,8 +16,8 @@ from urllib.request import url2pathname
 
 from pipelines.errors import TrackingError
 from pipelines.tracking import names
-from pipelines.tracking.runs import search
-from pipelines.tracking.store import MISSING, check_store, redacted, store_errors, tracking_uri
+from pipelines.tracking.runs import search, search_all
+from pipelines.tracking.store import MISSING, open_store, redacted, store_client, store_errors
 from pipelines.tracking.sweeps import Sweep, SweepRecord, from_plain
 from pipelines.tracking.trials import Curves, Trial, read_curves, trial_of
 
@@ -31,10 +31,7 @@ _T = TypeVar("_T")
 def read_sweep(run_id: str, *, uri: str) -> Sweep:
     """Read a sweep and the numbers of all its trials; what its ``sweep.json`` does not say is left out.
 
-    Raises
-    ------
-    TrackingError
-        When the store does not answer, has no such run, or the run is not that of a sweep.
+    ``TrackingError`` is raised when the store does not answer, has no such run, or the run is not that of a sweep.
     """
     sweep = _read(run_id, uri, "report on its sweep, {sweep}.")
     if not sweep.trials and sweep.heir:
@@ -47,10 +44,7 @@ def read_sweep(run_id: str, *, uri: str) -> Sweep:
 def read_finished_sweep(run_id: str, *, uri: str | None = None) -> Sweep:
     """Read a sweep whose best configuration may become a final model: one with a finished trial and its exercise.
 
-    Raises
-    ------
-    TrackingError
-        Where the store does not answer or has no such sweep, or the sweep has no finished trial.
+    ``TrackingError`` is raised where the store does not answer or has no such sweep, or that has no finished trial.
     """
     sweep = _read(run_id, uri, "name its sweep, {sweep}, and the configuration {configuration}.")
     if not sweep.finished:
@@ -65,22 +59,14 @@ def read_finished_sweep(run_id: str, *, uri: str | None = None) -> Sweep:
 def latest_sweep(uri: str) -> str:
     """Run id of the sweep that was started last, in any experiment.
 
-    Raises
-    ------
-    TrackingError
-        When the store cannot be read, or holds no sweep.
+    ``TrackingError`` is raised when the store cannot be read, or holds no sweep.
     """
-    check_store(uri)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
-    condition = f"tags.`{names.TAG_KIND}` = '{names.KIND_SWEEP}'"
+    client, uri = open_store(uri)
     with store_errors(uri, "Looking for a sweep"):
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        runs = client.search_runs(experiments, condition, max_results=1, order_by=["attributes.start_time DESC"])
-    if not runs:
+        sweeps = search_all(client, names.KIND_SWEEP)
+    if not sweeps:
         raise TrackingError(f"The tracking store {redacted(uri)} holds no sweep; 'mlflow run .' makes one.")
-    return str(runs[0].info.run_id)
+    return str(sweeps[-1].info.run_id)
 
 
 def read_trial_curves(trial: Trial, *, uri: str) -> Curves | None:
@@ -90,7 +76,7 @@ def read_trial_curves(trial: Trial, *, uri: str) -> Curves | None:
 
 def read_run_curves(run_id: str, *, uri: str, place: str = "") -> Curves | None:
     """``read_trial_curves`` of any run that has curves; ``place`` is where its files are, where that is known."""
-    return read_artifact(names.CURVES_FILE, lambda path: read_curves(path)[1], run_id=run_id, uri=uri, place=place)
+    return read_artifact(names.CURVES_FILE, read_curves, run_id=run_id, uri=uri, place=place)
 
 
 def read_artifact(name: str, read: Callable[[Path], _T], *, run_id: str, uri: str, place: str = "") -> _T | None:
@@ -107,8 +93,9 @@ def read_artifact(name: str, read: Callable[[Path], _T], *, run_id: str, uri: st
     from requests.exceptions import RequestException
 
     try:
-        if place and (local := _local_folder(place)) is not None:
-            return read(local / name)
+        parsed = urlparse(place)
+        if place and parsed.scheme in ("", "file"):
+            return read(Path(url2pathname(parsed.path)) / name)
         with TemporaryDirectory() as folder:
             return read(Path(MlflowClient(uri).download_artifacts(run_id, name, folder)))
     except (OSError, ValueError, KeyError, BadZipFile, ArrowException, MlflowException, RequestException):
@@ -117,8 +104,7 @@ def read_artifact(name: str, read: Callable[[Path], _T], *, run_id: str, uri: st
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; raises ``ValueError`` where it is none."""
-    content: dict[str, Any] = from_plain(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    return content
+    return from_plain(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
 
 
 def time_of(milliseconds: int) -> datetime:
@@ -128,17 +114,11 @@ def time_of(milliseconds: int) -> datetime:
 
 def _read(run_id: str, uri: str | None, of_trial: str) -> Sweep:
     """A sweep; ``of_trial`` says what to do where the run is one of a trial."""
-    uri = tracking_uri(uri)
-    check_store(uri)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
+    client, uri = open_store(uri)
     with store_errors(uri, "Reading a sweep"):
         run = _sweep_run(client, uri, run_id, of_trial)
-        condition = (
-            f"tags.`{names.TAG_PARENT}` = '{run.info.run_id}' AND tags.`{names.TAG_KIND}` = '{names.KIND_TRIAL}'"
-        )
-        trials = tuple(map(trial_of, search(client, run.info.experiment_id, condition)))
+        children = {names.TAG_PARENT: run.info.run_id, names.TAG_KIND: names.KIND_TRIAL}
+        trials = tuple(map(trial_of, search(client, [run.info.experiment_id], children)))
     info, tags = run.info, run.data.tags
     record = SweepRecord.from_json(
         read_artifact(names.SWEEP_FILE, read_json, run_id=info.run_id, uri=uri, place=info.artifact_uri)
@@ -188,19 +168,11 @@ def _sweep_run(client: MlflowClient, uri: str, run_id: str, of_trial: str) -> Ru
 
 def _unreadable(sweep: Sweep) -> TrackingError:
     """Why the exercise cannot be read from ``sweep.json``."""
-    from mlflow import MlflowClient
-
     file = f"{names.SWEEP_FILE} of sweep {sweep.run_id}"
-    with store_errors(sweep.uri, f"Reading {file}"), TemporaryDirectory() as folder:
-        path = Path(MlflowClient(sweep.uri).download_artifacts(sweep.run_id, names.SWEEP_FILE, folder))
+    with store_client(sweep.uri, f"Reading {file}") as client, TemporaryDirectory() as folder:
+        path = Path(client.download_artifacts(sweep.run_id, names.SWEEP_FILE, folder))
         try:
             read_json(path)
         except ValueError:
             return TrackingError(f"The file {file} is no JSON object.")
     return sweep.lacks("exercise")
-
-
-def _local_folder(uri: str) -> Path | None:
-    """The folder that an artifact URI names, where that is a folder of this machine."""
-    parsed = urlparse(uri)
-    return Path(url2pathname(parsed.path)) if parsed.scheme in ("", "file") else None

@@ -10,7 +10,7 @@ found out from what the store holds and nothing else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pipelines.errors import TrackingError
 from pipelines.exercises.configurations import Configuration
 from pipelines.tracking import names, runs
-from pipelines.tracking.store import check_store, shared_view, store_errors, tracking_uri, ui_link
+from pipelines.tracking.store import open_store, shared_view, store_errors, ui_link
 from pipelines.tracking.sweeps import SweepDescription, plain_text
 from pipelines.tracking.trials import FAILED, FINISHED, KILLED, RUNNING, Trial, read_curves, trial_of
 
@@ -49,27 +49,10 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
 
     Under ``mlflow run`` this is the project's own run; otherwise a new one in the experiment that
     ``MLFLOW_EXPERIMENT_ID`` or ``MLFLOW_EXPERIMENT_NAME`` names, else in ``overfit-atlas``. Everything that the store
-    could refuse is done here, before any training.
-
-    Parameters
-    ----------
-    description
-        What is known of the sweep.
-    uri
-        The store; None for the one that ``tracking_uri`` names.
-    resume
-        Whether to take over finished trials; without, all are trained again, and the old ones stay where they are.
-
-    Raises
-    ------
-    TrackingError
-        When the store cannot be written.
+    could refuse is done here, before any training: a ``TrackingError`` is raised when it cannot be written.
+    Without ``resume`` all trials are trained again, and the finished ones stay where they are.
     """
-    uri = tracking_uri(uri)
-    check_store(uri)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
+    client, uri = open_store(uri)
     with store_errors(uri, "Starting a sweep"):
         run = _start(client, description)
         try:
@@ -78,17 +61,7 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
         except BaseException as error:
             client.set_terminated(run.info.run_id, KILLED if runs.is_interruption(error) else FAILED)
             raise
-    inherited = {tag: run.data.tags[tag] for tag in _INHERITED if tag in run.data.tags}
-    exercise = description.record.exercise
-    return SweepRun(
-        client,
-        uri,
-        run,
-        resumption,
-        trial_tags=_tags(description, names.KIND_TRIAL) | inherited,
-        data=runs.dataset_input(description.data),
-        varying=names.varying_settings(exercise) if exercise else None,
-    )
+    return SweepRun(client, run, description, uri=uri, resumption=resumption)
 
 
 class SweepRun(runs.EndingRun):
@@ -101,24 +74,18 @@ class SweepRun(runs.EndingRun):
     what = "a sweep"
 
     def __init__(
-        self,
-        client: MlflowClient,
-        uri: str,
-        run: Run,
-        resumption: Resumption,
-        *,
-        trial_tags: Mapping[str, str],
-        data: DatasetInput | None = None,
-        varying: Collection[str] | None = None,
+        self, client: MlflowClient, run: Run, description: SweepDescription, *, uri: str, resumption: Resumption
     ) -> None:
-        """``data`` is linked to every trial; ``varying`` are the settings that their names tell, None for all."""
         super().__init__(client, uri, run.info.run_id)
         self.experiment_id: str = run.info.experiment_id
         self.resumed_from = resumption.sweeps
         self._earlier = resumption.trials
-        self._trial_tags = {**trial_tags, names.TAG_PARENT: self.run_id}
-        self._data, self._varying = data, varying
-        self._names = {names.run_name(t.configuration, varying) for t in resumption.trials if t.configuration}
+        inherited = {tag: run.data.tags[tag] for tag in _INHERITED if tag in run.data.tags}
+        self._trial_tags = _tags(description, names.KIND_TRIAL) | inherited | {names.TAG_PARENT: self.run_id}
+        self._data = runs.dataset_input(description.data)
+        exercise = description.record.exercise
+        self._varying = names.varying_settings(exercise) if exercise else None
+        self._names = {names.run_name(t.configuration, self._varying) for t in self._earlier if t.configuration}
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
         self._writing: list[Future[None]] = []
 
@@ -139,17 +106,17 @@ class SweepRun(runs.EndingRun):
         """All curves of a finished trial, by name, each (fits, epochs), from the store."""
         with store_errors(self.uri, "Reading a trial's curves"), TemporaryDirectory() as folder:
             path = self._client.download_artifacts(trial.run_id, names.CURVES_FILE, folder)
-            return read_curves(Path(path))[1]
+            return read_curves(Path(path))
 
     def trial(self, configuration: Configuration, origin: str, seeds: Sequence[int]) -> TrialRun:
         """Start the run of a trial, to be used as a context manager.
 
-        Raises
-        ------
-        TrackingError
-            When the store does not answer, or when it refused the results of an earlier trial.
+        ``TrackingError`` is raised when the store does not answer, or when it refused the results of an earlier trial.
         """
-        self._raise_refusals()
+        done = [task for task in self._writing if task.done()]
+        self._writing = [task for task in self._writing if task not in done]
+        for task in done:  # raises what the store refused
+            task.result()
         tags = self._trial_tags | {
             names.TAG_CONFIGURATION: configuration.hash,
             names.TAG_ORIGIN: origin,
@@ -167,16 +134,6 @@ class SweepRun(runs.EndingRun):
         for task in written:
             task.result()
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Numbers about the sweep as a whole."""
-        self.flush()
-        super().log_metrics(metrics)
-
-    def describe(self, markdown: str) -> None:
-        """Set the description of the run, which the UI shows first."""
-        self.flush()
-        super().describe(markdown)
-
     def _end(self, status: str, reason: str = "") -> None:
         try:
             self.flush()
@@ -190,12 +147,6 @@ class SweepRun(runs.EndingRun):
     def _write_later(self, task: Callable[[], None]) -> None:
         self._writing.append(self._writer.submit(task))
 
-    def _raise_refusals(self) -> None:
-        done = [task for task in self._writing if task.done()]
-        self._writing = [task for task in self._writing if not task.done()]
-        for task in done:
-            task.result()
-
 
 class TrialRun(runs.EndingRun):
     """The child run of a trial; made by ``SweepRun.trial``."""
@@ -203,13 +154,7 @@ class TrialRun(runs.EndingRun):
     what = "a trial"
 
     def __init__(
-        self,
-        client: MlflowClient,
-        uri: str,
-        run_id: str,
-        *,
-        write_later: Callable[[Callable[[], None]], None],
-        data: DatasetInput | None = None,
+        self, client: MlflowClient, uri: str, run_id: str, *, write_later: Callable[..., None], data: DatasetInput
     ) -> None:
         super().__init__(client, uri, run_id)
         self._write_later, self._data = write_later, data
@@ -226,8 +171,7 @@ class TrialRun(runs.EndingRun):
 
     def _write(self, trial: Trial, ended: int) -> None:
         with store_errors(self.uri, "Recording a trial"):
-            if self._data is not None:
-                self._client.log_inputs(self.run_id, datasets=[self._data])
+            self._client.log_inputs(self.run_id, datasets=[self._data])
             runs.log_trial(self._client, self.run_id, trial)
             self._client.set_terminated(self.run_id, trial.status, end_time=ended)
 
@@ -269,7 +213,7 @@ def _take_over(client: MlflowClient, run: Run, identity: str) -> Resumption:
     busy = _busy_sweeps(client, experiment, run_id, identity)
     trials: dict[tuple[str, int, int, int], Trial] = {}
     sweeps: list[str] = []
-    for found in runs.search(client, experiment, _is_of(names.KIND_TRIAL, identity)):
+    for found in runs.search(client, [experiment], {names.TAG_KIND: names.KIND_TRIAL, names.TAG_SWEEP: identity}):
         trial, parent = trial_of(found), found.data.tags.get(names.TAG_PARENT, "")
         done = trial.status == FINISHED or (trial.status == FAILED and trial.diverged)
         if not done or not trial.intact or trial.configuration is None or parent in busy:
@@ -292,12 +236,9 @@ def _take_over(client: MlflowClient, run: Run, identity: str) -> Resumption:
 
 def _busy_sweeps(client: MlflowClient, experiment: str, own: str, identity: str) -> set[str]:
     """Starts of the same sweep that another process of this machine is working on."""
-    condition = f"attributes.status = '{RUNNING}' AND {_is_of(names.KIND_SWEEP, identity)}"
-    others = [run for run in runs.search(client, experiment, condition) if run.info.run_id != own and runs.is_here(run)]
+    tags = {names.TAG_KIND: names.KIND_SWEEP, names.TAG_SWEEP: identity}
+    same = runs.search(client, [experiment], tags, status=RUNNING)
+    others = [run for run in same if run.info.run_id != own and runs.is_here(run)]
     for run in others:
         _log.warning("The same sweep is being run by process %s; its trials are left to it.", runs.process_of(run))
     return {run.info.run_id for run in others}
-
-
-def _is_of(kind: str, identity: str) -> str:
-    return f"tags.`{names.TAG_KIND}` = '{kind}' AND tags.`{names.TAG_SWEEP}` = '{identity}'"

@@ -18,7 +18,7 @@ from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
 from pipelines.tracking import names, runs
 from pipelines.tracking.reading import read_artifact, read_json, time_of
-from pipelines.tracking.store import check_store, redacted, store_errors, tracking_uri, ui_link
+from pipelines.tracking.store import open_store, redacted, store_errors, ui_link
 from pipelines.tracking.sweeps import plain_text
 from pipelines.tracking.trials import FINISHED, RUNNING, Trial, read_curves, trial_of
 
@@ -31,16 +31,8 @@ if TYPE_CHECKING:
 class ReproductionDescription:
     """What is known of the reproduction of one exercise before its first training.
 
-    Attributes
-    ----------
-    exercise, backend
-        Their names.
-    identity
-        Equal for every start of the same reproduction: exercise, data, seeds, backend.
-    data
-        The data set; only its description is stored.
-    parameters
-        Settings as resolved.
+    ``identity`` is equal for every start of the same reproduction: exercise, data, seeds, backend. Of the data set only
+    its description is stored; ``parameters`` are settings as resolved.
     """
 
     exercise: str
@@ -69,20 +61,11 @@ class StoredReproduction:
 def open_reproduction(
     description: ReproductionDescription, *, uri: str | None = None, resume: bool = True
 ) -> ReproductionRun:
-    """Start, or take up, the run of an exercise's reproduction.
+    """Start, or take up, the run of an exercise's reproduction; under ``mlflow run`` a child of the project's own.
 
-    Under ``mlflow run`` it is a child of the project's own run.
-
-    Raises
-    ------
-    TrackingError
-        When the store cannot be written, or another process is at work on the same reproduction.
+    ``TrackingError`` is raised when the store cannot be written, or another process is at work on the same one.
     """
-    uri = tracking_uri(uri)
-    check_store(uri)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
+    client, uri = open_store(uri)
     with store_errors(uri, "Starting a reproduction"):
         run = _start(client, description, resume=resume)
     return ReproductionRun(client, uri, run, description)
@@ -105,17 +88,11 @@ class ReproductionRun(runs.EndingRun):
 
     def finished(self) -> dict[str, Trial]:
         """Trainings of this reproduction that are done, by their hash; those whose files are gone are left out."""
-        condition = (
-            f"tags.`{names.TAG_KIND}` = '{names.KIND_VARIANT}' AND tags.`{names.TAG_PARENT}` = '{self.run_id}' "
-            f"AND attributes.status = '{FINISHED}'"
-        )
-        found = {}
+        tags = {names.TAG_KIND: names.KIND_VARIANT, names.TAG_PARENT: self.run_id}
         with store_errors(self.uri, "Reading finished trainings"):
-            for run in runs.search(self._client, self.experiment_id, condition):
-                stored = self._read(run)
-                if stored is not None:
-                    found[run.data.tags.get(names.TAG_TRAINING, "")] = stored
-        return found
+            found = runs.search(self._client, [self.experiment_id], tags, status=FINISHED)
+            read = [(run.data.tags.get(names.TAG_TRAINING, ""), self._read(run)) for run in found]
+        return {training: trial for training, trial in read if trial is not None}
 
     def training(self, name: str, variants: str, training: str, configuration: str) -> TrainingRun:
         """Start the run of a training, to be used as a context manager."""
@@ -145,7 +122,7 @@ class ReproductionRun(runs.EndingRun):
             with TemporaryDirectory() as folder:
                 files = (names.CURVES_FILE, names.MEASURED_FILE)
                 curves, measured = (Path(self._client.download_artifacts(run.info.run_id, f, folder)) for f in files)
-                return replace(trial_of(run), curves=read_curves(curves)[1], measured=read_json(measured))
+                return replace(trial_of(run), curves=read_curves(curves), measured=read_json(measured))
         except (OSError, ValueError, KeyError, MlflowException):
             return None
 
@@ -164,16 +141,9 @@ class TrainingRun(runs.EndingRun):
 def read_stored_reproductions(uri: str, run_ids: Sequence[str] = ()) -> tuple[StoredReproduction, ...]:
     """The named reproductions, or the latest of each exercise that was recorded whole, by the exercise's name.
 
-    Raises
-    ------
-    TrackingError
-        When the store does not answer, or holds no such reproduction.
+    ``TrackingError`` is raised when the store does not answer, or holds no such reproduction.
     """
-    uri = tracking_uri(uri)
-    check_store(uri)
-    from mlflow import MlflowClient
-
-    client = MlflowClient(uri)
+    client, uri = open_store(uri)
     with store_errors(uri, "Reading reproductions"):
         found = [client.get_run(run_id) for run_id in run_ids] or _latest(client)
     stored = []
@@ -196,10 +166,8 @@ def read_stored_reproductions(uri: str, run_ids: Sequence[str] = ()) -> tuple[St
 
 
 def _latest(client: MlflowClient) -> list[Run]:
-    condition = f"tags.`{names.TAG_KIND}` = '{names.KIND_REPRODUCTION}'"
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     latest: dict[str, Run] = {}
-    for run in runs.search(client, experiments, condition):
+    for run in runs.search_all(client, names.KIND_REPRODUCTION):
         if any(file.path == names.REPRODUCTION_FILE for file in client.list_artifacts(run.info.run_id)):
             latest[run.data.tags.get(names.TAG_EXERCISE, run.info.run_id)] = run
     return [latest[name] for name in sorted(latest)]
@@ -231,11 +199,8 @@ def _start(client: MlflowClient, description: ReproductionDescription, *, resume
 
 def _earlier(client: MlflowClient, experiment: str, description: ReproductionDescription) -> Run | None:
     """The run of an earlier start of the same reproduction, the latest; None where there is none."""
-    condition = (
-        f"tags.`{names.TAG_KIND}` = '{names.KIND_REPRODUCTION}' "
-        f"AND tags.`{names.TAG_REPRODUCTION}` = '{description.identity}'"
-    )
-    found = runs.search(client, experiment, condition)
+    tags = {names.TAG_KIND: names.KIND_REPRODUCTION, names.TAG_REPRODUCTION: description.identity}
+    found = runs.search(client, [experiment], tags)
     if not found:
         return None
     run = found[-1]

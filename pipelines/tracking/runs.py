@@ -22,19 +22,9 @@ import psutil
 
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError, reason_of
-from pipelines.tracking import names
-from pipelines.tracking.store import check_store, store_errors, tracking_uri
-from pipelines.tracking.trials import (
-    FAILED,
-    FINISHED,
-    KILLED,
-    RUNNING,
-    Trial,
-    trial_metrics,
-    trial_params,
-    trial_tags,
-    write_curves,
-)
+from pipelines.tracking import names, trials
+from pipelines.tracking.store import open_store, store_client, store_errors
+from pipelines.tracking.trials import FAILED, FINISHED, KILLED, RUNNING, Trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,23 +52,20 @@ class EndingRun:
         self.run_id = run_id
         self._open = True
 
+    def flush(self) -> None:
+        """Wait until all that was recorded is in the store; done before anything is added."""
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Numbers about the whole; what is not finite is left out."""
+        self.flush()
         with store_errors(self.uri, f"Recording {self.what}"):
             log_numbers(self._client, self.run_id, metrics)
 
     def describe(self, markdown: str) -> None:
         """Set the description of the run, which the UI shows first."""
+        self.flush()
         with store_errors(self.uri, f"Describing {self.what}"):
             self._client.set_tag(self.run_id, names.TAG_NOTE, markdown[: names.MAX_TAG])
-
-    def fail(self, reason: str) -> None:
-        """End the run as FAILED, with the reason as a tag."""
-        self._end(FAILED, reason)
-
-    def kill(self, reason: str = "interrupted") -> None:
-        """End the run as KILLED: it was cut off from outside, and will be asked for again."""
-        self._end(KILLED, reason)
 
     def _end(self, status: str, reason: str = "") -> None:
         if not self._open:
@@ -99,10 +86,10 @@ class EndingRun:
             self._end(FINISHED)
             return
         try:
-            if is_interruption(error):
-                self.kill(str(error) or "interrupted")
+            if is_interruption(error):  # cut off from outside; it will be asked for again
+                self._end(KILLED, str(error) or "interrupted")
             else:
-                self.fail(reason_of(error))
+                self._end(FAILED, reason_of(error))
         except TrackingError:  # must not hide the error that ended the block
             _log.warning("The run %s could not be closed in the tracking store.", self.run_id)
 
@@ -112,19 +99,23 @@ def is_interruption(error: BaseException) -> bool:
     return not isinstance(error, Exception)
 
 
-def search(client: MlflowClient, experiments: str | Iterable[str], condition: str) -> list[Run]:
-    """All runs that meet a condition, oldest first."""
-    within = [experiments] if isinstance(experiments, str) else list(experiments)
+def search(client: MlflowClient, experiments: Iterable[str], tags: Mapping[str, str], *, status: str = "") -> list[Run]:
+    """All runs that have these tags, and this status where one is named, oldest first."""
+    wanted = [f"tags.`{tag}` = '{value}'" for tag, value in tags.items()]
+    condition = " AND ".join(wanted + ([f"attributes.status = '{status}'"] if status else []))
+    order, token = ["attributes.start_time ASC"], None
     runs: list[Run] = []
-    token: str | None = None
     while True:
-        page = client.search_runs(
-            within, condition, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
-        )
+        page = client.search_runs(list(experiments), condition, max_results=PAGE, order_by=order, page_token=token)
         runs += page
-        token = page.token or None
-        if token is None:
+        if not (token := page.token):
             return runs
+
+
+def search_all(client: MlflowClient, kind: str) -> list[Run]:
+    """All runs of a kind in any experiment, oldest first."""
+    experiments = (experiment.experiment_id for experiment in client.search_experiments())
+    return search(client, experiments, {names.TAG_KIND: kind})
 
 
 def project_run(client: MlflowClient) -> Run | None:
@@ -142,13 +133,11 @@ def experiment_of(client: MlflowClient) -> str:
     if found := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return found
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
+    if not (experiment := client.get_experiment_by_name(name)):
         try:
             return client.create_experiment(name)
         except MlflowException:  # another sweep has just made it
-            experiment = client.get_experiment_by_name(name)
-            if experiment is None:
+            if not (experiment := client.get_experiment_by_name(name)):
                 raise
     if experiment.lifecycle_stage == "deleted":
         raise TrackingError(
@@ -223,9 +212,10 @@ def log_trial(client: MlflowClient, run_id: str, trial: Trial) -> None:
     if trial.curves:
         with TemporaryDirectory() as folder:
             path = Path(folder) / names.CURVES_FILE
-            write_curves(trial, path)
+            trials.write_curves(trial, path)
             client.log_artifact(run_id, str(path))
-    log_batches(client, run_id, trial_metrics(trial), params=trial_params(trial), tags=trial_tags(trial))
+    params, tags = trials.trial_params(trial), trials.trial_tags(trial)
+    log_batches(client, run_id, trials.trial_metrics(trial), params=params, tags=tags)
 
 
 def log_numbers(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
@@ -259,11 +249,7 @@ def save_report(run_id: str, folder: Path, *, uri: str | None = None) -> None:
 
     Under ``mlflow run -e report`` the project's own run is tagged as that of a report, so it is not taken for a sweep.
     """
-    from mlflow import MlflowClient
-
-    uri = tracking_uri(uri)
-    with store_errors(uri, "Keeping a report"):
-        client = MlflowClient(uri)
+    with store_client(uri, "Keeping a report") as client:
         client.log_artifacts(run_id, str(folder), names.REPORT_FOLDER)
         if (project := project_run(client)) and names.TAG_KIND not in project.data.tags:
             client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
@@ -272,11 +258,7 @@ def save_report(run_id: str, folder: Path, *, uri: str | None = None) -> None:
 
 def tag_project_run(name: str, folder: Path, *, uri: str | None = None) -> None:
     """Under ``mlflow run``: say what the project's own run was, and keep the files of the report with it."""
-    from mlflow import MlflowClient
-
-    uri = tracking_uri(uri)
-    with store_errors(uri, "Keeping a report"):
-        client = MlflowClient(uri)
+    with store_client(uri, "Keeping a report") as client:
         if project := project_run(client):
             client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_REPORT)
             client.update_run(project.info.run_id, name=name)
@@ -285,10 +267,7 @@ def tag_project_run(name: str, folder: Path, *, uri: str | None = None) -> None:
 
 def describe_if_empty(run_id: str, markdown: str, *, uri: str) -> None:
     """Give a sweep that ended before its report the description that the UI shows first; one it has is left alone."""
-    from mlflow import MlflowClient
-
-    with store_errors(uri, "Describing a sweep"):
-        client = MlflowClient(uri)
+    with store_client(uri, "Describing a sweep") as client:
         if not client.get_run(run_id).data.tags.get(names.TAG_NOTE):
             client.set_tag(run_id, names.TAG_NOTE, markdown[: names.MAX_TAG])
 
@@ -301,16 +280,12 @@ def record_refusal(reason: str) -> None:
     """
     if not os.environ.get("MLFLOW_RUN_ID"):
         return
-    uri = tracking_uri()
     try:
-        check_store(uri)  # within seconds, where MLflow would try for minutes
+        client, uri = open_store(None)  # within seconds, where MLflow would try for minutes
     except TrackingError:
         return
     try:
-        from mlflow import MlflowClient
-
         with store_errors(uri, "Recording a refusal"):
-            client = MlflowClient(uri)
             project = project_run(client)
             if project and project.info.status == RUNNING:
                 client.set_tag(project.info.run_id, names.TAG_REASON, reason[: names.MAX_REASON])
@@ -344,8 +319,7 @@ def is_here(run: Run) -> bool:
 
 def close_abandoned(client: MlflowClient, experiment: str, own: str) -> None:
     """Set KILLED on runs that say RUNNING though their process is gone."""
-    condition = f"attributes.status = '{RUNNING}' AND tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"
-    for run in search(client, experiment, condition):
+    for run in search(client, [experiment], {names.TAG_SCHEMA: names.SCHEMA}, status=RUNNING):
         if run.info.run_id != own and not _at_work(run):
             client.set_tag(run.info.run_id, names.TAG_REASON, ABANDONED)
             client.set_terminated(run.info.run_id, KILLED)

@@ -1,5 +1,7 @@
 """Where the tracking store is, whether it can be written, and the links that show it."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -7,10 +9,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipelines.errors import TrackingError
 from pipelines.tracking.names import BEST_VALUE, TAG_SHARED_VIEW_PREFIX, TAG_SWEEP, VIEW_COLUMNS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 DEFAULT_FILE = "mlflow.db"
 UI_ADDRESS = "http://127.0.0.1:5000"
@@ -51,12 +57,8 @@ def redacted(uri: str) -> str:
 def check_store(uri: str) -> None:
     """Make sure, within seconds, that the store can be written; a SQLite database that is not there yet is made.
 
-    MLflow itself would retry an unreachable store for minutes, so each kind is first tried by the shortest way.
-
-    Raises
-    ------
-    TrackingError
-        Naming the URI, what is wrong with it and what is allowed.
+    MLflow itself would retry an unreachable store for minutes, so each kind is first tried by the shortest way. The
+    ``TrackingError`` that is raised names the URI, what is wrong with it and what is allowed.
     """
     if uri.startswith("databricks"):
         return
@@ -69,8 +71,17 @@ def check_store(uri: str) -> None:
         _check_server(uri)
     elif scheme in _DATABASES:
         _check_database(uri)
-    else:
-        _check_other(uri)
+    else:  # a scheme that is none of MLflow's own may be that of a plug-in
+        _check_client(uri, "MLflow knows no such kind of store")
+
+
+def open_store(uri: str | None) -> tuple[MlflowClient, str]:
+    """A client of the store in use and its address, once it is sure that it can be written (``check_store``)."""
+    uri = tracking_uri(uri)
+    check_store(uri)
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri), uri
 
 
 @contextmanager
@@ -86,18 +97,22 @@ def store_errors(uri: str, action: str) -> Iterator[None]:
         raise TrackingError(f"{action} in the tracking store {redacted(uri)} failed: {_first_line(error)}") from error
 
 
+@contextmanager
+def store_client(uri: str | None, action: str) -> Iterator[MlflowClient]:
+    """A client of the store in use, which is not checked first, for one action (``store_errors``)."""
+    from mlflow import MlflowClient
+
+    uri = tracking_uri(uri)
+    with store_errors(uri, action):
+        yield MlflowClient(uri)
+
+
 def ui_link(uri: str, experiment_id: str, sweep: str | None = None, address: str = UI_ADDRESS) -> str:
     """Address of the runs in the MLflow UI, best value first; without it an experiment opens on an empty page.
 
-    Parameters
-    ----------
-    uri
-        Tracking URI; where it is a server, that server has the UI.
-    sweep
-        Identity of a sweep that was opened in this experiment: shows its runs with the columns that matter here,
-        through the view that ``shared_view`` describes. None shows the whole experiment.
-    address
-        Where ``mlflow ui`` listens, for a store that is not a server.
+    The identity of a ``sweep`` that was opened in this experiment shows its runs with the columns that matter here,
+    through the view that ``shared_view`` describes. A store that is a server has the UI itself; for any other
+    ``address`` is where ``mlflow ui`` listens.
     """
     base = re.sub(r"://[^/@]*@", "://", uri).rstrip("/") if uri.startswith(("http://", "https://")) else address
     view = f"viewStateShareKey={sweep}" if sweep else f"orderByKey={quote(_metric(BEST_VALUE))}&orderByAsc=true"
@@ -180,7 +195,7 @@ def _check_sqlite(uri: str) -> None:
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise _refusal(uri, f"SQLite says '{error}'") from error
-    _check_tables(uri)
+    _check_client(uri)
 
 
 def _create_sqlite(path: Path) -> None:
@@ -237,17 +252,6 @@ def _check_server(uri: str) -> None:
         raise _refusal(uri, "no server answers there; start it, or mend the address") from error
 
 
-def _check_other(uri: str) -> None:
-    """A scheme that is none of MLflow's own may be that of a plug-in."""
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    try:
-        MlflowClient(uri)
-    except MlflowException as error:
-        raise _refusal(uri, "MLflow knows no such kind of store") from error
-
-
 def _check_database(uri: str) -> None:
     import sqlalchemy
 
@@ -260,10 +264,10 @@ def _check_database(uri: str) -> None:
         raise _refusal(uri, f"its driver is not installed ({error}); install it beside requirements.txt") from error
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise _refusal(uri, f"the database says '{_first_line(error)}'") from error
-    _check_tables(uri)
+    _check_client(uri)
 
 
-def _check_tables(uri: str) -> None:
+def _check_client(uri: str, problem: str = "") -> None:
     """Tables of another version of MLflow are refused by MLflow, which says how to bring them up to date."""
     from alembic.util import CommandError
     from mlflow import MlflowClient
@@ -273,4 +277,4 @@ def _check_tables(uri: str) -> None:
     try:
         MlflowClient(uri)
     except (MlflowException, SQLAlchemyError, CommandError) as error:
-        raise _refusal(uri, f"MLflow says '{_first_line(error)}'") from error
+        raise _refusal(uri, problem or f"MLflow says '{_first_line(error)}'") from error

@@ -11,15 +11,15 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from enum import Enum
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import psutil
+from pydantic import TypeAdapter, ValidationError
 
 from pipelines.datasets.base import Dataset
 from pipelines.errors import TrackingError
@@ -65,18 +65,9 @@ class DataFacts:
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
         """Of a data set that has been loaded."""
-        return cls(
-            name=dataset.name,
-            source=dataset.source,
-            sha256=dataset.sha256,
-            task=str(dataset.task),
-            samples=dataset.samples,
-            test_samples=len(dataset.test_inputs),
-            input_shape=dataset.input_shape,
-            classes=dataset.classes,
-            features=dataset.features,
-            details=dataset.details,
-        )
+        same = ("name", "source", "sha256", "samples", "input_shape", "classes", "features", "details")
+        facts = {name: getattr(dataset, name) for name in same}
+        return cls(**facts, task=str(dataset.task), test_samples=len(dataset.test_inputs))
 
 
 @dataclass(frozen=True)
@@ -252,7 +243,8 @@ def current_environment() -> Environment:
         processor=_processor(),
         cores=psutil.cpu_count(logical=True),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
-        command=shlex.join([*_program(Path(sys.argv[0])), *sys.argv[1:]]),
+        # What is no UTF-8 in an argument could be written to JSON, but neither read again nor put on a page.
+        command=shlex.join([*_program(Path(sys.argv[0])), *sys.argv[1:]]).encode(errors="replace").decode(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -260,41 +252,26 @@ def current_environment() -> Environment:
 def from_plain(kind: Any, value: Any, *, lenient: bool = False) -> Any:
     """What JSON made of a value, as the type that it was written from: dataclasses, tuples, enumerations, paths.
 
-    Keys of a dataclass that it does not know are left out, and fields that are missing have their default.
-
-    Parameters
-    ----------
-    lenient
-        Whether a field of a wrong type has its default as well.
-
-    Raises
-    ------
-    ValueError
-        Where the value is not of this type.
+    Keys of a dataclass that it does not know are left out, and fields that are missing have their default; where
+    ``lenient``, fields of a wrong type as well. Raises ``ValueError`` where the value is not of this type.
 
     >>> from_plain(tuple[SplitSizes, ...], [{"repeat": 0, "fold": 1, "training": 30, "validation": 10}])
     (SplitSizes(repeat=0, fold=1, training=30, validation=10),)
     """
-    origin, of = get_origin(kind), get_args(kind)
-    if kind is Any or (origin is Literal and value in of) or (kind is NoneType and value is None):
-        return value
-    if origin in (Union, UnionType):
-        return _first_that_fits(of, value)
-    if origin is tuple and isinstance(value, list | tuple):
-        kinds = of[:1] * len(value) if of[-1] is Ellipsis else of
-        return tuple(from_plain(inner, item) for inner, item in zip(kinds, value, strict=True))
-    if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
-        return {from_plain(of[0], key): from_plain(of[1], item) for key, item in value.items()}
-    if is_dataclass(kind) and isinstance(value, Mapping):
-        return _dataclass(kind, value, lenient)
-    return _simple(kind, value)
+    try:
+        return _reader(kind).validate_json(plain_text(value), strict=True)
+    except ValidationError as error:
+        wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
+        if not lenient or not isinstance(value, Mapping) or wrong.isdisjoint(value):
+            raise
+    return from_plain(kind, {key: item for key, item in value.items() if key not in wrong})
 
 
 def readable(kind: Any, value: Any) -> Any:
     """``from_plain``, or None where the value is not of this type."""
     try:
         return from_plain(kind, value)
-    except (ValueError, TypeError):
+    except ValueError:
         return None
 
 
@@ -303,38 +280,9 @@ def plain_text(content: Any, indent: int = 2) -> str:
     return json.dumps(content, indent=indent, default=str)
 
 
-def _simple(kind: Any, value: Any) -> Any:
-    """A path, an enumeration's member, or a text, number or truth value as it is: 1 and 1.0 are written differently."""
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    allowed: Any = {int: int, float: int | float, str: str, bool: bool, Path: str}.get(kind)
-    if allowed is None or not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{value!r} is no {kind}")
-    return Path(value) if kind is Path else value
-
-
-def _dataclass(kind: Any, content: Mapping[str, Any], lenient: bool) -> Any:
-    types, found = get_type_hints(kind), {}
-    for of in fields(kind):
-        optional = of.default is not MISSING or of.default_factory is not MISSING
-        try:
-            found[of.name] = from_plain(types[of.name], content[of.name])
-        except KeyError:
-            if not optional:
-                raise ValueError(f"{kind.__name__} has no {of.name}") from None
-        except (ValueError, TypeError):
-            if not (lenient and optional):
-                raise
-    return kind(**found)
-
-
-def _first_that_fits(kinds: tuple[Any, ...], value: Any) -> Any:
-    for kind in kinds:
-        try:
-            return from_plain(kind, value)
-        except (ValueError, TypeError):
-            continue
-    raise ValueError(f"{value!r} is none of {kinds}")
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _exercise(content: Any) -> Exercise | None:

@@ -137,11 +137,7 @@ class Trial:
 
 def trial_params(trial: Trial) -> dict[str, str]:
     """Parameters of a trial's run."""
-    sizes = {
-        names.PARAM_EPOCHS: trial.epochs,
-        names.PARAM_FOLDS: trial.folds,
-        names.PARAM_REPEATS: trial.repeats,
-    }
+    sizes = {names.PARAM_EPOCHS: trial.epochs, names.PARAM_FOLDS: trial.folds, names.PARAM_REPEATS: trial.repeats}
     settings = trial.configuration.parameters() if trial.configuration else {}
     return {key: str(value) for key, value in (settings | sizes).items()}
 
@@ -171,7 +167,8 @@ def trial_of(run: Run) -> Trial:
     except ValueError:
         configuration = None
     try:
-        epochs, folds, repeats = (int(params[key]) for key in (names.PARAM_EPOCHS, names.PARAM_FOLDS, "repeats"))
+        sizes = (names.PARAM_EPOCHS, names.PARAM_FOLDS, names.PARAM_REPEATS)
+        epochs, folds, repeats = (int(params[size]) for size in sizes)
     except (KeyError, ValueError):
         epochs = folds = repeats = 0
     prefix = names.BEST_OF.format("val_")
@@ -201,18 +198,8 @@ def trial_of(run: Run) -> Trial:
     )
 
 
-def metrics_of_point(point: OverfittingPoint) -> dict[str, float]:
-    """The numbers of an over-fitting point by metric; what it does not have is left out."""
-    numbers = {metric: getattr(point, name) for name, (metric, _) in POINT_METRICS.items()}
-    return {
-        metric: value
-        for metric, value in numbers.items()
-        if value is not None and (value or metric != names.DIVERGED_FITS)
-    }
-
-
 def point_of_metrics(metrics: Mapping[str, float], verdict: str, folds: int, repeats: int) -> OverfittingPoint | None:
-    """The inverse of ``metrics_of_point``; None where it is not all there."""
+    """The over-fitting point that the metrics of a trial's run hold; None where it is not all there."""
     found: dict[str, Any] = {
         name: None if metric not in metrics else round(metrics[metric]) if kind is int else metrics[metric]
         for name, (metric, kind) in POINT_METRICS.items()
@@ -235,27 +222,21 @@ def write_curves(trial: Trial, path: Path) -> None:
     from pyarrow import parquet
 
     fits, epochs = next(iter(trial.curves.values())).shape
-    labels = {
-        "repeat": np.repeat(np.array([fit.repeat for fit in trial.fits], np.int32), epochs),
-        "fold": np.repeat(np.array([fit.fold for fit in trial.fits], np.int32), epochs),
-        "seed": np.repeat(np.array([fit.seed for fit in trial.fits], np.int64), epochs),
-        "epoch": np.tile(np.arange(1, epochs + 1, dtype=np.int32), fits),
-    }
+    kinds = {"repeat": np.int32, "fold": np.int32, "seed": np.int64}
+    labels = {of: np.repeat(np.array([getattr(fit, of) for fit in trial.fits], kinds[of]), epochs) for of in kinds}
+    labels["epoch"] = np.tile(np.arange(1, epochs + 1, dtype=np.int32), fits)
     columns = {name: np.asarray(curve, np.float32).reshape(-1) for name, curve in trial.curves.items()}
     parquet.write_table(pyarrow.table(labels | columns), path)
 
 
-def read_curves(path: Path) -> tuple[tuple[FitLabel, ...], dict[str, NDArray[np.float32]]]:
-    """The inverse of ``write_curves``: a label a fit, and the curves by name, each (fits, epochs)."""
+def read_curves(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The curves that ``write_curves`` wrote, by name, each (fits, epochs); ``KeyError`` without labels of the fits."""
     from pyarrow import parquet
 
     table = parquet.read_table(path)
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    repeat, fold, seed, epoch = (columns.pop(name) for name in ("repeat", "fold", "seed", "epoch"))
-    epochs = int(epoch.max())
-    labels = zip(repeat[::epochs], fold[::epochs], seed[::epochs], strict=True)
-    curves = {name: values.reshape(-1, epochs) for name, values in columns.items()}
-    return tuple(FitLabel(int(r), int(f), int(s)) for r, f, s in labels), curves
+    epochs = int(table["epoch"].to_numpy().max())
+    curves = table.drop_columns(["repeat", "fold", "seed", "epoch"])
+    return {name: curves[name].to_numpy().reshape(-1, epochs) for name in curves.column_names}
 
 
 def thinned(epochs: int, best: int | None) -> list[int]:
@@ -284,7 +265,10 @@ def _started(curve: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _scalars(trial: Trial) -> dict[str, float | None]:
     point = trial.point
-    scalars: dict[str, float | None] = {} if point is None else {**metrics_of_point(point)}
+    scalars: dict[str, float | None] = {}
+    if point is not None:
+        scalars |= {metric: getattr(point, name) for name, (metric, _) in POINT_METRICS.items()}
+        scalars[names.DIVERGED_FITS] = point.diverged_fits or None
     scalars |= {
         names.SECONDS_TOTAL: trial.seconds,
         names.SECONDS_TRAINING: trial.training_seconds,

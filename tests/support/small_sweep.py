@@ -186,7 +186,7 @@ def curves_file(run: Run) -> Path:
 
 
 def curves_of(run: Run) -> dict[str, NDArray[np.float32]]:
-    return read_curves(curves_file(run))[1]
+    return read_curves(curves_file(run))
 
 
 def hashes_of(found: Sequence[Run]) -> list[str]:
