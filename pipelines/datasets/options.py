@@ -9,10 +9,11 @@ from typing import Any
 from pipelines.checking.kinds import Checker, Choice, Interval, Key, Kind, ListOf, Number, Text, Whole, shown
 from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.datasets.folds import TEST_FRACTION
-from pipelines.datasets.user_file.columns import MISSING
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
 
+FILLING = ("mean", "median", "most_frequent")
+MISSING = ("refuse", "drop", *FILLING)
 _SHARE = Number(0, 1, open_ends="high")
 _COLUMNS = ListOf(Text(), "texts")
 #: Of a file: for every format, for tables, for CSV and for NPZ files.

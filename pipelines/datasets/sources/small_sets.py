@@ -1,12 +1,10 @@
 """Small sets that run anywhere, without a file or a download.
 
-The ``formula`` source has ``celsius``, where Fahrenheit = 1.8 Celsius + 32 is to be learned from a few points. Options:
-``points`` (how many, evenly spaced), ``range`` ([lowest, highest] in Celsius), ``noise`` (standard deviation added to
-the training targets, in Fahrenheit) and ``seed`` (of the noise). Without ``points`` and ``range``, the seven points of
-the textbook.
+The ``formula`` source has ``celsius``, where Fahrenheit = 1.8 Celsius + 32 is to be learned from a few points; without
+the options ``points`` and ``range`` from the seven of the textbook.
 
 The ``sklearn`` source has sets that come with scikit-learn. They have no test split of their own; a fixed, stratified
-fifth of the rows is set aside. No options.
+fifth of the rows is set aside.
 """
 
 import hashlib
@@ -43,18 +41,14 @@ def load_formula(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
     check_options(spec, OPTIONS[spec.source])
     check_task(spec, task, Task.REGRESSION)
     celsius = _grid(spec)
-    noise = option(spec, "noise")
-    seed = option(spec, "seed")
+    noise, seed = option(spec, "noise"), option(spec, "seed")
     fahrenheit = _formula(celsius) + noise * np.random.default_rng(seed).standard_normal(len(celsius))
     between = (celsius[:-1] + celsius[1:]) / 2
     inputs, targets = celsius.astype(np.float32)[:, np.newaxis], fahrenheit.astype(np.float32)
     return Dataset(
-        name=spec.name,
-        task=Task.REGRESSION,
-        inputs=inputs,
-        targets=targets,
-        test_inputs=between.astype(np.float32)[:, np.newaxis],
-        test_targets=_formula(between).astype(np.float32),
+        spec.name,
+        Task.REGRESSION,
+        *(inputs, targets, between.astype(np.float32)[:, np.newaxis], _formula(between).astype(np.float32)),
         classes=(),
         features=("celsius",),
         sha256=hashlib.sha256(inputs.tobytes() + targets.tobytes()).hexdigest(),
@@ -82,27 +76,21 @@ def load_sklearn(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
     check_options(spec, OPTIONS[spec.source])
     actual = SKLEARN_TASKS[spec.name]
     check_task(spec, task, actual)
-    features: tuple[str, ...] = ()
+    # The scaled form of the diabetes set was scaled with all rows, those of the test included.
+    bunch = (
+        datasets.load_diabetes(scaled=False) if spec.name == "diabetes" else getattr(datasets, f"load_{spec.name}")()
+    )
     if spec.name == "digits":
-        bunch = datasets.load_digits()
-        inputs = bunch.images[..., np.newaxis].astype(np.uint8)
-    elif spec.name == "breast_cancer":
-        bunch = datasets.load_breast_cancer()
-        inputs, features = bunch.data.astype(np.float32), tuple(str(name) for name in bunch.feature_names)
+        inputs, features = bunch.images[..., np.newaxis].astype(np.uint8), ()
     else:
-        # The scaled form was scaled with all rows, those of the test included.
-        bunch = datasets.load_diabetes(scaled=False)
-        inputs, features = bunch.data.astype(np.float32), tuple(bunch.feature_names)
+        inputs, features = bunch.data.astype(np.float32), tuple(map(str, bunch.feature_names))
     targets = bunch.target.astype(np.int32 if actual.is_classification else np.float32)
     classes = tuple(str(name) for name in bunch.target_names) if actual.is_classification else ()
     train, test = split_off_test(targets, actual, TEST_FRACTION, name=spec.name, classes=classes)
     return Dataset(
-        name=spec.name,
-        task=actual,
-        inputs=inputs[train],
-        targets=targets[train],
-        test_inputs=inputs[test],
-        test_targets=targets[test],
+        spec.name,
+        actual,
+        *(inputs[train], targets[train], inputs[test], targets[test]),
         classes=classes,
         features=features,
         sha256=hashlib.sha256(inputs.tobytes() + targets.tobytes()).hexdigest(),

@@ -16,20 +16,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pandas.api import types
 
 from pipelines.datasets.base import Task
+from pipelines.datasets.options import FILLING
 from pipelines.errors import DataError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 NUMBER, TEXT = "number", "text"
-FILLING = ("mean", "median", "most_frequent")
-MISSING = ("refuse", "drop", *FILLING)
 MAX_CATEGORIES = 256
 FEW_VALUES, ROWS_PER_VALUE = 20, 5  # up to so many different whole numbers are classes, with so many rows each
 MAX_CLASSES = 1000
@@ -74,7 +72,7 @@ class Encoder:
         """Names of the columns of the matrix."""
         return tuple(name for column in self.columns for name in column.features)
 
-    def encode(self, frame: "pd.DataFrame", where: str) -> NDArray[np.float32]:
+    def encode(self, frame: pd.DataFrame, where: str) -> NDArray[np.float32]:
         """The matrix, float32, shape (rows, features).
 
         A category that the training rows do not have is encoded as no category.
@@ -85,11 +83,9 @@ class Encoder:
             Where a column of numbers holds texts, or values are infinite: all such columns with their counts.
         """
         matrix = np.zeros((len(frame), len(self.features)), np.float32)
-        at = 0
-        for column in self.columns:
-            width = len(column.features)
-            _encode_column(column, frame[column.name], matrix[:, at : at + width], where)
-            at += width
+        ends = np.cumsum([len(column.features) for column in self.columns])
+        for column, part in zip(self.columns, np.split(matrix, ends[:-1], axis=1), strict=True):
+            _encode_column(column, frame[column.name], part, where)
         infinite = np.sum(~np.isfinite(matrix), axis=0)
         if infinite.any():
             counts = {name: int(count) for name, count in zip(self.features, infinite, strict=True) if count}
@@ -99,18 +95,17 @@ class Encoder:
             )
         return matrix
 
-    def unseen(self, frame: "pd.DataFrame") -> dict[str, int]:
+    def unseen(self, frame: pd.DataFrame) -> dict[str, int]:
         """How many values of each text column are none of its categories."""
-        counts = {}
-        for column in self.columns:
-            if column.categories is not None:
-                count = int(np.sum(_places_of(frame[column.name].dropna(), column.categories) < 0))
-                if count:
-                    counts[column.name] = count
-        return counts
+        counts = {
+            column.name: int(np.sum(_places_of(frame[column.name].dropna(), column.categories) < 0))
+            for column in self.columns
+            if column.categories is not None
+        }
+        return {name: count for name, count in counts.items() if count}
 
 
-def fit_encoder(frame: "pd.DataFrame", missing: str, categorical: Collection[str], where: str) -> Encoder:
+def fit_encoder(frame: pd.DataFrame, missing: str, categorical: Collection[str], where: str) -> Encoder:
     """Learn the encoding from the training rows.
 
     Parameters
@@ -226,8 +221,6 @@ def kind_of(series: "pd.Series[Any]", where: str) -> str:
     DataError
         Where it holds neither, for example dates.
     """
-    from pandas.api import types
-
     if isinstance(series.dtype, types.CategoricalDtype):
         return TEXT
     if types.is_bool_dtype(series) or (types.is_numeric_dtype(series) and not types.is_complex_dtype(series)):
@@ -265,8 +258,6 @@ def _texts_of(series: "pd.Series[Any]") -> list[str]:
 
 def _places_of(series: "pd.Series[Any]", names: Sequence[str]) -> NDArray[np.intp]:
     """Where each value of a column, as text, is among the names; -1 where it is none of them. Missing: anything."""
-    import pandas as pd
-
     index: pd.Index[Any] = pd.Index(list(names), dtype="object")
     return index.get_indexer(pd.Index(_texts_of(series), dtype="object"))
 
@@ -311,9 +302,7 @@ def _too_many(name: str, categories: Collection[str], where: str) -> str:
 
 
 def _looks_like_classes(target: "pd.Series[Any]", distinct: int) -> tuple[bool, str]:
-    import pandas as pd
-
-    if kind_of(target, "the data") == TEXT or pd.api.types.is_bool_dtype(target.infer_objects()):
+    if kind_of(target, "the data") == TEXT or types.is_bool_dtype(target.infer_objects()):
         return True, f"inferred: {distinct} different texts or booleans"
     values = numbers_of(target)
     if not bool(np.all(values == np.round(values))):
