@@ -88,17 +88,11 @@ def prepare_dataset(
         return _features(images, task, places.cache_dir, on_progress)
 
     inputs = features(dataset.inputs, dataset.targets)
+    details = dataset.details | task.details(inputs.shape[1:])
     test_inputs, test_targets = np.empty((0, *inputs.shape[1:]), DTYPE), dataset.test_targets[:0]
     if test and len(dataset.test_inputs):
-        test_inputs = features(dataset.test_inputs, dataset.test_targets)
-        test_targets = dataset.test_targets
-    return replace(
-        dataset,
-        inputs=inputs,
-        test_inputs=test_inputs,
-        test_targets=test_targets,
-        details=dataset.details | task.details(inputs.shape[1:]),
-    )
+        test_inputs, test_targets = features(dataset.test_inputs, dataset.test_targets), dataset.test_targets
+    return replace(dataset, inputs=inputs, test_inputs=test_inputs, test_targets=test_targets, details=details)
 
 
 def check_normalisation(configuration: Configuration) -> None:
@@ -234,7 +228,6 @@ def _features(dataset: Dataset, task: _Task, cache_dir: Path | None, on_progress
     def build(folder: Path) -> Description:
         blocks = _blocks(images, task, on_progress)
         first = next(blocks)
-
         shape = first.shape[1:]
         write_array(folder, "inputs", itertools.chain([first], blocks), dtype=DTYPE, shape=(len(images), *shape))
         empty = np.empty((0, *shape), DTYPE)
@@ -257,15 +250,12 @@ def _hash(images: NDArray[Any]) -> str:
 def _blocks(images: NDArray[Any], task: _Task, on_progress: OnProgress | None) -> Iterator[NDArray[Any]]:
     """Features of the images, some at a time, in order."""
     done = 0
-    for block in _with_tensorflow(images, task) if _is_tensorflow() else _with_jax(images, task):
+    compute = _with_tensorflow if os.environ.get("KERAS_BACKEND") == "tensorflow" else _with_jax
+    for block in compute(images, task):
         done += len(block)
         if on_progress is not None:
             on_progress(done, len(images))
         yield block
-
-
-def _is_tensorflow() -> bool:
-    return os.environ.get("KERAS_BACKEND") == "tensorflow"
 
 
 def _batch_size(shape: tuple[int, ...]) -> int:
@@ -300,9 +290,8 @@ def _program(backbone: str, image_shape: tuple[int, ...], weights: Weights) -> t
     values = [[v.value for v in variables] for variables in (model.trainable_variables, model.non_trainable_variables)]
 
     def features(weights: Any, batch: Any, offset: Any, scale: Any) -> Any:
-        return model.stateless_call(*weights, (batch.astype(jnp.float32) - offset) / scale, training=False)[0].astype(
-            DTYPE
-        )
+        outputs, _ = model.stateless_call(*weights, (batch.astype(jnp.float32) - offset) / scale, training=False)
+        return outputs.astype(DTYPE)
 
     there = jax.device_put(values, NamedSharding(mesh, PartitionSpec()))
     return jax.jit(features), NamedSharding(mesh, PartitionSpec("images")), there

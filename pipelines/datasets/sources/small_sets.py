@@ -77,11 +77,10 @@ def load_sklearn(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
     actual = SKLEARN_TASKS[spec.name]
     check_task(spec, task, actual)
     # The scaled form of the diabetes set was scaled with all rows, those of the test included.
-    bunch = (
-        datasets.load_diabetes(scaled=False) if spec.name == "diabetes" else getattr(datasets, f"load_{spec.name}")()
-    )
+    bunch = getattr(datasets, f"load_{spec.name}")(**({"scaled": False} if spec.name == "diabetes" else {}))
+    features: tuple[str, ...] = ()
     if spec.name == "digits":
-        inputs, features = bunch.images[..., np.newaxis].astype(np.uint8), ()
+        inputs = bunch.images[..., np.newaxis].astype(np.uint8)
     else:
         inputs, features = bunch.data.astype(np.float32), tuple(map(str, bunch.feature_names))
     targets = bunch.target.astype(np.int32 if actual.is_classification else np.float32)
