@@ -115,10 +115,7 @@ def make_splits(
 def parse_holdout(holdout: str | float | None) -> int | float:
     """What a hold-out's text means: a number of rows for ``first 10000``, a share below 1 for ``0.2``.
 
-    Raises
-    ------
-    UserError
-        Where it is neither.
+    Raises ``UserError`` where it is neither.
     """
     text = str(holdout).strip().lower()
     allowed = "'first N' with N rows, or a share of the rows above 0 and below 1, such as 0.2"

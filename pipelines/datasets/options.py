@@ -69,10 +69,7 @@ OPTIONS: Mapping[str, Mapping[str, Key]] = {
 def option(spec: DatasetSpec, key: str, kind: Kind | None = None) -> Any:
     """An option in its type, or its default; ``kind`` in place of the declared one, where the data set allows less.
 
-    Raises
-    ------
-    DataError
-        Where it is something else.
+    Raises ``DataError`` where it is something else.
     """
     declared = OPTIONS[spec.source][key]
     kind = kind or declared.kind
@@ -86,10 +83,7 @@ def option(spec: DatasetSpec, key: str, kind: Kind | None = None) -> Any:
 def check_options(spec: DatasetSpec, known: Collection[str]) -> None:
     """Refuse options that the source does not have.
 
-    Raises
-    ------
-    DataError
-        Naming each unknown option, the nearest known one, and all known ones.
+    Raises ``DataError``, naming each unknown option, the nearest known one, and all known ones.
     """
     unknown = [key for key in spec.options if key not in known]
     if unknown:
@@ -101,10 +95,7 @@ def check_options(spec: DatasetSpec, known: Collection[str]) -> None:
 def check_name(spec: DatasetSpec, known: Collection[str]) -> None:
     """Refuse a name that the source does not have.
 
-    Raises
-    ------
-    DataError
-        Naming it, the nearest known name, and all known names.
+    Raises ``DataError``, naming it, the nearest known name, and all known names.
     """
     if spec.name not in known:
         raise DataError(
@@ -116,10 +107,7 @@ def check_name(spec: DatasetSpec, known: Collection[str]) -> None:
 def check_task(spec: DatasetSpec, stated: Task | None, actual: Task) -> None:
     """Refuse a stated task that is not the one a well-known data set has.
 
-    Raises
-    ------
-    DataError
-        Naming both.
+    Raises ``DataError``, naming both.
     """
     if stated is not None and stated is not actual:
         raise DataError(f"Data set {spec.name!r} is a {actual} exercise; the task stated is {stated}.")

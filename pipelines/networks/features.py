@@ -119,10 +119,7 @@ class Inputs:
     def weights(self, configuration: Configuration) -> Weights | None:
         """The weights of its backbone; None for a network without one.
 
-        Raises
-        ------
-        WeightsError
-            Where the file cannot be had, at every time anew without a further search.
+        Raises ``WeightsError`` where the file cannot be had, at every time anew without a further search.
         """
         name = configuration.backbone
         if name == "none":

@@ -55,10 +55,7 @@ def explain_unreachable(url: str) -> str | None:
 def run_child(module: str, arguments: Sequence[str], *, seconds: float, environment: dict[str, str]) -> str:
     """Run ``python -m module arguments`` and return what it printed last.
 
-    Raises
-    ------
-    ChildError
-        Where it fails, or is not done in time and had to be ended.
+    Raises ``ChildError`` where it fails, or is not done in time and had to be ended.
     """
     root = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -93,10 +90,7 @@ def keras_folder(name: str) -> Path:
 def download_keras_file(name: str, url: str, sha256: str, seconds: float, folder: str = "datasets") -> Path:
     """Download with ``keras.utils.get_file``, which checks the hash (none where it is empty), into Keras' own folder.
 
-    Raises
-    ------
-    ChildError
-        Where it cannot be had.
+    Raises ``ChildError`` where it cannot be had.
     """
     # Keras' NumPy backend imports neither TensorFlow nor JAX.
     return Path(_download(url, ["keras", name, url, sha256, folder], seconds, {"KERAS_BACKEND": "numpy"}))
@@ -105,10 +99,7 @@ def download_keras_file(name: str, url: str, sha256: str, seconds: float, folder
 def download_tfds(name: str, url: str, seconds: float) -> None:
     """Download and prepare with TensorFlow Datasets, into its own folder.
 
-    Raises
-    ------
-    ChildError
-        Where it cannot be had.
+    Raises ``ChildError`` where it cannot be had.
     """
     _download(url, ["tfds", name], seconds, {"CUDA_VISIBLE_DEVICES": "-1"})
 

@@ -181,10 +181,7 @@ def multi_hot(texts: Texts, order: NDArray[Any], words: int) -> Iterator[NDArray
 def read_texts(name: str, split: str, places: Places) -> Part:
     """The texts behind the rows of ``imdb`` or ``reuters``, as ranks of words; ``split`` is ``train`` or ``test``.
 
-    Raises
-    ------
-    DataError
-        As ``load``.
+    Raises ``DataError`` as ``load``.
     """
     parts = _parts(name, _find(name, places))
     return next(part for prefix, part in parts if prefix == ("" if split == "train" else "test_"))
@@ -193,10 +190,7 @@ def read_texts(name: str, split: str, places: Places) -> Part:
 def find_word_index(name: str, places: Places) -> Path:
     """The file with the rank of every word, from where the data set itself comes from.
 
-    Raises
-    ------
-    DataError
-        Where it is neither here nor to be had.
+    Raises ``DataError`` where it is neither here nor to be had.
     """
     file_name = f"{name}_word_index.json"
     paths = _places_of(file_name, places)

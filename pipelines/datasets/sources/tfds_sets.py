@@ -79,10 +79,7 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
 def hash_folder(folder: Path) -> str:
     """Hash of a prepared set: the sha256 of ``sha256sum``'s lines for its record files, in the order of their names.
 
-    Raises
-    ------
-    DataError
-        Where there is none.
+    Raises ``DataError`` where there is none.
     """
     records = sorted(path for path in folder.iterdir() if re.search(r"\.(tfrecord|array_record)", path.name))
     if not records:

@@ -77,10 +77,8 @@ class Encoder:
 
         A category that the training rows do not have is encoded as no category.
 
-        Raises
-        ------
-        DataError
-            Where a column of numbers holds texts, or values are infinite: all such columns with their counts.
+        Raises ``DataError`` where a column of numbers holds texts, or values are infinite: all such columns with their
+        counts.
         """
         matrix = np.zeros((len(frame), len(self.features)), np.float32)
         ends = np.cumsum([len(column.features) for column in self.columns])
@@ -160,10 +158,8 @@ class Labels:
     def encode(self, target: "pd.Series[Any]", where: str) -> NDArray[Any]:
         """Targets without missing values as int32 labels or float32 values, shape (rows,).
 
-        Raises
-        ------
-        DataError
-            Where a class was not among the training rows, or a value of a regression is no finite number.
+        Raises ``DataError`` where a class was not among the training rows, or a value of a regression is no finite
+        number.
         """
         if not self.task.is_classification:
             return _regression_values(target, where)
@@ -180,10 +176,7 @@ class Labels:
 def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Labels:
     """Decide the task and the classes from the training targets (without missing values).
 
-    Raises
-    ------
-    DataError
-        Where the stated task does not suit the values, or all rows have the same one.
+    Raises ``DataError`` where the stated task does not suit the values, or all rows have the same one.
     """
     distinct = int(target.nunique())
     reason, is_regression = "stated", task is Task.REGRESSION
@@ -216,10 +209,7 @@ def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Label
 def kind_of(series: "pd.Series[Any]", where: str) -> str:
     """``NUMBER`` or ``TEXT``; booleans are numbers.
 
-    Raises
-    ------
-    DataError
-        Where it holds neither, for example dates.
+    Raises ``DataError`` where it holds neither, for example dates.
     """
     if isinstance(series.dtype, types.CategoricalDtype):
         return TEXT

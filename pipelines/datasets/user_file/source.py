@@ -85,10 +85,7 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
 def infer_task(spec: DatasetSpec, places: Places) -> Task:
     """The task that the target column makes, by the rule of ``columns``.
 
-    Raises
-    ------
-    DataError
-        As ``load``.
+    Raises ``DataError`` as ``load``.
     """
     settings = _settings(spec, places)
     train, _ = treat_missing(_read(settings)[0], settings.missing)

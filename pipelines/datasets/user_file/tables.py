@@ -77,10 +77,7 @@ class Rows:
 def suffix_of(path: Path) -> str:
     """The suffix that says the format: lower case, without ``.gz``.
 
-    Raises
-    ------
-    DataError
-        Where it is none that can be read.
+    Raises ``DataError`` where it is none that can be read.
     """
     if (suffix := next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)) is not None:
         return suffix.removesuffix(".gz")
@@ -116,10 +113,7 @@ def read_table(path: Path, text_format: TextFormat, as_text: Collection[str]) ->
 def column(frame: pd.DataFrame, name: str, path: Path, meant_as: str) -> "pd.Series[Any]":
     """A column by name.
 
-    Raises
-    ------
-    DataError
-        Where there is none of that name, with the nearest name and those there are.
+    Raises ``DataError`` where there is none of that name, with the nearest name and those there are.
     """
     if name not in frame.columns:
         names = list(frame.columns)
@@ -143,10 +137,7 @@ def listed(names: Collection[str]) -> str:
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of an NPZ file by name; arrays of Python objects are refused, since opening those can run code.
 
-    Raises
-    ------
-    DataError
-        Where it is no whole NPZ file, or holds Python objects.
+    Raises ``DataError`` where it is no whole NPZ file, or holds Python objects.
     """
     name = ""
     try:
