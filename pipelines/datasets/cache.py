@@ -173,13 +173,12 @@ def read_entry(folder: Path) -> Entry:
 
 
 def _read_or_warn(folder: Path) -> Entry | None:
-    try:
-        return read_entry(folder)
-    except FileNotFoundError as error:
-        if folder.exists():
-            logger.warning("The prepared data set %s is incomplete (%s) and is made again.", folder, error)
-    except (_DamagedError, OSError) as error:
-        logger.warning("The prepared data set %s is damaged (%s) and is made again.", folder, error)
+    if folder.exists():
+        try:
+            return read_entry(folder)
+        except (_DamagedError, OSError) as error:
+            fault = "incomplete" if isinstance(error, FileNotFoundError) else "damaged"
+            logger.warning("The prepared data set %s is %s (%s) and is made again.", folder, fault, error)
     return None
 
 

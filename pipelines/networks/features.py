@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -82,16 +82,13 @@ def prepare_dataset(
     check_normalisation(configuration)
     found = find_weights(configuration.backbone, places)
     task = _Task(configuration.backbone, dataset.input_shape, found, configuration.normalisation)
-
-    def features(inputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
-        images = replace(dataset, inputs=inputs, targets=targets)
-        return _features(images, task, places.cache_dir, on_progress)
-
-    inputs = features(dataset.inputs, dataset.targets)
+    features = partial(_features, task=task, cache_dir=places.cache_dir, on_progress=on_progress)
+    inputs = features(dataset)
     details = dataset.details | task.details(inputs.shape[1:])
     test_inputs, test_targets = np.empty((0, *inputs.shape[1:]), DTYPE), dataset.test_targets[:0]
     if test and len(dataset.test_inputs):
-        test_inputs, test_targets = features(dataset.test_inputs, dataset.test_targets), dataset.test_targets
+        test_targets = dataset.test_targets
+        test_inputs = features(replace(dataset, inputs=dataset.test_inputs, targets=test_targets))
     return replace(dataset, inputs=inputs, test_inputs=test_inputs, test_targets=test_targets, details=details)
 
 
@@ -186,9 +183,8 @@ def _networks(exercise: Exercise) -> Iterator[Configuration]:
     """Configurations with every combination of those axes of the space that decide what the samples must be."""
     space = exercise.space
     axes = [axis for axis in space.parameters if SETTINGS[axis.name].decides_samples]
-    for values in itertools.product(*(axis.choices for axis in axes)):
-        point = dict(zip((axis.name for axis in axes), values, strict=True))
-        yield space.configuration(point, exercise.baseline).canonical()
+    for values in itertools.product(*([(axis.name, choice) for choice in axis.choices] for axis in axes)):
+        yield space.configuration(dict(values), exercise.baseline).canonical()
 
 
 @dataclass(frozen=True)

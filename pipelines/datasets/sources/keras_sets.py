@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pipelines.checking.kinds import Whole
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.cache import Description, cached, write_array, write_arrays
-from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
+from pipelines.datasets.options import OPTIONS, option, task_of
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import DataError
@@ -67,12 +67,8 @@ TOPICS = (
     "lead",
 )
 # fmt: on
-#: Name -> task, and names of the classes.
-SETS: dict[str, tuple[Task, tuple[str, ...]]] = {
-    "imdb": (Task.BINARY, ("negative", "positive")),
-    "reuters": (Task.MULTICLASS, TOPICS),
-    "boston_housing": (Task.REGRESSION, ()),
-}
+TASKS = {"imdb": Task.BINARY, "reuters": Task.MULTICLASS, "boston_housing": Task.REGRESSION}
+CLASSES = {"imdb": ("negative", "positive"), "reuters": TOPICS}
 START, UNKNOWN, RESERVED = 1, 2, 3  # Keras' start_char, oov_char and index_from; 0 is padding
 BLOCK_ROWS = 500
 BOSTON_COLUMNS = ("CRIM", "ZN", "INDUS", "CHAS", "NOX", "RM", "AGE", "DIS", "RAD", "TAX", "PTRATIO", "B", "LSTAT")
@@ -91,12 +87,8 @@ class Source:
 class Texts:
     """Texts as ranks of words, end to end: 4 bytes a word instead of a Python object each.
 
-    Attributes
-    ----------
-    ranks
-        Ranks of all texts, one after the other, 1 the most frequent word; int32, shape (words in all,).
-    starts
-        Where each text starts in ``ranks``, and the end of the last; int64, shape (texts + 1,).
+    The ranks of all texts lie one after the other, 1 the most frequent word: int32, shape (words in all,). The starts
+    say where each text starts in them, and the end of the last: int64, shape (texts + 1,).
     """
 
     ranks: NDArray[np.int32]
@@ -129,20 +121,11 @@ class Part:
 def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """Load ``imdb`` (binary), ``reuters`` (46 topics) or ``boston_housing`` (regression).
 
-    Returns
-    -------
     Texts as multi-hot words, uint8, shape (samples, words); Boston as float32, shape (404, 13), targets in 1000 USD.
-
-    Raises
-    ------
-    DataError
-        Where the file cannot be had, is not the known one, or an option is wrong.
+    Raises ``DataError`` where the file cannot be had, is not the known one, or an option is wrong.
     """
-    check_name(spec, SETS)
-    actual, classes = SETS[spec.name]
-    check_options(spec, OPTIONS[spec.source] if classes else ())
-    check_task(spec, task, actual)
-    if not classes:
+    actual = task_of(spec, TASKS, task)
+    if actual is Task.REGRESSION:
         return _boston(spec, _find(spec.name, places))
     columns = option(spec, "words", Whole(RESERVED + 1, VOCABULARIES[spec.name] + RESERVED + 1))
     source = _find(spec.name, places)
@@ -154,7 +137,7 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
             blocks = multi_hot(part.texts, part.order, columns)
             write_array(folder, f"{prefix}inputs", blocks, dtype=np.uint8, shape=(rows, columns))
             write_arrays(folder, {f"{prefix}targets": part.labels})
-        return Description(actual, classes, (), {"vocabulary": f"{columns} word indices, multi-hot"})
+        return Description(actual, CLASSES[spec.name], (), {"vocabulary": f"{columns} word indices, multi-hot"})
 
     entry = cached(places.cache_dir, spec.name, identity, build)
     return entry.dataset(spec.name, source.sha256, str(source.path))
@@ -249,10 +232,10 @@ def _archive(source: Source) -> np.lib.npyio.NpzFile:
 def _find(name: str, places: Places) -> Source:
     """The data set's file: in the data folder, in Keras' folder, or downloaded."""
     file_name = f"{name}.npz"
-    *wanted, kept = _places_of(file_name, places)
-    for path in wanted:
-        if path.exists():
-            return _known(name, path)
+    looked = _places_of(file_name, places)
+    *wanted, kept = looked
+    if (path := next((path for path in wanted if path.exists()), None)) is not None:
+        return _known(name, path)
     complaint = ""
     if kept.exists():
         try:
@@ -262,7 +245,6 @@ def _find(name: str, places: Places) -> Source:
     try:
         path = downloads.download_keras_file(file_name, URL + file_name, KNOWN_FILES[name][0], places.download_seconds)
     except downloads.ChildError as error:
-        looked = [*wanted, kept]
         remedy = f"Put the file of {URL}{file_name} at {looked[0]}."
         raise downloads.unavailable(name, looked, f"{error}{complaint}", remedy) from error
     return _known(name, path)
@@ -270,8 +252,7 @@ def _find(name: str, places: Places) -> Source:
 
 def _places_of(file_name: str, places: Places) -> list[Path]:
     """Where a file may lie: in the data folder, and last in Keras' own."""
-    wanted = [] if places.data_dir is None else [places.data_dir / "keras" / file_name, places.data_dir / file_name]
-    return [*wanted, downloads.keras_folder("datasets") / file_name]
+    return [*places.within("keras", file_name), downloads.keras_folder("datasets") / file_name]
 
 
 def _known(name: str, path: Path) -> Source:

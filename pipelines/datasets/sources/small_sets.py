@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.folds import TEST_FRACTION, split_off_test
-from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
+from pipelines.datasets.options import option, task_of
 from pipelines.datasets.places import Places
 
 SLOPE, INTERCEPT = 1.8, 32.0
 TEXTBOOK_POINTS = (-40.0, -10.0, 0.0, 8.0, 15.0, 22.0, 38.0)
+FORMULA_TASKS = {"celsius": Task.REGRESSION}
 SKLEARN_TASKS = {"digits": Task.MULTICLASS, "breast_cancer": Task.BINARY, "diabetes": Task.REGRESSION}
 
 
@@ -28,26 +29,21 @@ def load_formula(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
     The test points lie half-way between neighbouring training points and carry no noise, so the test error is the
     distance to the formula itself.
 
-    Returns
-    -------
-    Inputs in Celsius, float32, shape (points, 1); targets in Fahrenheit, float32, shape (points,).
-
-    Raises
-    ------
-    DataError
-        Where the name, an option or the stated task is wrong.
+    Inputs in Celsius, float32, shape (points, 1); targets in Fahrenheit, float32, shape (points,). Raises ``DataError``
+    where the name, an option or the stated task is wrong.
     """
-    check_name(spec, ("celsius",))
-    check_options(spec, OPTIONS[spec.source])
-    check_task(spec, task, Task.REGRESSION)
-    celsius = _grid(spec)
+    actual = task_of(spec, FORMULA_TASKS, task)
+    celsius = np.array(TEXTBOOK_POINTS)
+    if spec.options.keys() & {"points", "range"}:
+        low, high = option(spec, "range")
+        celsius = np.linspace(low, high, option(spec, "points"))
     noise, seed = option(spec, "noise"), option(spec, "seed")
     fahrenheit = _formula(celsius) + noise * np.random.default_rng(seed).standard_normal(len(celsius))
     between = (celsius[:-1] + celsius[1:]) / 2
     inputs, targets = celsius.astype(np.float32)[:, np.newaxis], fahrenheit.astype(np.float32)
     return Dataset(
         spec.name,
-        Task.REGRESSION,
+        actual,
         *(inputs, targets, between.astype(np.float32)[:, np.newaxis], _formula(between).astype(np.float32)),
         classes=(),
         features=("celsius",),
@@ -60,22 +56,13 @@ def load_formula(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
 def load_sklearn(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """Load ``digits`` (8 x 8 images, 0 to 16), ``breast_cancer`` (30 columns) or ``diabetes`` (10 columns, unscaled).
 
-    Returns
-    -------
-    Digits as uint8, shape (samples, 8, 8, 1); the tables as float32, shape (samples, columns).
-
-    Raises
-    ------
-    DataError
-        Where the name, an option or the stated task is wrong.
+    Digits as uint8, shape (samples, 8, 8, 1); the tables as float32, shape (samples, columns). Raises ``DataError``
+    where the name, an option or the stated task is wrong.
     """
     import sklearn
     from sklearn import datasets
 
-    check_name(spec, SKLEARN_TASKS)
-    check_options(spec, OPTIONS[spec.source])
-    actual = SKLEARN_TASKS[spec.name]
-    check_task(spec, task, actual)
+    actual = task_of(spec, SKLEARN_TASKS, task)
     # The scaled form of the diabetes set was scaled with all rows, those of the test included.
     bunch = getattr(datasets, f"load_{spec.name}")(**({"scaled": False} if spec.name == "diabetes" else {}))
     features: tuple[str, ...] = ()
@@ -96,13 +83,6 @@ def load_sklearn(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
         source=f"scikit-learn {sklearn.__version__}",
         details={"test": f"a fixed {'stratified ' if actual.is_classification else ''}split of {TEST_FRACTION:.0%}"},
     )
-
-
-def _grid(spec: DatasetSpec) -> NDArray[np.float64]:
-    if "points" not in spec.options and "range" not in spec.options:
-        return np.array(TEXTBOOK_POINTS)
-    low, high = option(spec, "range")
-    return np.linspace(low, high, option(spec, "points"))
 
 
 def _formula(celsius: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.cache import Description, cached, seal, write_array, write_arrays
 from pipelines.datasets.folds import split_off_test
-from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
+from pipelines.datasets.options import option, task_of
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import DataError
@@ -44,18 +44,10 @@ SIZES = {"tf_flowers": 192}
 def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """Load ``fashion_mnist``, ``mnist`` or ``tf_flowers``.
 
-    Returns
-    -------
-    Images as uint8, shape (samples, side, side, channels).
-
-    Raises
-    ------
-    DataError
-        Where the set cannot be had or read, or an option is wrong.
+    Images as uint8, shape (samples, side, side, channels). Raises ``DataError`` where the set cannot be had or read, or
+    an option is wrong.
     """
-    check_name(spec, URLS)
-    check_options(spec, OPTIONS[spec.source])
-    check_task(spec, task, Task.MULTICLASS)
+    task_of(spec, dict.fromkeys(URLS, Task.MULTICLASS), task)
     size, fraction = option(spec, "size") or SIZES.get(spec.name), option(spec, "test_fraction")
     prepared = _find(spec.name, places)
     sha256 = hash_folder(prepared)
@@ -93,18 +85,16 @@ def hash_folder(folder: Path) -> str:
 
 def _find(name: str, places: Places) -> Path:
     """The prepared folder: in the data folder, in TensorFlow Datasets' own, or downloaded and prepared there."""
-    own = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    wanted = [] if places.data_dir is None else [places.data_dir / "tfds" / name, places.data_dir / name]
-    looked = [*wanted, own / name]
-    for folder in looked:
-        if (prepared := _newest(folder)) is not None:
-            return prepared
+    own = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser() / name
+    looked = [*places.within("tfds", name), own]
+    if (prepared := next(filter(None, map(_newest, looked)), None)) is not None:
+        return prepared
     reason = "it was prepared, but not where it was expected"
     try:
         downloads.download_tfds(name, URLS[name], places.download_seconds)
     except downloads.ChildError as error:
         reason = str(error)
-    if (prepared := _newest(own / name)) is not None:
+    if (prepared := _newest(own)) is not None:
         return prepared
     raise downloads.unavailable(
         name,

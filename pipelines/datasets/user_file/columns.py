@@ -235,9 +235,8 @@ def numbers_of(series: "pd.Series[Any]") -> NDArray[np.float64]:
 
 def counted(counts: Mapping[str, int]) -> str:
     """Columns and counts for an error: ``'age' (3), 'fare' (1)``, the first 20 of them."""
-    shown = [f"{name!r} ({count})" for name, count in list(counts.items())[:20]]
-    more = len(counts) - len(shown)
-    return ", ".join(shown) + (f" and {more} more columns" if more > 0 else "")
+    shown = ", ".join(f"{name!r} ({count})" for name, count in list(counts.items())[:20])
+    return shown + (f" and {len(counts) - 20} more columns" if len(counts) > 20 else "")
 
 
 def _texts_of(series: "pd.Series[Any]") -> list[str]:

@@ -50,15 +50,9 @@ class Settings(tables.TextFormat):
 def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """Load the file that the option ``path`` names.
 
-    Returns
-    -------
     Tables as float32, shape (rows, columns after encoding); arrays of an NPZ file in their shape, uint8 where they are
-    uint8 or booleans, else float32.
-
-    Raises
-    ------
-    DataError
-        Where the file or an option is wrong, the target is missing, or there are missing or infinite values.
+    uint8 or booleans, else float32. Raises ``DataError`` where the file or an option is wrong, the target is missing,
+    or there are missing or infinite values.
     """
     settings = _settings(spec, places)
     paths = [path for path in (settings.path, settings.test) if path is not None]

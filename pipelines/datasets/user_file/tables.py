@@ -87,14 +87,8 @@ def suffix_of(path: Path) -> str:
 def read_table(path: Path, text_format: TextFormat, as_text: Collection[str]) -> pd.DataFrame:
     """Read a table; the columns ``as_text`` are kept as they are written (``007`` stays ``007``).
 
-    Returns
-    -------
-    At least one row and one column, column names unique texts without surrounding spaces.
-
-    Raises
-    ------
-    DataError
-        Where it cannot be read, is empty, or names a column twice.
+    It has a row and a column at least, and column names are unique texts without surrounding spaces. Raises ``DataError`` where it
+    cannot be read, is empty, or names a column twice.
     """
     suffix = suffix_of(path)
     if suffix in PARQUET_SUFFIXES:
@@ -129,9 +123,8 @@ def column(frame: pd.DataFrame, name: str, path: Path, meant_as: str) -> "pd.Ser
 
 def listed(names: Collection[str]) -> str:
     """Names for an error: quoted, the first 40 of them."""
-    shown = [repr(name) for name in list(names)[:SHOWN_COLUMNS]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - SHOWN_COLUMNS
+    return ", ".join(map(repr, list(names)[:SHOWN_COLUMNS])) + (f" and {more} more" if more > 0 else "")
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
