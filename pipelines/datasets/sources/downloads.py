@@ -59,24 +59,20 @@ def run_child(module: str, arguments: Sequence[str], *, seconds: float, environm
     """
     root = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    child = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-    )
     try:
-        printed, complaints = child.communicate(timeout=seconds)
+        child = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+            timeout=seconds,
+        )
     except subprocess.TimeoutExpired:
         raise ChildError(f"it was not done after {seconds:g} seconds") from None
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.communicate()
-    lines = [line for line in (complaints if child.returncode else printed).splitlines() if line.strip()]
+    lines = [line for line in (child.stderr if child.returncode else child.stdout).splitlines() if line.strip()]
     if child.returncode:
         raise ChildError(lines[-1].strip() if lines else f"it ended with code {child.returncode}")
     return lines[-1] if lines else ""

@@ -27,7 +27,6 @@ from pipelines.datasets.base import Task
 from pipelines.datasets.options import FILLING
 from pipelines.errors import DataError
 
-NUMBER, TEXT = "number", "text"
 MAX_CATEGORIES = 256
 FEW_VALUES, ROWS_PER_VALUE = 20, 5  # up to so many different whole numbers are classes, with so many rows each
 MAX_CLASSES = 1000
@@ -37,16 +36,9 @@ MAX_CLASSES = 1000
 class Column:
     """What was learned of one input column.
 
-    Attributes
-    ----------
-    name
-        Of the column.
-    categories
-        Of a text column, sorted; None for numbers.
-    fill
-        What stands for a missing value: a number, a category, or None for no category (or no filling in).
-    filled
-        How many training values are missing; above 0 the column has a companion, ``<name> missing``.
+    The categories of a text column are sorted; numbers have None. ``fill`` is what stands for a missing value: a
+    number, a category, or None for no category (or no filling in). ``filled`` says how many training values are
+    missing; above 0 the column has a companion, ``<name> missing``.
     """
 
     name: str
@@ -125,7 +117,7 @@ def fit_encoder(frame: pd.DataFrame, missing: str, categorical: Collection[str],
         filled = len(series) - len(present)
         if not len(present):
             raise DataError(f"Column {name!r} of {where} holds no values; leave it out with the option 'exclude'.")
-        if name in categorical or kind_of(series, where) == TEXT:
+        if name in categorical or holds_texts(series, where):
             counts = Counter(_texts_of(present))
             categories = tuple(sorted(counts))
             if len(categories) > MAX_CATEGORIES and name not in categorical:
@@ -139,16 +131,9 @@ def fit_encoder(frame: pd.DataFrame, missing: str, categorical: Collection[str],
 
 @dataclass(frozen=True)
 class Labels:
-    """How target values become numbers.
+    """How target values become numbers: the task, stated or inferred, why this one in words, and the classes.
 
-    Attributes
-    ----------
-    task
-        Stated or inferred.
-    reason
-        Why this task, in words.
-    classes
-        Text of each class in label order (numbers by size, texts by letter); empty for a regression.
+    These are the texts in label order (numbers by size, texts by letter); a regression has none.
     """
 
     task: Task
@@ -190,7 +175,7 @@ def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Label
         return Labels(Task.REGRESSION, reason, ())
     if task is None:
         task = Task.BINARY if distinct == 2 else Task.MULTICLASS
-    elif distinct > MAX_CLASSES or (kind_of(target, where) != TEXT and distinct > max(2, len(target) // 2)):
+    elif distinct > MAX_CLASSES or (not holds_texts(target, where) and distinct > max(2, len(target) // 2)):
         raise DataError(
             f"The target {target.name!r} of {where} has {distinct} different values in {len(target)} rows, too "
             f"many for classes; the task stated is {task}. State regression if a quantity is meant."
@@ -206,21 +191,21 @@ def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Label
     return Labels(task, reason, names)
 
 
-def kind_of(series: "pd.Series[Any]", where: str) -> str:
-    """``NUMBER`` or ``TEXT``; booleans are numbers.
+def holds_texts(series: "pd.Series[Any]", where: str) -> bool:
+    """Whether a column holds texts or categories rather than numbers; booleans are numbers.
 
     Raises ``DataError`` where it holds neither, for example dates.
     """
     if isinstance(series.dtype, types.CategoricalDtype):
-        return TEXT
+        return True
     if types.is_bool_dtype(series) or (types.is_numeric_dtype(series) and not types.is_complex_dtype(series)):
-        return NUMBER
+        return False
     present = series.dropna()
     if types.is_string_dtype(series) or types.is_object_dtype(series):
         if types.infer_dtype(present, skipna=False) in ("string", "empty"):
-            return TEXT if len(present) else NUMBER
+            return len(present) > 0
         if all(isinstance(value, Real | Decimal | np.bool_) for value in present):
-            return NUMBER
+            return False
     found = type(present.iloc[0]).__name__ if len(present) else str(series.dtype)
     raise DataError(
         f"Column {series.name!r} of {where} holds values of type {found} ({series.dtype}), neither numbers nor texts; "
@@ -272,7 +257,7 @@ def _encode_column(column: Column, series: "pd.Series[Any]", out: NDArray[np.flo
         known = np.flatnonzero(places >= 0)
         out[known, places[known]] = 1
         return
-    if kind_of(series, where) == TEXT:
+    if holds_texts(series, where):
         raise DataError(f"Column {column.name!r} of {where} holds texts, but numbers in the training rows.")
     with np.errstate(over="ignore"):
         out[:, 0] = np.where(gaps, np.nan if column.fill is None else column.fill, numbers_of(series))
@@ -291,7 +276,7 @@ def _too_many(name: str, categories: Collection[str], where: str) -> str:
 
 
 def _looks_like_classes(target: "pd.Series[Any]", distinct: int) -> tuple[bool, str]:
-    if kind_of(target, "the data") == TEXT or types.is_bool_dtype(target.infer_objects()):
+    if holds_texts(target, "the data") or types.is_bool_dtype(target.infer_objects()):
         return True, f"inferred: {distinct} different texts or booleans"
     values = numbers_of(target)
     if not bool(np.all(values == np.round(values))):
@@ -307,7 +292,7 @@ def _class_names(target: "pd.Series[Any]") -> tuple[str, ...]:
 
 
 def _regression_values(target: "pd.Series[Any]", where: str) -> NDArray[np.float32]:
-    if kind_of(target, where) == TEXT:
+    if holds_texts(target, where):
         texts = _texts_of(target)
         example = next((text for text in texts if not _is_number(text)), texts[0])
         raise DataError(

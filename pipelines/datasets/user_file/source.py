@@ -24,7 +24,7 @@ from pipelines.datasets.cache import Description, cached, write_arrays
 from pipelines.datasets.folds import split_off_test
 from pipelines.datasets.places import Places
 from pipelines.datasets.user_file import tables
-from pipelines.datasets.user_file.columns import TEXT, Encoder, fit_encoder, fit_labels, kind_of
+from pipelines.datasets.user_file.columns import Encoder, fit_encoder, fit_labels, holds_texts
 from pipelines.datasets.user_file.tables import Rows, column, listed, read_npz, suffix_of, treat_missing
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
@@ -149,10 +149,8 @@ def _input_names(settings: Settings, frame: pd.DataFrame, target: str) -> list[s
         column(frame, name, path, "an input")
     if named is not None and target in named:
         raise DataError(f"The target {target!r} of {path} is among the columns of the option 'features'.")
-    candidates = (
-        dict.fromkeys(named) if named is not None else [name for name in frame.columns if name not in settings.exclude]
-    )
-    names = [name for name in candidates if name != target]
+    candidates = dict.fromkeys(frame.columns if named is None else named)
+    names = [name for name in candidates if name not in (target, *settings.exclude)]
     if not names:
         raise DataError(f"{path} has no columns left for the inputs beside the target {target!r}.")
     return names
@@ -244,7 +242,7 @@ def _encoding_details(encoder: Encoder, test_frame: pd.DataFrame, missing: str) 
 
 def _is_text(series: "pd.Series[Any]") -> bool:
     try:
-        return kind_of(series, "") == TEXT
+        return holds_texts(series, "")
     except DataError:  # said where the column is used; it may be an excluded one
         return False
 

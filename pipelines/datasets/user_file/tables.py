@@ -40,16 +40,10 @@ class TextFormat:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of one file.
+    """Rows of one file, named by ``where`` for errors.
 
-    Attributes
-    ----------
-    inputs
-        A data frame of columns still to be encoded, or an array (rows, *features) of uint8 or float32.
-    target
-        The values to predict, shape (rows,), as they are in the file.
-    where
-        The file they came from, for errors.
+    The inputs are a data frame of columns still to be encoded, or an array (rows, *features) of uint8 or float32; the
+    target, shape (rows,), has the values to predict as they are in the file.
     """
 
     inputs: pd.DataFrame | NDArray[Any]
@@ -87,8 +81,8 @@ def suffix_of(path: Path) -> str:
 def read_table(path: Path, text_format: TextFormat, as_text: Collection[str]) -> pd.DataFrame:
     """Read a table; the columns ``as_text`` are kept as they are written (``007`` stays ``007``).
 
-    It has a row and a column at least, and column names are unique texts without surrounding spaces. Raises ``DataError`` where it
-    cannot be read, is empty, or names a column twice.
+    It has a row and a column at least, and column names are unique texts without surrounding spaces.
+    Raises ``DataError`` where it cannot be read, is empty, or names a column twice.
     """
     suffix = suffix_of(path)
     if suffix in PARQUET_SUFFIXES:
