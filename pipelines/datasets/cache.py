@@ -69,6 +69,15 @@ def default_cache_dir() -> Path:
     return Path(named or Path(base, "overfit-atlas")).expanduser()
 
 
+def hash_file(path: Path) -> str:
+    """The sha256 of a file; raises ``DataError`` where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
 def cached(
     cache_dir: Path | None, name: str, identity: Mapping[str, Any], build: Callable[[Path], Description | None]
 ) -> Entry:

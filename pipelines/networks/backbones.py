@@ -4,7 +4,6 @@ The weights are searched where the user said, in ``weights`` of the data folder,
 downloaded at last. Nothing here draws a random number: every fit starts from the same pretrained weights.
 """
 
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.compat import nothing_on_stderr
+from pipelines.datasets.cache import hash_file
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import UserError
@@ -29,14 +29,9 @@ class WeightsError(UserError):
 
 @dataclass(frozen=True)
 class Backbone:
-    """One of the pretrained networks.
+    """One of the pretrained networks: MobileNetV2's width multiplier, and how many values its file of weights holds.
 
-    Attributes
-    ----------
-    alpha
-        Width multiplier of MobileNetV2.
-    numbers
-        Values that its file of weights holds: parameters, and means and variances of the batch normalisations.
+    These are the parameters, and means and variances of the batch normalisations.
     """
 
     alpha: float
@@ -168,8 +163,7 @@ def _checked(name: str, path: Path, _size: int, _changed: int) -> str:
             f"{owner}, and {name} has {wanted:,}. Allowed: a file like Keras' "
             f"{BACKBONES[name].file}; several backbones need a folder that holds a file for each."
         )
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_file(path)
 
 
 def _count_numbers(name: str, path: Path) -> int:

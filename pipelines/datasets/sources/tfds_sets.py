@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
-from pipelines.datasets.cache import Description, cached, seal, write_array, write_arrays
+from pipelines.datasets.cache import Description, cached, hash_file, seal, write_array, write_arrays
 from pipelines.datasets.folds import split_off_test
 from pipelines.datasets.options import option, task_of
 from pipelines.datasets.places import Places
@@ -76,11 +76,8 @@ def hash_folder(folder: Path) -> str:
     records = sorted(path for path in folder.iterdir() if re.search(r"\.(tfrecord|array_record)", path.name))
     if not records:
         raise DataError(f"The folder {folder} holds no record files (*.tfrecord-*).")
-    lines = hashlib.sha256()
-    for path in records:
-        with path.open("rb") as file:
-            lines.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n".encode())
-    return lines.hexdigest()
+    lines = "".join(f"{hash_file(path)}  {path.name}\n" for path in records)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _find(name: str, places: Places) -> Path:

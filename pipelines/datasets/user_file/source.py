@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipelines.datasets import options
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
-from pipelines.datasets.cache import Description, cached, write_arrays
+from pipelines.datasets.cache import Description, cached, hash_file, write_arrays
 from pipelines.datasets.folds import split_off_test
 from pipelines.datasets.places import Places
 from pipelines.datasets.user_file import tables
@@ -56,7 +56,7 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """
     settings = _settings(spec, places)
     paths = [path for path in (settings.path, settings.test) if path is not None]
-    hashes = [_sha256(path) for path in paths]
+    hashes = list(map(hash_file, paths))
     identity = {
         "source": spec.source,
         "sha256": hashes,
@@ -281,11 +281,3 @@ def _resolve(value: str, places: Places, spec: DatasetSpec) -> Path:
         f"Data set {spec.name!r}: there is no file {' or '.join(str(candidate) for candidate in tried)}"
         f"{did_you_mean(path.name, beside)}."
     )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
