@@ -65,10 +65,17 @@ class _DamagedError(Exception):
 
 def default_cache_dir() -> Path:
     """``$OVERFIT_ATLAS_CACHE``, else ``overfit-atlas`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``."""
-    if named := os.environ.get("OVERFIT_ATLAS_CACHE"):
-        return Path(named).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "overfit-atlas"
+    named, base = os.environ.get("OVERFIT_ATLAS_CACHE"), os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(named or Path(base, "overfit-atlas")).expanduser()
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file; raises ``DataError`` where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def cached(
@@ -99,9 +106,9 @@ def cached(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(folder.parent)
-        with _temporary_folder(folder.parent) as made:
-            description = build(made)
-            if description is not None:
+        with _temporary_folder(folder.parent) as temporary:
+            made = Path(temporary)
+            if (description := build(made)) is not None:
                 seal(made, description, identity)
             _put(made, folder)
     except OSError as error:
@@ -167,22 +174,20 @@ def read_entry(folder: Path) -> Entry:
         told = meta["description"]
         if _crc(told) != meta["crc32"]:
             raise _DamagedError("meta.json is not what was written")
-        description = Description(
-            Task(told["task"]), tuple(told["classes"]), tuple(told["features"]), dict(told["details"])
-        )
+        texts = {key: tuple(told[key]) for key in ("classes", "features")}
+        description = Description(Task(told["task"]), **texts, details=dict(told["details"]))
     except (ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         raise _DamagedError(f"{folder.name}: {error}") from error
     return Entry(arrays, description)
 
 
 def _read_or_warn(folder: Path) -> Entry | None:
-    try:
-        return read_entry(folder)
-    except FileNotFoundError as error:
-        if folder.exists():
-            logger.warning("The prepared data set %s is incomplete (%s) and is made again.", folder, error)
-    except (_DamagedError, OSError) as error:
-        logger.warning("The prepared data set %s is damaged (%s) and is made again.", folder, error)
+    if folder.exists():
+        try:
+            return read_entry(folder)
+        except (_DamagedError, OSError) as error:
+            fault = "incomplete" if isinstance(error, FileNotFoundError) else "damaged"
+            logger.warning("The prepared data set %s is %s (%s) and is made again.", folder, fault, error)
     return None
 
 
@@ -223,13 +228,8 @@ def _entry_name(name: str, identity: Mapping[str, Any]) -> str:
     return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
-@contextlib.contextmanager
-def _temporary_folder(parent: Path) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _temporary_folder(parent: Path) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix=".new-", dir=parent, ignore_cleanup_errors=True)
 
 
 def _put(made: Path, folder: Path) -> None:
@@ -243,7 +243,7 @@ def _put(made: Path, folder: Path) -> None:
             read_entry(folder)
             return  # another process finished first, and its entry is whole
         with contextlib.suppress(OSError), _temporary_folder(folder.parent) as aside:
-            folder.replace(aside / "damaged")
+            folder.replace(Path(aside, "damaged"))
     made.replace(folder)  # raises what stands in the way
 
 

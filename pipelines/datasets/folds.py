@@ -5,8 +5,9 @@ a seed of its own, so that the spread over repeats includes the luck of the cut.
 without any are the same ones whatever is varied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from pipelines.errors import DataError, UserError
 VALIDATIONS = ("kfold", "holdout")
 TEST_FRACTION = 0.2
 _TEST_SEED = 1  # never the sweep's
+#: Numbers of the rows of both parts, for training and for validation or the test.
+Parts = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,26 +96,26 @@ def make_splits(
         raise UserError(f"At least 2 samples are needed to train and to validate; there are {len(values)}.")
     if task.is_classification and len(np.unique(values)) < 2:
         raise UserError(f"All samples are of one class, {_class_name(values[0], classes)}: nothing to learn.")
+    cut: Callable[[int], Iterable[Parts]]
     if validation == "kfold":
         _check_folds(values, task, folds, classes)
-        return tuple(
-            split
-            for repeat in range(repeats)
-            for split in _kfold(values, task, folds, repeat=repeat, seed=_repeat_seed(seed, repeat))
-        )
-    size = parse_holdout(holdout)
-    if isinstance(size, int):
-        return _first_rows(values, task, size, repeats=repeats, classes=classes)
-    return _shares(values, task, size, repeats=repeats, seed=seed, classes=classes)
+        cut = partial(_kfold, values, task, folds)
+    else:
+        size = parse_holdout(holdout)
+        check = _check_first_rows if isinstance(size, int) else _check_share
+        check(values, task, size, classes)
+        cut = partial(_holdout, values, task, size)
+    return tuple(
+        Split(repeat, fold, *(np.sort(part.astype(np.int32)) for part in parts))
+        for repeat in range(repeats)
+        for fold, parts in enumerate(cut(_repeat_seed(seed, repeat)))
+    )
 
 
 def parse_holdout(holdout: str | float | None) -> int | float:
     """What a hold-out's text means: a number of rows for ``first 10000``, a share below 1 for ``0.2``.
 
-    Raises
-    ------
-    UserError
-        Where it is neither.
+    Raises ``UserError`` where it is neither.
     """
     text = str(holdout).strip().lower()
     allowed = "'first N' with N rows, or a share of the rows above 0 and below 1, such as 0.2"
@@ -132,7 +135,7 @@ def parse_holdout(holdout: str | float | None) -> int | float:
 
 def split_off_test(
     targets: NDArray[np.generic], task: Task, fraction: float, *, name: str, classes: Sequence[str] = ()
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> Parts:
     """Rows for training and rows for the test, each in the order of the source; stratified for a classification.
 
     Parameters
@@ -168,20 +171,22 @@ def split_off_test(
     return _drawn(targets, task, wanted, _TEST_SEED)
 
 
-def _kfold(values: NDArray[np.generic], task: Task, folds: int, *, repeat: int, seed: int) -> list[Split]:
+def _kfold(values: NDArray[np.generic], task: Task, folds: int, seed: int) -> Iterable[Parts]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
     kind = StratifiedKFold if task.is_classification else KFold
-    cutter = kind(n_splits=folds, shuffle=True, random_state=seed)
-    return [
-        Split(repeat, fold, _sorted(train), _sorted(validation))
-        for fold, (train, validation) in enumerate(cutter.split(np.zeros(len(values)), values))
-    ]
+    parts: Iterable[Parts] = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(values)), values)
+    return parts
 
 
-def _first_rows(
-    values: NDArray[np.generic], task: Task, size: int, *, repeats: int, classes: Sequence[str]
-) -> tuple[Split, ...]:
+def _holdout(values: NDArray[np.generic], task: Task, size: float, seed: int) -> Iterable[Parts]:
+    if not isinstance(size, int):
+        return [_drawn(values, task, round(len(values) * size), seed)]
+    rows = np.arange(len(values))
+    return [(rows[size:], rows[:size])]
+
+
+def _check_first_rows(values: NDArray[np.generic], task: Task, size: float, classes: Sequence[str]) -> None:
     if size >= len(values):
         raise UserError(
             f"The hold-out takes the first {size} of {len(values)} samples and leaves none to train on; "
@@ -192,25 +197,9 @@ def _first_rows(
             f"After the first {size} samples all are of class {_class_name(values[-1], classes)}: the data seem to "
             "be sorted by class. Hold out a share instead, such as 0.2, which is drawn from every class."
         )
-    rows = np.arange(len(values))
-    return tuple(Split(repeat, 0, _sorted(rows[size:]), _sorted(rows[:size])) for repeat in range(repeats))
 
 
-def _shares(
-    values: NDArray[np.generic], task: Task, size: float, *, repeats: int, seed: int, classes: Sequence[str]
-) -> tuple[Split, ...]:
-    wanted = round(len(values) * size)
-    if not 1 <= wanted < len(values):
-        raise UserError(f"A hold-out of {size:g} of {len(values)} samples leaves a part empty; use a larger share.")
-    if task.is_classification:
-        _check_share(values, size, wanted, classes)
-    drawn = (_drawn(values, task, wanted, _repeat_seed(seed, repeat)) for repeat in range(repeats))
-    return tuple(Split(repeat, 0, *map(_sorted, parts)) for repeat, parts in enumerate(drawn))
-
-
-def _drawn(
-    targets: NDArray[np.generic], task: Task, wanted: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _drawn(targets: NDArray[np.generic], task: Task, wanted: int, seed: int) -> Parts:
     """The rows that are left, and ``wanted`` drawn ones, stratified for a classification; both in rising order."""
     from sklearn.model_selection import train_test_split
 
@@ -234,7 +223,12 @@ def _check_folds(values: NDArray[np.generic], task: Task, folds: int, classes: S
         )
 
 
-def _check_share(values: NDArray[np.generic], size: float, wanted: int, classes: Sequence[str]) -> None:
+def _check_share(values: NDArray[np.generic], task: Task, size: float, classes: Sequence[str]) -> None:
+    wanted = round(len(values) * size)
+    if not 1 <= wanted < len(values):
+        raise UserError(f"A hold-out of {size:g} of {len(values)} samples leaves a part empty; use a larger share.")
+    if not task.is_classification:
+        return
     label, rows, number = _smallest_class(values)
     if rows < 2:
         raise UserError(
@@ -268,7 +262,3 @@ def _class_name(label: object, classes: Sequence[str]) -> str:
 def _repeat_seed(seed: int, repeat: int) -> int:
     """A seed for a repeat: neighbouring sweep seeds must not share cuts, as ``seed + repeat`` would make them."""
     return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
-
-
-def _sorted(rows: NDArray[np.generic]) -> NDArray[np.int32]:
-    return np.sort(rows.astype(np.int32))

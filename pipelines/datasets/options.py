@@ -9,10 +9,11 @@ from typing import Any
 from pipelines.checking.kinds import Checker, Choice, Interval, Key, Kind, ListOf, Number, Text, Whole, shown
 from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.datasets.folds import TEST_FRACTION
-from pipelines.datasets.user_file.columns import MISSING
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
 
+FILLING = ("mean", "median", "most_frequent")
+MISSING = ("refuse", "drop", *FILLING)
 _SHARE = Number(0, 1, open_ends="high")
 _COLUMNS = ListOf(Text(), "texts")
 #: Of a file: for every format, for tables, for CSV and for NPZ files.
@@ -63,15 +64,14 @@ OPTIONS: Mapping[str, Mapping[str, Key]] = {
     },
     "file": {**COMMON_OPTIONS, **TABLE_OPTIONS, **CSV_OPTIONS, **NPZ_OPTIONS},
 }
+#: Sets without options, of a source that has some.
+_PLAIN = ("boston_housing",)
 
 
 def option(spec: DatasetSpec, key: str, kind: Kind | None = None) -> Any:
     """An option in its type, or its default; ``kind`` in place of the declared one, where the data set allows less.
 
-    Raises
-    ------
-    DataError
-        Where it is something else.
+    Raises ``DataError`` where it is something else.
     """
     declared = OPTIONS[spec.source][key]
     kind = kind or declared.kind
@@ -83,13 +83,7 @@ def option(spec: DatasetSpec, key: str, kind: Kind | None = None) -> Any:
 
 
 def check_options(spec: DatasetSpec, known: Collection[str]) -> None:
-    """Refuse options that the source does not have.
-
-    Raises
-    ------
-    DataError
-        Naming each unknown option, the nearest known one, and all known ones.
-    """
+    """Refuse options that are not known; the ``DataError`` names each, the nearest known one, and all known ones."""
     unknown = [key for key in spec.options if key not in known]
     if unknown:
         listed = ", ".join(f"{key!r}{did_you_mean(str(key), known)}" for key in unknown)
@@ -97,28 +91,19 @@ def check_options(spec: DatasetSpec, known: Collection[str]) -> None:
         raise DataError(f"Data set {spec.name!r} has no option {listed}. Allowed: {allowed}.")
 
 
-def check_name(spec: DatasetSpec, known: Collection[str]) -> None:
-    """Refuse a name that the source does not have.
+def task_of(spec: DatasetSpec, tasks: Mapping[str, Task], stated: Task | None) -> Task:
+    """The task of a well-known data set.
 
-    Raises
-    ------
-    DataError
-        Naming it, the nearest known name, and all known names.
+    Raises ``DataError`` for a name that is not among the source's, with the nearest one and all of them, for options
+    that the set does not have, and where another task is stated.
     """
-    if spec.name not in known:
+    if spec.name not in tasks:
         raise DataError(
-            f"Source {spec.source!r} has no data set {spec.name!r}{did_you_mean(spec.name, known)}. "
-            f"Allowed: {', '.join(sorted(known))}."
+            f"Source {spec.source!r} has no data set {spec.name!r}{did_you_mean(spec.name, tasks)}. "
+            f"Allowed: {', '.join(sorted(tasks))}."
         )
-
-
-def check_task(spec: DatasetSpec, stated: Task | None, actual: Task) -> None:
-    """Refuse a stated task that is not the one a well-known data set has.
-
-    Raises
-    ------
-    DataError
-        Naming both.
-    """
-    if stated is not None and stated is not actual:
+    actual = tasks[spec.name]
+    check_options(spec, () if spec.name in _PLAIN else OPTIONS[spec.source])
+    if stated not in (None, actual):
         raise DataError(f"Data set {spec.name!r} is a {actual} exercise; the task stated is {stated}.")
+    return actual

@@ -37,3 +37,7 @@ class Places:
                 object.__setattr__(self, name, Path(path).expanduser())
         if self.data_dir is not None and not self.data_dir.is_dir():
             raise DataError(f"The data folder {str(self.data_dir)!r} does not exist or is not a folder.")
+
+    def within(self, folder: str, name: str) -> list[Path]:
+        """Where a file or folder may lie in the data folder: in a folder of its source, or by itself."""
+        return [] if self.data_dir is None else [self.data_dir / folder / name, self.data_dir / name]

@@ -12,7 +12,6 @@ from pipelines.checking.kinds import Checker
 from pipelines.checking.yaml_file import read_yaml
 from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.datasets.places import Places
-from pipelines.datasets.user_file.source import infer_task
 from pipelines.errors import ExerciseError, UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import MONITORS, Exercise, Lesson, Variant
@@ -156,6 +155,8 @@ def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[
 def _read_task(checker: Checker, value: object, dataset: DatasetSpec | None, data_dir: Path | None) -> Task | None:
     """The task as stated; of a file of one's own, where it is not, as its target column has it."""
     if value is None and dataset is not None and dataset.source == "file":
+        from pipelines.datasets.user_file.source import infer_task  # pandas takes long to import
+
         try:
             return infer_task(dataset, Places(data_dir))
         except UserError as error:

@@ -4,16 +4,15 @@ The weights are searched where the user said, in ``weights`` of the data folder,
 downloaded at last. Nothing here draws a random number: every fit starts from the same pretrained weights.
 """
 
-import functools
-import hashlib
-import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from pipelines.compat import nothing_on_stderr
+from pipelines.datasets.cache import hash_file
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import UserError
@@ -30,14 +29,9 @@ class WeightsError(UserError):
 
 @dataclass(frozen=True)
 class Backbone:
-    """One of the pretrained networks.
+    """One of the pretrained networks: MobileNetV2's width multiplier, and how many values its file of weights holds.
 
-    Attributes
-    ----------
-    alpha
-        Width multiplier of MobileNetV2.
-    numbers
-        Values that its file of weights holds: parameters, and means and variances of the batch normalisations.
+    These are the parameters, and means and variances of the batch normalisations.
     """
 
     alpha: float
@@ -79,21 +73,21 @@ def find_weights(name: str, places: Places) -> Weights:
     WeightsError
         Where it is nowhere, damaged, or of another network; the sentence says what was tried and what to do.
     """
-    path = _locate(name, places)
-    stat = path.stat()
+    stat = (path := _locate(name, places)).stat()
     return Weights(path, _checked(name, path, stat.st_size, stat.st_mtime_ns))
 
 
 def check_images(name: str, shape: Sequence[int]) -> None:
     """Raise ``UserError`` where a backbone cannot see samples of this shape."""
-    if len(shape) == 3 and shape[2] == CHANNELS and min(shape[:2]) >= SMALLEST_SIDE:
-        return
+    sides = " x ".join(map(str, shape)) or "()"
     if len(shape) != 3:
-        fault = f"a sample has the shape {_sides(shape)}"
+        fault = f"a sample has the shape {sides}"
     elif shape[2] != CHANNELS:
-        fault = f"these have {shape[2]} channel{'s' if shape[2] != 1 else ''} ({_sides(shape)})"
+        fault = f"these have {shape[2]} channel{'s' if shape[2] != 1 else ''} ({sides})"
+    elif min(shape[:2]) < SMALLEST_SIDE:
+        fault = f"these are {sides}"
     else:
-        fault = f"these are {_sides(shape)}"
+        return
     raise UserError(
         f"backbone {name}: needs colour images, height x width x {CHANNELS}, of at least {SMALLEST_SIDE} x "
         f"{SMALLEST_SIDE} pixels, but {fault}; allowed here: backbone none."
@@ -123,7 +117,7 @@ def build_backbone(name: str, input_shape: tuple[int, ...], weights: Path | None
 
     is_fast = not plain and keras.backend.backend() == "jax"
     with nothing_on_stderr():  # Keras imports TensorFlow to see whether a TensorShape is among the settings
-        clone = keras.models.clone_model(original, clone_function=_fast_layer if is_fast else _keras_layer)
+        clone = keras.models.clone_model(original, clone_function=partial(_copied, is_fast=is_fast))
     clone.set_weights(original.get_weights())
     if plain:
         for layer in clone.layers:
@@ -144,11 +138,10 @@ def _locate(name: str, places: Places) -> Path:
                 f"folder that holds {file}, or nothing, for Keras' download."
             )
         return path
-    own = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models" / file
+    own = downloads.keras_folder("models") / file
     looked = [own] if places.data_dir is None else [places.data_dir / "weights" / file, own]
-    for path in looked:
-        if path.is_file():
-            return path
+    if (found := next((path for path in looked if path.is_file()), None)) is not None:
+        return found
     try:
         return downloads.download_keras_file(file, URL + file, "", places.download_seconds, folder="models")
     except downloads.ChildError as error:
@@ -159,20 +152,18 @@ def _locate(name: str, places: Places) -> Path:
         ) from error
 
 
-@functools.lru_cache(maxsize=16)
+@lru_cache(maxsize=16)
 def _checked(name: str, path: Path, _size: int, _changed: int) -> str:
     """The sha256 of a file that holds as many numbers as the backbone; size and time stamp are for the cache alone."""
-    numbers = _count_numbers(name, path)
-    wanted = BACKBONES[name].numbers
+    numbers, wanted = _count_numbers(name, path), BACKBONES[name].numbers
     if numbers != wanted:
-        owner = next((f"those of {other}" for other, known in BACKBONES.items() if known.numbers == numbers), None)
+        owner = next((f", those of {other}" for other, known in BACKBONES.items() if known.numbers == numbers), "")
         raise WeightsError(
             f"The weights in {path} are not those of backbone {name}: they are {numbers:,} numbers"
-            f"{f', {owner}' if owner else ''}, and {name} has {wanted:,}. Allowed: a file like Keras' "
+            f"{owner}, and {name} has {wanted:,}. Allowed: a file like Keras' "
             f"{BACKBONES[name].file}; several backbones need a folder that holds a file for each."
         )
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_file(path)
 
 
 def _count_numbers(name: str, path: Path) -> int:
@@ -193,7 +184,7 @@ def _count_numbers(name: str, path: Path) -> int:
     return sum(sizes)
 
 
-@functools.lru_cache(maxsize=2)
+@lru_cache(maxsize=2)
 def _pretrained(name: str, input_shape: tuple[int, ...], found: Weights) -> Any:
     """Keras' model with its weights; kept, since every fit of a trial asks for it."""
     import keras
@@ -228,27 +219,15 @@ def _damaged(name: str, path: Path, reason: object) -> WeightsError:
     )
 
 
-def _keras_layer(layer: Any) -> Any:
-    return type(layer).from_config(_without_drawing(layer))
-
-
-def _fast_layer(layer: Any) -> Any:
-    """A layer that computes the same, and that XLA compiles well."""
-    import keras
-
-    from pipelines.networks.fast_layers import PatchConv2D, ShiftedDepthwiseConv2D
-
-    kinds: dict[Any, Any] = {keras.layers.Conv2D: PatchConv2D, keras.layers.DepthwiseConv2D: ShiftedDepthwiseConv2D}
-    return kinds.get(type(layer), type(layer)).from_config(_without_drawing(layer))
-
-
-def _without_drawing(layer: Any) -> dict[str, Any]:
-    """The configuration of a layer whose weights are replaced at once."""
+def _copied(layer: Any, is_fast: bool) -> Any:
+    """A layer that computes the same, ``is_fast``: and that XLA compiles well; its weights are replaced at once."""
     from pipelines.networks.initial_weights import HostZeros
 
-    config: dict[str, Any] = layer.get_config()
-    return config | {key: HostZeros() for key in config if key in _INITIALIZERS}
+    kind: Any = type(layer)
+    config = layer.get_config()
+    if is_fast:
+        from pipelines.networks.fast_layers import PatchConv2D, ShiftedDepthwiseConv2D
 
-
-def _sides(shape: Sequence[int]) -> str:
-    return " x ".join(str(side) for side in shape) or "()"
+        fast: dict[str, Any] = {"Conv2D": PatchConv2D, "DepthwiseConv2D": ShiftedDepthwiseConv2D}
+        kind = fast.get(kind.__name__, kind)
+    return kind.from_config(config | {key: HostZeros() for key in config if key in _INITIALIZERS})

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -82,23 +82,14 @@ def prepare_dataset(
     check_normalisation(configuration)
     found = find_weights(configuration.backbone, places)
     task = _Task(configuration.backbone, dataset.input_shape, found, configuration.normalisation)
-
-    def features(inputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
-        images = replace(dataset, inputs=inputs, targets=targets)
-        return _features(images, task, places.cache_dir, on_progress)
-
-    inputs = features(dataset.inputs, dataset.targets)
+    features = partial(_features, task=task, cache_dir=places.cache_dir, on_progress=on_progress)
+    inputs = features(dataset)
+    details = dataset.details | task.details(inputs.shape[1:])
     test_inputs, test_targets = np.empty((0, *inputs.shape[1:]), DTYPE), dataset.test_targets[:0]
     if test and len(dataset.test_inputs):
-        test_inputs = features(dataset.test_inputs, dataset.test_targets)
         test_targets = dataset.test_targets
-    return replace(
-        dataset,
-        inputs=inputs,
-        test_inputs=test_inputs,
-        test_targets=test_targets,
-        details=dataset.details | task.details(inputs.shape[1:]),
-    )
+        test_inputs = features(replace(dataset, inputs=dataset.test_inputs, targets=test_targets))
+    return replace(dataset, inputs=inputs, test_inputs=test_inputs, test_targets=test_targets, details=details)
 
 
 def check_normalisation(configuration: Configuration) -> None:
@@ -125,10 +116,7 @@ class Inputs:
     def weights(self, configuration: Configuration) -> Weights | None:
         """The weights of its backbone; None for a network without one.
 
-        Raises
-        ------
-        WeightsError
-            Where the file cannot be had, at every time anew without a further search.
+        Raises ``WeightsError`` where the file cannot be had, at every time anew without a further search.
         """
         name = configuration.backbone
         if name == "none":
@@ -195,9 +183,8 @@ def _networks(exercise: Exercise) -> Iterator[Configuration]:
     """Configurations with every combination of those axes of the space that decide what the samples must be."""
     space = exercise.space
     axes = [axis for axis in space.parameters if SETTINGS[axis.name].decides_samples]
-    for values in itertools.product(*(axis.choices for axis in axes)):
-        point = dict(zip((axis.name for axis in axes), values, strict=True))
-        yield space.configuration(point, exercise.baseline).canonical()
+    for values in itertools.product(*([(axis.name, choice) for choice in axis.choices] for axis in axes)):
+        yield space.configuration(dict(values), exercise.baseline).canonical()
 
 
 @dataclass(frozen=True)
@@ -234,7 +221,6 @@ def _features(dataset: Dataset, task: _Task, cache_dir: Path | None, on_progress
     def build(folder: Path) -> Description:
         blocks = _blocks(images, task, on_progress)
         first = next(blocks)
-
         shape = first.shape[1:]
         write_array(folder, "inputs", itertools.chain([first], blocks), dtype=DTYPE, shape=(len(images), *shape))
         empty = np.empty((0, *shape), DTYPE)
@@ -257,15 +243,12 @@ def _hash(images: NDArray[Any]) -> str:
 def _blocks(images: NDArray[Any], task: _Task, on_progress: OnProgress | None) -> Iterator[NDArray[Any]]:
     """Features of the images, some at a time, in order."""
     done = 0
-    for block in _with_tensorflow(images, task) if _is_tensorflow() else _with_jax(images, task):
+    compute = _with_tensorflow if os.environ.get("KERAS_BACKEND") == "tensorflow" else _with_jax
+    for block in compute(images, task):
         done += len(block)
         if on_progress is not None:
             on_progress(done, len(images))
         yield block
-
-
-def _is_tensorflow() -> bool:
-    return os.environ.get("KERAS_BACKEND") == "tensorflow"
 
 
 def _batch_size(shape: tuple[int, ...]) -> int:
@@ -300,9 +283,8 @@ def _program(backbone: str, image_shape: tuple[int, ...], weights: Weights) -> t
     values = [[v.value for v in variables] for variables in (model.trainable_variables, model.non_trainable_variables)]
 
     def features(weights: Any, batch: Any, offset: Any, scale: Any) -> Any:
-        return model.stateless_call(*weights, (batch.astype(jnp.float32) - offset) / scale, training=False)[0].astype(
-            DTYPE
-        )
+        outputs, _ = model.stateless_call(*weights, (batch.astype(jnp.float32) - offset) / scale, training=False)
+        return outputs.astype(DTYPE)
 
     there = jax.device_put(values, NamedSharding(mesh, PartitionSpec()))
     return jax.jit(features), NamedSharding(mesh, PartitionSpec("images")), there

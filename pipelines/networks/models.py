@@ -7,6 +7,7 @@ from typing import Any
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.settings import parse_convolutions
+from pipelines.networks.backbones import build_backbone
 
 #: Epsilon of Keras' optimizers, by default, in both versions.
 KERAS2_EPSILON = 1e-7
@@ -39,15 +40,11 @@ def build_network(
     import keras
 
     check_input_shape(configuration, input_shape)
-    first: list[Any] = []
-    if configuration.fine_tune:
-        from pipelines.networks.backbones import build_backbone
-
-        first.append(build_backbone(configuration.backbone, input_shape, weights))
+    backbone = [build_backbone(configuration.backbone, input_shape, weights)] if configuration.fine_tune else []
     convolutions = _convolutions(configuration)
     flatten = [keras.layers.Flatten()] if len(input_shape) > 1 else []
     return keras.Sequential(
-        [keras.Input(input_shape), *first, *convolutions, *flatten, *_layers(configuration, outputs)]
+        [keras.Input(input_shape), *backbone, *convolutions, *flatten, *_layers(configuration, outputs)]
     )
 
 

@@ -35,16 +35,12 @@ def make_loss(name: str, task: Task) -> PerSample:
     """
     if name not in LOSSES[task]:
         raise UserError(f"loss: '{name}' is not a loss of a {task} task; allowed: {', '.join(LOSSES[task])}.")
-    return _REGRESSION[name] if task is Task.REGRESSION else _CLASSIFICATION[task, name]
+    return _LOSSES[task][name]
 
 
 def make_metrics(task: Task) -> dict[str, PerSample]:
     """What is recorded beside the loss, whatever the loss: comparable between configurations that vary it."""
-    if task is Task.REGRESSION:
-        return {"mse": _mse, "mae": _mae}
-    if task is Task.BINARY:
-        return {"accuracy": _binary_accuracy, "crossentropy": _binary_crossentropy}
-    return {"accuracy": _accuracy, "crossentropy": _crossentropy}
+    return dict(_METRICS[task])
 
 
 def _keras() -> Any:
@@ -111,10 +107,13 @@ def _log_cosh(targets: Any, outputs: Any) -> Any:
     return size + _keras().ops.softplus(-2.0 * size) - 0.6931471805599453
 
 
-_REGRESSION: dict[str, PerSample] = {"mse": _mse, "mae": _mae, "huber": _huber, "log_cosh": _log_cosh}
-_CLASSIFICATION: dict[tuple[Task, str], PerSample] = {
-    (Task.BINARY, "crossentropy"): _binary_crossentropy,
-    (Task.BINARY, "mse"): _binary_mse,
-    (Task.MULTICLASS, "crossentropy"): _crossentropy,
-    (Task.MULTICLASS, "mse"): _multiclass_mse,
+_LOSSES: dict[Task, dict[str, PerSample]] = {
+    Task.REGRESSION: {"mse": _mse, "mae": _mae, "huber": _huber, "log_cosh": _log_cosh},
+    Task.BINARY: {"crossentropy": _binary_crossentropy, "mse": _binary_mse},
+    Task.MULTICLASS: {"crossentropy": _crossentropy, "mse": _multiclass_mse},
+}
+_METRICS: dict[Task, dict[str, PerSample]] = {
+    Task.REGRESSION: {"mse": _mse, "mae": _mae},
+    Task.BINARY: {"accuracy": _binary_accuracy, "crossentropy": _binary_crossentropy},
+    Task.MULTICLASS: {"accuracy": _accuracy, "crossentropy": _crossentropy},
 }

@@ -5,14 +5,11 @@ The file is looked for in the data folder (``keras/imdb.npz`` or ``imdb.npz``), 
 defaults, so that row 0 here is row 0 there and "the first 10,000" means the same. Texts become multi-hot words: one
 uint8 column for each word, 1 where the text has it.
 
-Options: ``words`` (imdb and reuters), the number of columns: indices 0 to ``words`` - 1 of Keras' encoding, as
-``load_data(num_words=words)``.
+The option ``words`` is the number of columns: indices 0 to ``words`` - 1, as ``load_data(num_words=words)``.
 """
 
 import hashlib
 import io
-import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -25,12 +22,11 @@ from numpy.typing import NDArray
 from pipelines.checking.kinds import Whole
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.cache import Description, cached, write_array, write_arrays
-from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
+from pipelines.datasets.options import OPTIONS, option, task_of
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import DataError
 
-NAMES = ("imdb", "reuters", "boston_housing")
 DEFAULT_WORDS = OPTIONS["keras"]["words"].default
 SEED = 113  # of the shuffle in Keras' load_data
 TRAIN_SHARE = 1 - 0.2  # as Keras computes it; 0.8 is another float and another row count for some sizes
@@ -62,7 +58,6 @@ WORD_INDICES = {
 #: Words that the files know, the least frequent one's rank: more columns than these, and the reserved ones, are empty.
 VOCABULARIES = {"imdb": 88_584, "reuters": 30_979}
 
-SENTIMENTS = ("negative", "positive")
 # fmt: off
 TOPICS = (
     "cocoa", "grain", "veg-oil", "earn", "acq", "wheat", "copper", "housing", "money-supply", "coffee", "sugar",
@@ -72,6 +67,8 @@ TOPICS = (
     "lead",
 )
 # fmt: on
+TASKS = {"imdb": Task.BINARY, "reuters": Task.MULTICLASS, "boston_housing": Task.REGRESSION}
+CLASSES = {"imdb": ("negative", "positive"), "reuters": TOPICS}
 START, UNKNOWN, RESERVED = 1, 2, 3  # Keras' start_char, oov_char and index_from; 0 is padding
 BLOCK_ROWS = 500
 BOSTON_COLUMNS = ("CRIM", "ZN", "INDUS", "CHAS", "NOX", "RM", "AGE", "DIS", "RAD", "TAX", "PTRATIO", "B", "LSTAT")
@@ -90,12 +87,8 @@ class Source:
 class Texts:
     """Texts as ranks of words, end to end: 4 bytes a word instead of a Python object each.
 
-    Attributes
-    ----------
-    ranks
-        Ranks of all texts, one after the other, 1 the most frequent word; int32, shape (words in all,).
-    starts
-        Where each text starts in ``ranks``, and the end of the last; int64, shape (texts + 1,).
+    The ranks of all texts lie one after the other, 1 the most frequent word: int32, shape (words in all,). The starts
+    say where each text starts in them, and the end of the last: int64, shape (texts + 1,).
     """
 
     ranks: NDArray[np.int32]
@@ -128,25 +121,13 @@ class Part:
 def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """Load ``imdb`` (binary), ``reuters`` (46 topics) or ``boston_housing`` (regression).
 
-    Returns
-    -------
     Texts as multi-hot words, uint8, shape (samples, words); Boston as float32, shape (404, 13), targets in 1000 USD.
-
-    Raises
-    ------
-    DataError
-        Where the file cannot be had, is not the known one, or an option is wrong.
+    Raises ``DataError`` where the file cannot be had, is not the known one, or an option is wrong.
     """
-    check_name(spec, NAMES)
-    if spec.name == "boston_housing":
-        check_options(spec, ())
-        check_task(spec, task, Task.REGRESSION)
+    actual = task_of(spec, TASKS, task)
+    if actual is Task.REGRESSION:
         return _boston(spec, _find(spec.name, places))
-    check_options(spec, OPTIONS[spec.source])
-    actual, classes = (Task.BINARY, SENTIMENTS) if spec.name == "imdb" else (Task.MULTICLASS, TOPICS)
-    check_task(spec, task, actual)
-    most = VOCABULARIES[spec.name] + RESERVED + 1
-    columns = option(spec, "words", Whole(RESERVED + 1, most))
+    columns = option(spec, "words", Whole(RESERVED + 1, VOCABULARIES[spec.name] + RESERVED + 1))
     source = _find(spec.name, places)
     identity = {"source": spec.source, "name": spec.name, "sha256": source.sha256, "words": columns}
 
@@ -156,7 +137,7 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
             blocks = multi_hot(part.texts, part.order, columns)
             write_array(folder, f"{prefix}inputs", blocks, dtype=np.uint8, shape=(rows, columns))
             write_arrays(folder, {f"{prefix}targets": part.labels})
-        return Description(actual, classes, (), {"vocabulary": f"{columns} word indices, multi-hot"})
+        return Description(actual, CLASSES[spec.name], (), {"vocabulary": f"{columns} word indices, multi-hot"})
 
     entry = cached(places.cache_dir, spec.name, identity, build)
     return entry.dataset(spec.name, source.sha256, str(source.path))
@@ -175,17 +156,15 @@ def multi_hot(texts: Texts, order: NDArray[Any], words: int) -> Iterator[NDArray
         block[:, START] = 1
         ranks = [texts.row(text) for text in chosen]
         rows = np.repeat(np.arange(len(chosen)), [len(row) for row in ranks])
-        block[rows, _columns(np.concatenate(ranks), words)] = 1
+        columns = np.concatenate(ranks) + np.int32(RESERVED)
+        block[rows, np.where(columns < words, columns, np.int32(UNKNOWN))] = 1
         yield block
 
 
 def read_texts(name: str, split: str, places: Places) -> Part:
     """The texts behind the rows of ``imdb`` or ``reuters``, as ranks of words; ``split`` is ``train`` or ``test``.
 
-    Raises
-    ------
-    DataError
-        As ``load``.
+    Raises ``DataError`` as ``load``.
     """
     parts = _parts(name, _find(name, places))
     return next(part for prefix, part in parts if prefix == ("" if split == "train" else "test_"))
@@ -194,10 +173,7 @@ def read_texts(name: str, split: str, places: Places) -> Part:
 def find_word_index(name: str, places: Places) -> Path:
     """The file with the rank of every word, from where the data set itself comes from.
 
-    Raises
-    ------
-    DataError
-        Where it is neither here nor to be had.
+    Raises ``DataError`` where it is neither here nor to be had.
     """
     file_name = f"{name}_word_index.json"
     paths = _places_of(file_name, places)
@@ -206,7 +182,7 @@ def find_word_index(name: str, places: Places) -> Path:
     try:
         return downloads.download_keras_file(file_name, URL + file_name, WORD_INDICES[name], places.download_seconds)
     except downloads.ChildError as error:
-        looked = ", ".join(str(path) for path in paths)
+        looked = ", ".join(map(str, paths))
         raise DataError(f"{file_name} is not on this machine (looked for {looked}): {error}.") from error
 
 
@@ -215,12 +191,9 @@ def _boston(spec: DatasetSpec, source: Source) -> Dataset:
         x, y = arrays["x"].astype(np.float32), arrays["y"].astype(np.float32)
     train, test = _split(len(x), np.random.RandomState(SEED))
     return Dataset(
-        name=spec.name,
-        task=Task.REGRESSION,
-        inputs=x[train],
-        targets=y[train],
-        test_inputs=x[test],
-        test_targets=y[test],
+        spec.name,
+        Task.REGRESSION,
+        *(x[train], y[train], x[test], y[test]),
         classes=(),
         features=BOSTON_COLUMNS,
         sha256=source.sha256,
@@ -245,11 +218,6 @@ def _parts(name: str, source: Source) -> Iterator[tuple[str, Part]]:
                 yield prefix, Part(texts, order, arrays["y"][order].astype(np.int32))
 
 
-def _columns(ranks: NDArray[np.int32], words: int) -> NDArray[np.int32]:
-    columns = ranks + np.int32(RESERVED)
-    return np.where(columns < words, columns, np.int32(UNKNOWN))
-
-
 def _split(count: int, random: np.random.RandomState) -> list[NDArray[np.int64]]:
     """Shuffled row numbers, cut into training and test."""
     return np.split(random.permutation(count), [int(count * TRAIN_SHARE)])
@@ -257,23 +225,17 @@ def _split(count: int, random: np.random.RandomState) -> list[NDArray[np.int64]]
 
 def _archive(source: Source) -> np.lib.npyio.NpzFile:
     """Open arrays, pickles included, of a source; the type says that its sha256 was found in ``KNOWN_FILES``."""
-    try:
-        archive = np.load(io.BytesIO(source.content), allow_pickle=True)
-    except (zipfile.BadZipFile, ValueError, OSError) as error:  # only a wrong list could let such a file come here
-        raise DataError(f"{source.path} cannot be read: {error}.") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise DataError(f"{source.path} is not an .npz archive.")
+    archive: np.lib.npyio.NpzFile = np.load(io.BytesIO(source.content), allow_pickle=True)
     return archive
 
 
 def _find(name: str, places: Places) -> Source:
     """The data set's file: in the data folder, in Keras' folder, or downloaded."""
     file_name = f"{name}.npz"
-    *wanted, kept = _places_of(file_name, places)
-    for path in wanted:
-        if path.exists():
-            return _known(name, path)
-    hosted = KNOWN_FILES[name][0]
+    looked = _places_of(file_name, places)
+    *wanted, kept = looked
+    if (path := next((path for path in wanted if path.exists()), None)) is not None:
+        return _known(name, path)
     complaint = ""
     if kept.exists():
         try:
@@ -281,22 +243,16 @@ def _find(name: str, places: Places) -> Source:
         except DataError as error:  # as Keras does with a file that is not the hosted one: download it again
             complaint = f" ({error})"
     try:
-        path = downloads.download_keras_file(file_name, URL + file_name, hosted, places.download_seconds)
+        path = downloads.download_keras_file(file_name, URL + file_name, KNOWN_FILES[name][0], places.download_seconds)
     except downloads.ChildError as error:
-        hand = wanted[0] if wanted else kept
-        raise downloads.unavailable(
-            name,
-            [str(path) for path in (*wanted, kept)],
-            f"{error}{complaint}",
-            f"Put the file of {URL}{file_name} at {hand}.",
-        ) from error
+        remedy = f"Put the file of {URL}{file_name} at {looked[0]}."
+        raise downloads.unavailable(name, looked, f"{error}{complaint}", remedy) from error
     return _known(name, path)
 
 
 def _places_of(file_name: str, places: Places) -> list[Path]:
     """Where a file may lie: in the data folder, and last in Keras' own."""
-    wanted = [] if places.data_dir is None else [places.data_dir / "keras" / file_name, places.data_dir / file_name]
-    return [*wanted, Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets" / file_name]
+    return [*places.within("keras", file_name), downloads.keras_folder("datasets") / file_name]
 
 
 def _known(name: str, path: Path) -> Source:

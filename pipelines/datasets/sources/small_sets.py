@@ -1,12 +1,10 @@
 """Small sets that run anywhere, without a file or a download.
 
-The ``formula`` source has ``celsius``, where Fahrenheit = 1.8 Celsius + 32 is to be learned from a few points. Options:
-``points`` (how many, evenly spaced), ``range`` ([lowest, highest] in Celsius), ``noise`` (standard deviation added to
-the training targets, in Fahrenheit) and ``seed`` (of the noise). Without ``points`` and ``range``, the seven points of
-the textbook.
+The ``formula`` source has ``celsius``, where Fahrenheit = 1.8 Celsius + 32 is to be learned from a few points; without
+the options ``points`` and ``range`` from the seven of the textbook.
 
 The ``sklearn`` source has sets that come with scikit-learn. They have no test split of their own; a fixed, stratified
-fifth of the rows is set aside. No options.
+fifth of the rows is set aside.
 """
 
 import hashlib
@@ -16,11 +14,12 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
 from pipelines.datasets.folds import TEST_FRACTION, split_off_test
-from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
+from pipelines.datasets.options import option, task_of
 from pipelines.datasets.places import Places
 
 SLOPE, INTERCEPT = 1.8, 32.0
 TEXTBOOK_POINTS = (-40.0, -10.0, 0.0, 8.0, 15.0, 22.0, 38.0)
+FORMULA_TASKS = {"celsius": Task.REGRESSION}
 SKLEARN_TASKS = {"digits": Task.MULTICLASS, "breast_cancer": Task.BINARY, "diabetes": Task.REGRESSION}
 
 
@@ -30,31 +29,22 @@ def load_formula(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
     The test points lie half-way between neighbouring training points and carry no noise, so the test error is the
     distance to the formula itself.
 
-    Returns
-    -------
-    Inputs in Celsius, float32, shape (points, 1); targets in Fahrenheit, float32, shape (points,).
-
-    Raises
-    ------
-    DataError
-        Where the name, an option or the stated task is wrong.
+    Inputs in Celsius, float32, shape (points, 1); targets in Fahrenheit, float32, shape (points,). Raises ``DataError``
+    where the name, an option or the stated task is wrong.
     """
-    check_name(spec, ("celsius",))
-    check_options(spec, OPTIONS[spec.source])
-    check_task(spec, task, Task.REGRESSION)
-    celsius = _grid(spec)
-    noise = option(spec, "noise")
-    seed = option(spec, "seed")
+    actual = task_of(spec, FORMULA_TASKS, task)
+    celsius = np.array(TEXTBOOK_POINTS)
+    if spec.options.keys() & {"points", "range"}:
+        low, high = option(spec, "range")
+        celsius = np.linspace(low, high, option(spec, "points"))
+    noise, seed = option(spec, "noise"), option(spec, "seed")
     fahrenheit = _formula(celsius) + noise * np.random.default_rng(seed).standard_normal(len(celsius))
     between = (celsius[:-1] + celsius[1:]) / 2
     inputs, targets = celsius.astype(np.float32)[:, np.newaxis], fahrenheit.astype(np.float32)
     return Dataset(
-        name=spec.name,
-        task=Task.REGRESSION,
-        inputs=inputs,
-        targets=targets,
-        test_inputs=between.astype(np.float32)[:, np.newaxis],
-        test_targets=_formula(between).astype(np.float32),
+        spec.name,
+        actual,
+        *(inputs, targets, between.astype(np.float32)[:, np.newaxis], _formula(between).astype(np.float32)),
         classes=(),
         features=("celsius",),
         sha256=hashlib.sha256(inputs.tobytes() + targets.tobytes()).hexdigest(),
@@ -66,56 +56,33 @@ def load_formula(spec: DatasetSpec, task: Task | None, places: Places) -> Datase
 def load_sklearn(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """Load ``digits`` (8 x 8 images, 0 to 16), ``breast_cancer`` (30 columns) or ``diabetes`` (10 columns, unscaled).
 
-    Returns
-    -------
-    Digits as uint8, shape (samples, 8, 8, 1); the tables as float32, shape (samples, columns).
-
-    Raises
-    ------
-    DataError
-        Where the name, an option or the stated task is wrong.
+    Digits as uint8, shape (samples, 8, 8, 1); the tables as float32, shape (samples, columns). Raises ``DataError``
+    where the name, an option or the stated task is wrong.
     """
     import sklearn
     from sklearn import datasets
 
-    check_name(spec, SKLEARN_TASKS)
-    check_options(spec, OPTIONS[spec.source])
-    actual = SKLEARN_TASKS[spec.name]
-    check_task(spec, task, actual)
+    actual = task_of(spec, SKLEARN_TASKS, task)
+    # The scaled form of the diabetes set was scaled with all rows, those of the test included.
+    bunch = getattr(datasets, f"load_{spec.name}")(**({"scaled": False} if spec.name == "diabetes" else {}))
     features: tuple[str, ...] = ()
     if spec.name == "digits":
-        bunch = datasets.load_digits()
         inputs = bunch.images[..., np.newaxis].astype(np.uint8)
-    elif spec.name == "breast_cancer":
-        bunch = datasets.load_breast_cancer()
-        inputs, features = bunch.data.astype(np.float32), tuple(str(name) for name in bunch.feature_names)
     else:
-        # The scaled form was scaled with all rows, those of the test included.
-        bunch = datasets.load_diabetes(scaled=False)
-        inputs, features = bunch.data.astype(np.float32), tuple(bunch.feature_names)
+        inputs, features = bunch.data.astype(np.float32), tuple(map(str, bunch.feature_names))
     targets = bunch.target.astype(np.int32 if actual.is_classification else np.float32)
     classes = tuple(str(name) for name in bunch.target_names) if actual.is_classification else ()
     train, test = split_off_test(targets, actual, TEST_FRACTION, name=spec.name, classes=classes)
     return Dataset(
-        name=spec.name,
-        task=actual,
-        inputs=inputs[train],
-        targets=targets[train],
-        test_inputs=inputs[test],
-        test_targets=targets[test],
+        spec.name,
+        actual,
+        *(inputs[train], targets[train], inputs[test], targets[test]),
         classes=classes,
         features=features,
         sha256=hashlib.sha256(inputs.tobytes() + targets.tobytes()).hexdigest(),
         source=f"scikit-learn {sklearn.__version__}",
         details={"test": f"a fixed {'stratified ' if actual.is_classification else ''}split of {TEST_FRACTION:.0%}"},
     )
-
-
-def _grid(spec: DatasetSpec) -> NDArray[np.float64]:
-    if "points" not in spec.options and "range" not in spec.options:
-        return np.array(TEXTBOOK_POINTS)
-    low, high = option(spec, "range")
-    return np.linspace(low, high, option(spec, "points"))
 
 
 def _formula(celsius: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -68,10 +68,8 @@ def decoded_texts(
 
 
 def _text(ranks: NDArray[np.int32], by_rank: dict[int, str], last_rank: int, words: int) -> str:
-    shown = []
-    for rank in ranks[:words].tolist():
-        word = by_rank.get(rank, "?")
-        shown.append(word if rank <= last_rank and word != "?" else f"[{word}]")
+    found = ((rank, by_rank.get(rank, "?")) for rank in ranks[:words].tolist())
+    shown = (word if rank <= last_rank and word != "?" else f"[{word}]" for rank, word in found)
     return " ".join(shown) + (" …" if len(ranks) > words else "")
 
 

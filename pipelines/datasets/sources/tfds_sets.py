@@ -3,10 +3,9 @@
 The prepared folder is looked for in the data folder (``tfds/mnist/3.0.1`` or ``mnist/3.0.1``), then in TensorFlow
 Datasets' own (``$TFDS_DATA_DIR``, ``~/tensorflow_datasets``), then downloaded there. Its records are read by a child
 process, once; from then on the cache serves, and this process never imports TensorFlow. The child is this module:
-``python -m pipelines.datasets.sources.tfds_sets FOLDER ORDER IDENTITY`` writes the entry to FOLDER.
+``python -m pipelines.datasets.sources.tfds_sets FOLDER PREPARED IDENTITY`` writes the entry to FOLDER.
 
-Options: ``size`` (side of the square images; needed where the originals differ in size, and 192 for tf_flowers) and
-``test_fraction`` (for sets without a test split; 0.2). Rows come in the records' own order, unshuffled.
+The option ``size`` is needed where the originals differ in size. Rows come in the records' own order, unshuffled.
 """
 
 import hashlib
@@ -14,8 +13,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
-from pipelines.datasets.cache import Description, cached, seal, write_array, write_arrays
+from pipelines.datasets.cache import Description, cached, hash_file, seal, write_array, write_arrays
 from pipelines.datasets.folds import split_off_test
-from pipelines.datasets.options import OPTIONS, check_name, check_options, check_task, option
+from pipelines.datasets.options import option, task_of
 from pipelines.datasets.places import Places
 from pipelines.datasets.sources import downloads
 from pipelines.errors import DataError
@@ -34,55 +32,32 @@ BATCH_IMAGES = 250
 READ_SECONDS = 1800.0  # for decoding a set on a slow machine; ends a child that hangs
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """One of the sets: where TensorFlow Datasets downloads it from, and the side of its images where they differ."""
-
-    url: str
-    size: int | None = None
-
-
-SETS = {
-    "fashion_mnist": ImageSet("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
-    "mnist": ImageSet("https://storage.googleapis.com/cvdf-datasets/mnist/"),
-    "tf_flowers": ImageSet("http://download.tensorflow.org/example_images/flower_photos.tgz", size=192),
+#: Where TensorFlow Datasets downloads each set from, and the side of its images in pixels where the originals differ.
+URLS = {
+    "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "tf_flowers": "http://download.tensorflow.org/example_images/flower_photos.tgz",
 }
+SIZES = {"tf_flowers": 192}
 
 
 def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """Load ``fashion_mnist``, ``mnist`` or ``tf_flowers``.
 
-    Returns
-    -------
-    Images as uint8, shape (samples, side, side, channels).
-
-    Raises
-    ------
-    DataError
-        Where the set cannot be had or read, or an option is wrong.
+    Images as uint8, shape (samples, side, side, channels). Raises ``DataError`` where the set cannot be had or read, or
+    an option is wrong.
     """
-    check_name(spec, SETS)
-    check_options(spec, OPTIONS[spec.source])
-    check_task(spec, task, Task.MULTICLASS)
-    known = SETS[spec.name]
-    size = option(spec, "size") or known.size
-    fraction = option(spec, "test_fraction")
-    prepared = _find(spec.name, known, places)
+    task_of(spec, dict.fromkeys(URLS, Task.MULTICLASS), task)
+    size, fraction = option(spec, "size") or SIZES.get(spec.name), option(spec, "test_fraction")
+    prepared = _find(spec.name, places)
     sha256 = hash_folder(prepared)
-    identity = {
-        "source": spec.source,
-        "name": spec.name,
-        "sha256": sha256,
-        "size": size,
-        "test_fraction": fraction,
-    }
+    identity = {"source": spec.source, "name": spec.name, "sha256": sha256, "size": size, "test_fraction": fraction}
 
     def build(folder: Path) -> None:
-        order = {"prepared": str(prepared), "name": spec.name, "size": size, "test_fraction": fraction}
         try:
             downloads.run_child(
                 __name__,
-                [str(folder), json.dumps(order), json.dumps(identity)],
+                [str(folder), str(prepared), json.dumps(identity)],
                 seconds=READ_SECONDS,
                 environment={"CUDA_VISIBLE_DEVICES": "-1"},  # decoding needs no GPU; the sweep may be using it
             )
@@ -96,39 +71,31 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
 def hash_folder(folder: Path) -> str:
     """Hash of a prepared set: the sha256 of ``sha256sum``'s lines for its record files, in the order of their names.
 
-    Raises
-    ------
-    DataError
-        Where there is none.
+    Raises ``DataError`` where there is none.
     """
     records = sorted(path for path in folder.iterdir() if re.search(r"\.(tfrecord|array_record)", path.name))
     if not records:
         raise DataError(f"The folder {folder} holds no record files (*.tfrecord-*).")
-    lines = hashlib.sha256()
-    for path in records:
-        with path.open("rb") as file:
-            lines.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n".encode())
-    return lines.hexdigest()
+    lines = "".join(f"{hash_file(path)}  {path.name}\n" for path in records)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _find(name: str, known: ImageSet, places: Places) -> Path:
+def _find(name: str, places: Places) -> Path:
     """The prepared folder: in the data folder, in TensorFlow Datasets' own, or downloaded and prepared there."""
-    own = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    wanted = [] if places.data_dir is None else [places.data_dir / "tfds" / name, places.data_dir / name]
-    looked = [*wanted, own / name]
-    for folder in looked:
-        if (prepared := _newest(folder)) is not None:
-            return prepared
+    own = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser() / name
+    looked = [*places.within("tfds", name), own]
+    if (prepared := next(filter(None, map(_newest, looked)), None)) is not None:
+        return prepared
     reason = "it was prepared, but not where it was expected"
     try:
-        downloads.download_tfds(name, known.url, places.download_seconds)
+        downloads.download_tfds(name, URLS[name], places.download_seconds)
     except downloads.ChildError as error:
         reason = str(error)
-    if (prepared := _newest(own / name)) is not None:
+    if (prepared := _newest(own)) is not None:
         return prepared
     raise downloads.unavailable(
         name,
-        [str(folder) for folder in looked],
+        looked,
         reason,
         f"On a machine with a network, run tensorflow_datasets.load({name!r}) and copy the folder "
         f"~/tensorflow_datasets/{name} to {looked[0]} (so that {looked[0]}/<version>/dataset_info.json exists).",
@@ -137,24 +104,22 @@ def _find(name: str, known: ImageSet, places: Places) -> Path:
 
 def _newest(folder: Path) -> Path | None:
     """The highest version in a set's folder that was prepared to its end; ``dataset_info.json`` is written last."""
-    versions = []
-    for info in folder.glob("*/dataset_info.json"):
-        if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name):
-            versions.append((tuple(int(part) for part in info.parent.name.split(".")), info.parent))
-    return max(versions)[1] if versions else None
+    prepared = (info.parent for info in folder.glob("*/dataset_info.json"))
+    versions = (path for path in prepared if re.fullmatch(r"\d+\.\d+\.\d+", path.name))
+    return max(versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
 
 
 # What the child process does.
 
 
-def read(folder: Path, order: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Read the folder ``order["prepared"]`` and write the entry.
+def read(folder: Path, prepared: str, identity: dict[str, Any]) -> None:
+    """Read the folder of one version and write the entry.
 
     Parameters
     ----------
-    order
-        ``prepared`` (folder of one version), ``name``, ``size`` (side of the square images, or None to keep them as
-        they are), ``test_fraction`` (for a set without a test split; 0 for none).
+    identity
+        Of the entry: ``name``, ``size`` (side of the square images, or None to keep them as they are),
+        ``test_fraction`` (for a set without a test split; 0 for none).
 
     Raises
     ------
@@ -163,7 +128,7 @@ def read(folder: Path, order: dict[str, Any], identity: dict[str, Any]) -> None:
     """
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(order["prepared"])
+    builder = tfds.builder_from_directory(prepared)
     classes = tuple(str(name) for name in builder.info.features["label"].names)
     details = {"order": "as TensorFlow Datasets stores it, unshuffled"}
     labels = _labels(builder, "train")
@@ -173,15 +138,13 @@ def read(folder: Path, order: dict[str, Any], identity: dict[str, Any]) -> None:
         parts = [("", "train", everything, labels), ("test_", "test", np.arange(len(test_labels)), test_labels)]
     else:
         train, test = everything, everything[:0]
-        if order["test_fraction"]:
-            train, test = split_off_test(
-                labels, Task.MULTICLASS, order["test_fraction"], name=order["name"], classes=classes
-            )
-            details["test"] = f"a fixed stratified split of {order['test_fraction']:.0%}; the source has none"
+        if fraction := identity["test_fraction"]:
+            train, test = split_off_test(labels, Task.MULTICLASS, fraction, name=identity["name"], classes=classes)
+            details["test"] = f"a fixed stratified split of {fraction:.0%}; the source has none"
         parts = [("", "train", train, labels[train]), ("test_", "train", test, labels[test])]
-    shape = _image_shape(builder, order["size"])
-    if order["size"]:
-        details["size"] = f"{order['size']} x {order['size']}, centre-cropped and resized where another"
+    shape = _image_shape(builder, size := identity["size"])
+    if size:
+        details["size"] = f"{size} x {size}, centre-cropped and resized where another"
     for prefix, split, rows, chosen in parts:
         blocks = _images(builder, split, rows, shape)
         write_array(folder, f"{prefix}inputs", blocks, dtype=np.uint8, shape=(len(rows), *shape))
@@ -252,10 +215,9 @@ def _fit(image: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.ui
     return resized.reshape(shape)
 
 
-def _main(arguments: Sequence[str]) -> int:
-    folder, order, identity = arguments
+def _main(folder: str, prepared: str, identity: str) -> int:
     try:
-        read(Path(folder), json.loads(order), json.loads(identity))
+        read(Path(folder), prepared, json.loads(identity))
     except Exception as error:  # the parent shows the last line: TensorFlow's reasons fill many
         lines = str(error).strip().splitlines() or [type(error).__name__]
         # Without the name of the operation, which TensorFlow puts on either side.
@@ -265,4 +227,4 @@ def _main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))
+    sys.exit(_main(*sys.argv[1:]))

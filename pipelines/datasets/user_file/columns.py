@@ -16,20 +16,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pandas.api import types
 
 from pipelines.datasets.base import Task
+from pipelines.datasets.options import FILLING
 from pipelines.errors import DataError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-NUMBER, TEXT = "number", "text"
-FILLING = ("mean", "median", "most_frequent")
-MISSING = ("refuse", "drop", *FILLING)
 MAX_CATEGORIES = 256
 FEW_VALUES, ROWS_PER_VALUE = 20, 5  # up to so many different whole numbers are classes, with so many rows each
 MAX_CLASSES = 1000
@@ -39,16 +36,9 @@ MAX_CLASSES = 1000
 class Column:
     """What was learned of one input column.
 
-    Attributes
-    ----------
-    name
-        Of the column.
-    categories
-        Of a text column, sorted; None for numbers.
-    fill
-        What stands for a missing value: a number, a category, or None for no category (or no filling in).
-    filled
-        How many training values are missing; above 0 the column has a companion, ``<name> missing``.
+    The categories of a text column are sorted; numbers have None. ``fill`` is what stands for a missing value: a
+    number, a category, or None for no category (or no filling in). ``filled`` says how many training values are
+    missing; above 0 the column has a companion, ``<name> missing``.
     """
 
     name: str
@@ -74,22 +64,18 @@ class Encoder:
         """Names of the columns of the matrix."""
         return tuple(name for column in self.columns for name in column.features)
 
-    def encode(self, frame: "pd.DataFrame", where: str) -> NDArray[np.float32]:
+    def encode(self, frame: pd.DataFrame, where: str) -> NDArray[np.float32]:
         """The matrix, float32, shape (rows, features).
 
         A category that the training rows do not have is encoded as no category.
 
-        Raises
-        ------
-        DataError
-            Where a column of numbers holds texts, or values are infinite: all such columns with their counts.
+        Raises ``DataError`` where a column of numbers holds texts, or values are infinite: all such columns with their
+        counts.
         """
         matrix = np.zeros((len(frame), len(self.features)), np.float32)
-        at = 0
-        for column in self.columns:
-            width = len(column.features)
-            _encode_column(column, frame[column.name], matrix[:, at : at + width], where)
-            at += width
+        ends = np.cumsum([len(column.features) for column in self.columns])
+        for column, part in zip(self.columns, np.split(matrix, ends[:-1], axis=1), strict=True):
+            _encode_column(column, frame[column.name], part, where)
         infinite = np.sum(~np.isfinite(matrix), axis=0)
         if infinite.any():
             counts = {name: int(count) for name, count in zip(self.features, infinite, strict=True) if count}
@@ -99,18 +85,17 @@ class Encoder:
             )
         return matrix
 
-    def unseen(self, frame: "pd.DataFrame") -> dict[str, int]:
+    def unseen(self, frame: pd.DataFrame) -> dict[str, int]:
         """How many values of each text column are none of its categories."""
-        counts = {}
-        for column in self.columns:
-            if column.categories is not None:
-                count = int(np.sum(_places_of(frame[column.name].dropna(), column.categories) < 0))
-                if count:
-                    counts[column.name] = count
-        return counts
+        counts = {
+            column.name: int(np.sum(_places_of(frame[column.name].dropna(), column.categories) < 0))
+            for column in self.columns
+            if column.categories is not None
+        }
+        return {name: count for name, count in counts.items() if count}
 
 
-def fit_encoder(frame: "pd.DataFrame", missing: str, categorical: Collection[str], where: str) -> Encoder:
+def fit_encoder(frame: pd.DataFrame, missing: str, categorical: Collection[str], where: str) -> Encoder:
     """Learn the encoding from the training rows.
 
     Parameters
@@ -132,7 +117,7 @@ def fit_encoder(frame: "pd.DataFrame", missing: str, categorical: Collection[str
         filled = len(series) - len(present)
         if not len(present):
             raise DataError(f"Column {name!r} of {where} holds no values; leave it out with the option 'exclude'.")
-        if name in categorical or kind_of(series, where) == TEXT:
+        if name in categorical or holds_texts(series, where):
             counts = Counter(_texts_of(present))
             categories = tuple(sorted(counts))
             if len(categories) > MAX_CATEGORIES and name not in categorical:
@@ -146,16 +131,9 @@ def fit_encoder(frame: "pd.DataFrame", missing: str, categorical: Collection[str
 
 @dataclass(frozen=True)
 class Labels:
-    """How target values become numbers.
+    """How target values become numbers: the task, stated or inferred, why this one in words, and the classes.
 
-    Attributes
-    ----------
-    task
-        Stated or inferred.
-    reason
-        Why this task, in words.
-    classes
-        Text of each class in label order (numbers by size, texts by letter); empty for a regression.
+    These are the texts in label order (numbers by size, texts by letter); a regression has none.
     """
 
     task: Task
@@ -165,10 +143,8 @@ class Labels:
     def encode(self, target: "pd.Series[Any]", where: str) -> NDArray[Any]:
         """Targets without missing values as int32 labels or float32 values, shape (rows,).
 
-        Raises
-        ------
-        DataError
-            Where a class was not among the training rows, or a value of a regression is no finite number.
+        Raises ``DataError`` where a class was not among the training rows, or a value of a regression is no finite
+        number.
         """
         if not self.task.is_classification:
             return _regression_values(target, where)
@@ -185,10 +161,7 @@ class Labels:
 def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Labels:
     """Decide the task and the classes from the training targets (without missing values).
 
-    Raises
-    ------
-    DataError
-        Where the stated task does not suit the values, or all rows have the same one.
+    Raises ``DataError`` where the stated task does not suit the values, or all rows have the same one.
     """
     distinct = int(target.nunique())
     reason, is_regression = "stated", task is Task.REGRESSION
@@ -202,7 +175,7 @@ def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Label
         return Labels(Task.REGRESSION, reason, ())
     if task is None:
         task = Task.BINARY if distinct == 2 else Task.MULTICLASS
-    elif distinct > MAX_CLASSES or (kind_of(target, where) != TEXT and distinct > max(2, len(target) // 2)):
+    elif distinct > MAX_CLASSES or (not holds_texts(target, where) and distinct > max(2, len(target) // 2)):
         raise DataError(
             f"The target {target.name!r} of {where} has {distinct} different values in {len(target)} rows, too "
             f"many for classes; the task stated is {task}. State regression if a quantity is meant."
@@ -218,26 +191,21 @@ def fit_labels(target: "pd.Series[Any]", task: Task | None, where: str) -> Label
     return Labels(task, reason, names)
 
 
-def kind_of(series: "pd.Series[Any]", where: str) -> str:
-    """``NUMBER`` or ``TEXT``; booleans are numbers.
+def holds_texts(series: "pd.Series[Any]", where: str) -> bool:
+    """Whether a column holds texts or categories rather than numbers; booleans are numbers.
 
-    Raises
-    ------
-    DataError
-        Where it holds neither, for example dates.
+    Raises ``DataError`` where it holds neither, for example dates.
     """
-    from pandas.api import types
-
     if isinstance(series.dtype, types.CategoricalDtype):
-        return TEXT
+        return True
     if types.is_bool_dtype(series) or (types.is_numeric_dtype(series) and not types.is_complex_dtype(series)):
-        return NUMBER
+        return False
     present = series.dropna()
     if types.is_string_dtype(series) or types.is_object_dtype(series):
         if types.infer_dtype(present, skipna=False) in ("string", "empty"):
-            return TEXT if len(present) else NUMBER
+            return len(present) > 0
         if all(isinstance(value, Real | Decimal | np.bool_) for value in present):
-            return NUMBER
+            return False
     found = type(present.iloc[0]).__name__ if len(present) else str(series.dtype)
     raise DataError(
         f"Column {series.name!r} of {where} holds values of type {found} ({series.dtype}), neither numbers nor texts; "
@@ -252,9 +220,8 @@ def numbers_of(series: "pd.Series[Any]") -> NDArray[np.float64]:
 
 def counted(counts: Mapping[str, int]) -> str:
     """Columns and counts for an error: ``'age' (3), 'fare' (1)``, the first 20 of them."""
-    shown = [f"{name!r} ({count})" for name, count in list(counts.items())[:20]]
-    more = len(counts) - len(shown)
-    return ", ".join(shown) + (f" and {more} more columns" if more > 0 else "")
+    shown = ", ".join(f"{name!r} ({count})" for name, count in list(counts.items())[:20])
+    return shown + (f" and {len(counts) - 20} more columns" if len(counts) > 20 else "")
 
 
 def _texts_of(series: "pd.Series[Any]") -> list[str]:
@@ -265,8 +232,6 @@ def _texts_of(series: "pd.Series[Any]") -> list[str]:
 
 def _places_of(series: "pd.Series[Any]", names: Sequence[str]) -> NDArray[np.intp]:
     """Where each value of a column, as text, is among the names; -1 where it is none of them. Missing: anything."""
-    import pandas as pd
-
     index: pd.Index[Any] = pd.Index(list(names), dtype="object")
     return index.get_indexer(pd.Index(_texts_of(series), dtype="object"))
 
@@ -292,7 +257,7 @@ def _encode_column(column: Column, series: "pd.Series[Any]", out: NDArray[np.flo
         known = np.flatnonzero(places >= 0)
         out[known, places[known]] = 1
         return
-    if kind_of(series, where) == TEXT:
+    if holds_texts(series, where):
         raise DataError(f"Column {column.name!r} of {where} holds texts, but numbers in the training rows.")
     with np.errstate(over="ignore"):
         out[:, 0] = np.where(gaps, np.nan if column.fill is None else column.fill, numbers_of(series))
@@ -311,9 +276,7 @@ def _too_many(name: str, categories: Collection[str], where: str) -> str:
 
 
 def _looks_like_classes(target: "pd.Series[Any]", distinct: int) -> tuple[bool, str]:
-    import pandas as pd
-
-    if kind_of(target, "the data") == TEXT or pd.api.types.is_bool_dtype(target.infer_objects()):
+    if holds_texts(target, "the data") or types.is_bool_dtype(target.infer_objects()):
         return True, f"inferred: {distinct} different texts or booleans"
     values = numbers_of(target)
     if not bool(np.all(values == np.round(values))):
@@ -329,7 +292,7 @@ def _class_names(target: "pd.Series[Any]") -> tuple[str, ...]:
 
 
 def _regression_values(target: "pd.Series[Any]", where: str) -> NDArray[np.float32]:
-    if kind_of(target, where) == TEXT:
+    if holds_texts(target, where):
         texts = _texts_of(target)
         example = next((text for text in texts if not _is_number(text)), texts[0])
         raise DataError(

@@ -1,76 +1,47 @@
 """The ``file`` source: the user's own CSV, Parquet or NPZ file.
 
-Options for every format: ``path``; ``target``, the column (or array) to predict; ``missing``, what to do about missing
-values: ``refuse`` (default), ``drop`` their rows, or fill in the ``mean``, ``median`` or ``most_frequent`` value (see
-``columns``); ``test_fraction``, the share of the rows set aside as test data (default 0, none), or ``test``, another
-file of the same form that is the test data.
-
-For tables: ``features`` (the columns to use, default all but the target) or ``exclude`` (columns not to use);
-``categorical`` (columns to one-hot encode whatever they hold). For CSV: ``separator``, ``decimal``, ``encoding`` and
-``missing_markers`` (fields that mean a missing value).
-
-For NPZ: ``inputs`` and ``target`` name the arrays (default ``x`` and ``y``, or ``x_train`` and ``y_train``), inputs of
-any shape; ``test_inputs`` and ``test_target`` those of the test (default ``x_test`` and ``y_test``, where there are
-such). An NPZ file without such an array of inputs is read as a table, one array per column.
+``pipelines.datasets.options`` has its options: of every format, of tables, of CSV and of NPZ. The arrays of an NPZ file
+are ``x`` and ``y``, or ``x_train`` and ``y_train``, where the options name no others, inputs of any shape; without
+such an array of inputs it is read as a table, one array per column.
 
 Where no task is stated, ``columns`` has the rule that infers it. Relative paths start at the working folder, else at
 the data folder.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.datasets import options
 from pipelines.datasets.base import Dataset, DatasetSpec, Task
-from pipelines.datasets.cache import Description, cached, write_arrays
+from pipelines.datasets.cache import Description, cached, hash_file, write_arrays
 from pipelines.datasets.folds import split_off_test
-from pipelines.datasets.options import (
-    COMMON_OPTIONS,
-    CSV_OPTIONS,
-    NPZ_OPTIONS,
-    TABLE_OPTIONS,
-    check_options,
-    option,
-)
 from pipelines.datasets.places import Places
-from pipelines.datasets.user_file.columns import TEXT, Encoder, fit_encoder, fit_labels, kind_of
-from pipelines.datasets.user_file.tables import (
-    CSV_SUFFIXES,
-    NPZ_SUFFIXES,
-    Rows,
-    TextFormat,
-    column,
-    listed,
-    read_npz,
-    read_table,
-    rows_of_arrays,
-    suffix_of,
-    treat_missing,
-)
+from pipelines.datasets.user_file import tables
+from pipelines.datasets.user_file.columns import Encoder, fit_encoder, fit_labels, holds_texts
+from pipelines.datasets.user_file.tables import Rows, column, listed, read_npz, suffix_of, treat_missing
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 @dataclass(frozen=True)
-class Settings:
-    """The options of a file, checked; see the head of the module."""
+class Settings(tables.TextFormat):
+    """The options of a file, checked; paths are where the files were found."""
 
     path: Path
-    test_path: Path | None
+    test: Path | None
     target: str | None
     missing: str
     test_fraction: float
     features: tuple[str, ...] | None
     exclude: tuple[str, ...]
     categorical: tuple[str, ...]
-    text_format: TextFormat
     inputs: str | None
     test_inputs: str | None
     test_target: str | None
@@ -79,19 +50,13 @@ class Settings:
 def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
     """Load the file that the option ``path`` names.
 
-    Returns
-    -------
     Tables as float32, shape (rows, columns after encoding); arrays of an NPZ file in their shape, uint8 where they are
-    uint8 or booleans, else float32.
-
-    Raises
-    ------
-    DataError
-        Where the file or an option is wrong, the target is missing, or there are missing or infinite values.
+    uint8 or booleans, else float32. Raises ``DataError`` where the file or an option is wrong, the target is missing,
+    or there are missing or infinite values.
     """
     settings = _settings(spec, places)
-    paths = [path for path in (settings.path, settings.test_path) if path is not None]
-    hashes = [_sha256(path) for path in paths]
+    paths = [path for path in (settings.path, settings.test) if path is not None]
+    hashes = list(map(hash_file, paths))
     identity = {
         "source": spec.source,
         "sha256": hashes,
@@ -114,10 +79,7 @@ def load(spec: DatasetSpec, task: Task | None, places: Places) -> Dataset:
 def infer_task(spec: DatasetSpec, places: Places) -> Task:
     """The task that the target column makes, by the rule of ``columns``.
 
-    Raises
-    ------
-    DataError
-        As ``load``.
+    Raises ``DataError`` as ``load``.
     """
     settings = _settings(spec, places)
     train, _ = treat_missing(_read(settings)[0], settings.missing)
@@ -158,12 +120,12 @@ def prepare(settings: Settings, task: Task | None, name: str) -> tuple[Descripti
 
 def _read(settings: Settings) -> tuple[Rows, Rows | None]:
     """Training rows, and test rows where the user gives some."""
-    if suffix_of(settings.path) in NPZ_SUFFIXES:
+    if suffix_of(settings.path) in tables.NPZ_SUFFIXES:
         arrays = read_npz(settings.path)
         inputs = settings.inputs or next((name for name in ("x", "x_train") if name in arrays), None)
         if inputs is not None:
             return _read_arrays(settings, arrays, inputs)
-    frame = read_table(settings.path, settings.text_format, settings.categorical)
+    frame = tables.read_table(settings.path, settings, settings.categorical)
     if settings.target is None:
         raise DataError(
             f"The option 'target' is needed: which column of {settings.path} to predict. "
@@ -172,31 +134,29 @@ def _read(settings: Settings) -> tuple[Rows, Rows | None]:
     column(frame, settings.target, settings.path, "the target")
     names = _input_names(settings, frame, settings.target)
     train = _table_rows(frame, settings.path, settings.target, names)
-    if settings.test_path is None:
+    if settings.test is None:
         return train, None
     # What is text in the training file is text in the test file, even where all its values happen to be numbers.
     as_text = {*settings.categorical, *(name for name in frame.columns if _is_text(frame[name]))}
-    test_frame = read_table(settings.test_path, settings.text_format, as_text)
-    return train, _table_rows(test_frame, settings.test_path, settings.target, names)
+    test_frame = tables.read_table(settings.test, settings, as_text)
+    return train, _table_rows(test_frame, settings.test, settings.target, names)
 
 
-def _input_names(settings: Settings, frame: "pd.DataFrame", target: str) -> list[str]:
+def _input_names(settings: Settings, frame: pd.DataFrame, target: str) -> list[str]:
     """Columns of the training file that are inputs."""
     path, named = settings.path, settings.features
     for name in (*(named or ()), *settings.exclude, *settings.categorical):
         column(frame, name, path, "an input")
     if named is not None and target in named:
         raise DataError(f"The target {target!r} of {path} is among the columns of the option 'features'.")
-    candidates = (
-        dict.fromkeys(named) if named is not None else [name for name in frame.columns if name not in settings.exclude]
-    )
-    names = [name for name in candidates if name != target]
+    candidates = dict.fromkeys(frame.columns if named is None else named)
+    names = [name for name in candidates if name not in (target, *settings.exclude)]
     if not names:
         raise DataError(f"{path} has no columns left for the inputs beside the target {target!r}.")
     return names
 
 
-def _table_rows(frame: "pd.DataFrame", path: Path, target: str, names: list[str]) -> Rows:
+def _table_rows(frame: pd.DataFrame, path: Path, target: str, names: list[str]) -> Rows:
     predicted = column(frame, target, path, "the target")
     for name in names:
         column(frame, name, path, "an input")
@@ -204,7 +164,7 @@ def _table_rows(frame: "pd.DataFrame", path: Path, target: str, names: list[str]
 
 
 def _read_arrays(settings: Settings, arrays: dict[str, NDArray[Any]], inputs: str) -> tuple[Rows, Rows | None]:
-    unusable = [key for key in TABLE_OPTIONS if getattr(settings, key)]
+    unusable = [key for key in options.TABLE_OPTIONS if getattr(settings, key)]
     if unusable:
         raise DataError(
             f"Option {unusable[0]!r} is for tables; {settings.path} has an array of inputs, {inputs!r}, without column "
@@ -212,8 +172,8 @@ def _read_arrays(settings: Settings, arrays: dict[str, NDArray[Any]], inputs: st
         )
     target = settings.target or ("y_train" if inputs == "x_train" else "y")
     train = _array_rows(settings.path, arrays, inputs, target)
-    if settings.test_path is not None:
-        return train, _array_rows(settings.test_path, read_npz(settings.test_path), inputs, target)
+    if settings.test is not None:
+        return train, _array_rows(settings.test, read_npz(settings.test), inputs, target)
     stated = settings.test_inputs is not None or settings.test_target is not None
     test_names = settings.test_inputs or "x_test", settings.test_target or "y_test"
     if not stated and not all(name in arrays for name in test_names):
@@ -230,7 +190,7 @@ def _array_rows(path: Path, arrays: dict[str, NDArray[Any]], inputs: str, target
                 f"{path} has no array {name!r} for {meant_as}{did_you_mean(name, arrays)}. "
                 f"Its arrays: {listed(arrays)}."
             )
-    return rows_of_arrays(arrays[inputs], arrays[target], (inputs, target), str(path))
+    return tables.rows_of_arrays(arrays[inputs], arrays[target], (inputs, target), str(path))
 
 
 def _encode(
@@ -253,10 +213,8 @@ def _encode(
     return inputs, test_inputs, encoder.features, _encoding_details(encoder, test_frame, settings.missing)
 
 
-def _as_frame(rows: Rows) -> "pd.DataFrame":
+def _as_frame(rows: Rows) -> pd.DataFrame:
     """The inputs as columns; those of an array (with gaps to be filled in) one a feature."""
-    import pandas as pd
-
     if not isinstance(rows.inputs, np.ndarray):
         return rows.inputs
     if rows.inputs.ndim != 2:
@@ -267,65 +225,46 @@ def _as_frame(rows: Rows) -> "pd.DataFrame":
     return pd.DataFrame(rows.inputs, columns=[f"x[{place}]" for place in range(rows.inputs.shape[1])])
 
 
-def _encoding_details(encoder: Encoder, test_frame: "pd.DataFrame", missing: str) -> dict[str, str]:
-    details = {}
-    texts_of = {c.name: ", ".join(c.categories) for c in encoder.columns if c.categories is not None}
-    if texts_of:
-        details["categories"] = "; ".join(f"{name}: {categories}" for name, categories in texts_of.items())
-    filled = [c for c in encoder.columns if c.filled]
-    if filled:
-        told = (f"{c.name}: {c.filled} with {'no category' if c.fill is None else c.fill}" for c in filled)
-        details["imputed"] = f"{missing} of the training rows, with a column that says where: {'; '.join(told)}"
-    unseen = encoder.unseen(test_frame)
-    if unseen:
-        told = (f"{name}: {count}" for name, count in unseen.items())
-        details["unseen"] = f"test values that no training row has, encoded as no category: {'; '.join(told)}"
-    return details
+def _encoding_details(encoder: Encoder, test_frame: pd.DataFrame, missing: str) -> dict[str, str]:
+    columns = encoder.columns
+    filled = {c.name: f"{c.filled} with {'no category' if c.fill is None else c.fill}" for c in columns if c.filled}
+    told: dict[str, tuple[str, Mapping[str, object]]] = {
+        "categories": ("", {c.name: ", ".join(c.categories) for c in columns if c.categories is not None}),
+        "imputed": (f"{missing} of the training rows, with a column that says where: ", filled),
+        "unseen": ("test values that no training row has, encoded as no category: ", encoder.unseen(test_frame)),
+    }
+    return {
+        key: head + "; ".join(f"{name}: {value}" for name, value in values.items())
+        for key, (head, values) in told.items()
+        if values
+    }
 
 
 def _is_text(series: "pd.Series[Any]") -> bool:
     try:
-        return kind_of(series, "") == TEXT
+        return holds_texts(series, "")
     except DataError:  # said where the column is used; it may be an excluded one
         return False
 
 
 def _settings(spec: DatasetSpec, places: Places) -> Settings:
-    path_text = option(spec, "path")
-    if path_text is None:
+    if (path_text := options.option(spec, "path")) is None:
         raise DataError(f"Data set {spec.name!r} of source 'file' needs the option 'path'.")
     path = _resolve(path_text, places, spec)
     suffix = suffix_of(path)
-    of_format = CSV_OPTIONS if suffix in CSV_SUFFIXES else NPZ_OPTIONS if suffix in NPZ_SUFFIXES else {}
-    check_options(spec, COMMON_OPTIONS | TABLE_OPTIONS | of_format)
-    test_text = option(spec, "test")
-    features, exclude = option(spec, "features"), option(spec, "exclude")
-    if features is not None and exclude is not None:
+    is_csv, is_npz = suffix in tables.CSV_SUFFIXES, suffix in tables.NPZ_SUFFIXES
+    of_format = options.CSV_OPTIONS if is_csv else options.NPZ_OPTIONS if is_npz else {}
+    options.check_options(spec, options.COMMON_OPTIONS | options.TABLE_OPTIONS | of_format)
+    read = {key: options.option(spec, key) for key in options.OPTIONS["file"]}
+    if read["features"] is not None and read["exclude"] is not None:
         raise DataError(f"Data set {spec.name!r} has both options 'features' and 'exclude'; one of them is enough.")
-    settings = Settings(
-        path=path,
-        test_path=None if test_text is None else _resolve(test_text, places, spec),
-        target=option(spec, "target"),
-        missing=option(spec, "missing"),
-        test_fraction=option(spec, "test_fraction"),
-        features=features,
-        exclude=exclude or (),
-        categorical=option(spec, "categorical") or (),
-        text_format=TextFormat(
-            option(spec, "separator"),
-            option(spec, "decimal"),
-            option(spec, "encoding"),
-            option(spec, "missing_markers"),
-        ),
-        inputs=option(spec, "inputs"),
-        test_inputs=option(spec, "test_inputs"),
-        test_target=option(spec, "test_target"),
-    )
-    if settings.test_path is not None and settings.test_fraction:
+    test = None if read["test"] is None else _resolve(read["test"], places, spec)
+    read |= {"path": path, "test": test} | {key: read[key] or () for key in ("exclude", "categorical")}
+    if test is not None and read["test_fraction"]:
         raise DataError(f"Data set {spec.name!r} has both options 'test' and 'test_fraction'; one of them is enough.")
-    if settings.test_path is not None and suffix_of(settings.test_path) != suffix:
-        raise DataError(f"The test file {settings.test_path} is of another format than {path}.")
-    return settings
+    if test is not None and suffix_of(test) != suffix:
+        raise DataError(f"The test file {test} is of another format than {path}.")
+    return Settings(**read)
 
 
 def _resolve(value: str, places: Places, spec: DatasetSpec) -> Path:
@@ -342,11 +281,3 @@ def _resolve(value: str, places: Places, spec: DatasetSpec) -> Path:
         f"Data set {spec.name!r}: there is no file {' or '.join(str(candidate) for candidate in tried)}"
         f"{did_you_mean(path.name, beside)}."
     )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -3,20 +3,21 @@
 import warnings
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.datasets.user_file.columns import FILLING, counted
+from pipelines.datasets.options import FILLING
+from pipelines.datasets.user_file.columns import counted
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CSV_SUFFIXES, PARQUET_SUFFIXES, NPZ_SUFFIXES = (".csv", ".tsv", ".txt"), (".parquet", ".pq"), (".npz",)
 SUFFIXES = (*CSV_SUFFIXES, *(f"{suffix}.gz" for suffix in CSV_SUFFIXES), *PARQUET_SUFFIXES, *NPZ_SUFFIXES)
@@ -27,39 +28,25 @@ SHOWN_COLUMNS = 40
 class TextFormat:
     """How a CSV file is written.
 
-    Attributes
-    ----------
-    separator
-        Between two fields, more than one character for a regular expression; None for a tab in ``.tsv``, else a comma.
-    decimal
-        Mark of the decimals.
-    encoding
-        Of the characters.
-    missing_markers
-        Fields that mean a missing value; None for pandas' own list (empty, NA, NaN, null, None, ...).
+    A separator of several characters is a regular expression; without one it is a tab in ``.tsv``, else a comma.
+    Without markers of missing values pandas' own list holds (empty, NA, NaN, null, None, ...).
     """
 
-    separator: str | None = None
-    decimal: str = "."
-    encoding: str = "utf-8-sig"
-    missing_markers: tuple[str, ...] | None = None
+    separator: str | None
+    decimal: str
+    encoding: str
+    missing_markers: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of one file.
+    """Rows of one file, named by ``where`` for errors.
 
-    Attributes
-    ----------
-    inputs
-        A data frame of columns still to be encoded, or an array (rows, *features) of uint8 or float32.
-    target
-        The values to predict, shape (rows,), as they are in the file.
-    where
-        The file they came from, for errors.
+    The inputs are a data frame of columns still to be encoded, or an array (rows, *features) of uint8 or float32; the
+    target, shape (rows,), has the values to predict as they are in the file.
     """
 
-    inputs: "pd.DataFrame | NDArray[Any]"
+    inputs: pd.DataFrame | NDArray[Any]
     target: "pd.Series[Any]"
     where: str
 
@@ -84,29 +71,18 @@ class Rows:
 def suffix_of(path: Path) -> str:
     """The suffix that says the format: lower case, without ``.gz``.
 
-    Raises
-    ------
-    DataError
-        Where it is none that can be read.
+    Raises ``DataError`` where it is none that can be read.
     """
-    name = path.name.lower()
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return suffix.removesuffix(".gz")
+    if (suffix := next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)) is not None:
+        return suffix.removesuffix(".gz")
     raise DataError(f"The file {path} is of no known format; its name must end in {', '.join(SUFFIXES)}.")
 
 
-def read_table(path: Path, text_format: TextFormat, as_text: Collection[str] = ()) -> "pd.DataFrame":
+def read_table(path: Path, text_format: TextFormat, as_text: Collection[str]) -> pd.DataFrame:
     """Read a table; the columns ``as_text`` are kept as they are written (``007`` stays ``007``).
 
-    Returns
-    -------
-    At least one row and one column, column names unique texts without surrounding spaces.
-
-    Raises
-    ------
-    DataError
-        Where it cannot be read, is empty, or names a column twice.
+    It has a row and a column at least, and column names are unique texts without surrounding spaces.
+    Raises ``DataError`` where it cannot be read, is empty, or names a column twice.
     """
     suffix = suffix_of(path)
     if suffix in PARQUET_SUFFIXES:
@@ -116,21 +92,16 @@ def read_table(path: Path, text_format: TextFormat, as_text: Collection[str] = (
     else:
         frame = _read_csv(path, suffix, text_format, as_text)
     frame.columns = [str(column).strip() for column in frame.columns]
-    doubled = sorted(set(frame.columns[frame.columns.duplicated()]))
-    if doubled:
-        raise DataError(f"{path} has more than one column named {', '.join(map(repr, doubled))}.")
+    _refuse_doubled(frame.columns, path)
     if frame.empty:
         raise DataError(f"{path} holds no rows of data.")
     return frame
 
 
-def column(frame: "pd.DataFrame", name: str, path: Path, meant_as: str) -> "pd.Series[Any]":
+def column(frame: pd.DataFrame, name: str, path: Path, meant_as: str) -> "pd.Series[Any]":
     """A column by name.
 
-    Raises
-    ------
-    DataError
-        Where there is none of that name, with the nearest name and those there are.
+    Raises ``DataError`` where there is none of that name, with the nearest name and those there are.
     """
     if name not in frame.columns:
         names = list(frame.columns)
@@ -146,18 +117,14 @@ def column(frame: "pd.DataFrame", name: str, path: Path, meant_as: str) -> "pd.S
 
 def listed(names: Collection[str]) -> str:
     """Names for an error: quoted, the first 40 of them."""
-    shown = [repr(name) for name in list(names)[:SHOWN_COLUMNS]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - SHOWN_COLUMNS
+    return ", ".join(map(repr, list(names)[:SHOWN_COLUMNS])) + (f" and {more} more" if more > 0 else "")
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of an NPZ file by name; arrays of Python objects are refused, since opening those can run code.
 
-    Raises
-    ------
-    DataError
-        Where it is no whole NPZ file, or holds Python objects.
+    Raises ``DataError`` where it is no whole NPZ file, or holds Python objects.
     """
     name = ""
     try:
@@ -237,8 +204,6 @@ def rows_of_arrays(inputs: NDArray[Any], target: NDArray[Any], names: tuple[str,
     DataError
         Where the shapes do not belong together, or the inputs are no numbers, or infinite.
     """
-    import pandas as pd
-
     if inputs.ndim == 0 or target.ndim == 0 or len(inputs) != len(target) or len(inputs) == 0:
         raise DataError(
             f"{where}: the inputs {names[0]!r} have shape {inputs.shape} and the targets {names[1]!r} {target.shape}; "
@@ -255,19 +220,15 @@ def rows_of_arrays(inputs: NDArray[Any], target: NDArray[Any], names: tuple[str,
     else:
         with np.errstate(over="ignore"):
             compact = inputs.astype(np.float32)
-        infinite = int(np.isinf(compact).sum())
-        if infinite:
+        if infinite := int(np.isinf(compact).sum()):
             raise DataError(
                 f"{where}: the inputs {names[0]!r} have {infinite} values that are infinite or too large for 32-bit "
                 "numbers."
             )
-    targets = pd.Series(target.reshape(-1), name=names[1])
-    return Rows(compact, targets, where)
+    return Rows(compact, pd.Series(target.reshape(-1), name=names[1]), where)
 
 
-def _read_csv(path: Path, suffix: str, form: TextFormat, as_text: Collection[str]) -> "pd.DataFrame":
-    import pandas as pd
-
+def _read_csv(path: Path, suffix: str, form: TextFormat, as_text: Collection[str]) -> pd.DataFrame:
     separator = form.separator or ("\t" if suffix == ".tsv" else ",")
     reading: dict[str, Any] = {
         "sep": separator,
@@ -276,21 +237,18 @@ def _read_csv(path: Path, suffix: str, form: TextFormat, as_text: Collection[str
         "skipinitialspace": True,
         # A line longer than the header would else make the first column an index, without a word.
         "index_col": False,
-        "engine": "c" if len(separator) == 1 else "python",
+        # "low_memory" would be one type a chunk, not one a column.
+        **({"engine": "c", "low_memory": False} if len(separator) == 1 else {"engine": "python"}),
     }
     if form.missing_markers is not None:
         reading |= {"keep_default_na": False, "na_values": list(form.missing_markers)}
-    if reading["engine"] == "c":
-        reading["low_memory"] = False  # one type a column, not one a chunk
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             header = pd.read_csv(path, **{**reading, "header": None, "nrows": 1, "dtype": str})
-            names = [str(name).strip() for name in header.iloc[0].dropna()]
-            doubled = sorted({name for name in names if names.count(name) > 1})
-            if doubled:  # pandas would rename the second
-                raise DataError(f"{path} has more than one column named {', '.join(map(repr, doubled))}.")
-            texts = {name: str for name in header.iloc[0].dropna() if str(name).strip() in as_text}
+            names = header.iloc[0].dropna()
+            _refuse_doubled([str(name).strip() for name in names], path)  # pandas would rename the second
+            texts = {name: str for name in names if str(name).strip() in as_text}
             frame: pd.DataFrame = pd.read_csv(path, **reading, dtype=texts)
             return frame
     except pd.errors.EmptyDataError as error:
@@ -305,19 +263,20 @@ def _read_csv(path: Path, suffix: str, form: TextFormat, as_text: Collection[str
         raise DataError(f"{path} cannot be read as a table: {str(error).strip()}.") from error
 
 
-def _read_parquet(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-    import pyarrow as pa
+def _refuse_doubled(names: Iterable[str], path: Path) -> None:
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubled:
+        raise DataError(f"{path} has more than one column named {', '.join(map(repr, doubled))}.")
 
+
+def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, engine="pyarrow").reset_index(drop=True)
     except (pa.ArrowException, ValueError, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {str(error).rstrip('.')}.") from error
 
 
-def _columns_frame(path: Path, arrays: Mapping[str, NDArray[Any]]) -> "pd.DataFrame":
-    import pandas as pd
-
+def _columns_frame(path: Path, arrays: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     shapes = {name: array.shape for name, array in arrays.items()}
     if any(len(shape) != 1 for shape in shapes.values()) or len(set(shapes.values())) != 1:
         told = ", ".join(f"{name!r} {shape}" for name, shape in shapes.items())
