@@ -261,9 +261,11 @@ def documented_epochs_only(
     """
     kept = {}
     for name, curve in curves.items():
-        of_test = name.startswith("val_")
-        hidden = of_test & ~np.isin(np.arange(1, curve.shape[1] + 1), epochs)
-        kept[name.replace("val_", "test_", 1) if of_test else name] = np.where(hidden, np.float32(np.nan), curve)
+        if name.startswith("val_"):
+            documented = np.isin(np.arange(1, curve.shape[1] + 1), epochs)
+            kept[name.replace("val_", "test_", 1)] = np.where(documented, curve, np.float32(np.nan))
+        else:
+            kept[name] = curve
     return kept
 
 

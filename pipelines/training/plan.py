@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,17 +185,13 @@ class Results:
     ----------
     has_penalty
         Whether there is a curve ``penalty``.
-    on_chunk
-        As in ``Engine.train``.
     started
         When the training began, by ``time.perf_counter``; until now the engine was building and compiling.
 
     Attributes
     ----------
-    curves, compile_seconds
-        As in ``Training``.
-    weights
-        By fit, the arrays of ``model.get_weights()``.
+    curves, weights, compile_seconds
+        As in ``Training``; the weights by fit.
     """
 
     def __init__(self, plan: FitPlan, *, has_penalty: bool, on_chunk: OnChunk | None, started: float) -> None:
@@ -261,32 +257,34 @@ class OutOfMemoryError(UserError):
     """Even one fit at a time does not fit the device's memory."""
 
 
+class Wishes(TypedDict, total=False):
+    """What a caller may ask of an engine.
+
+    Attributes
+    ----------
+    on_chunk
+        Called after every chunk of epochs; returning True stops the fits in work.
+    chunk_epochs
+        Epochs between two calls; None lets the engine choose (a few calls a second).
+    keep_weights
+        Whether to return the weights after the last epoch.
+    initial_weights
+        For each fit the arrays for ``model.set_weights``; None draws them from each fit's seed.
+    """
+
+    on_chunk: OnChunk | None
+    chunk_epochs: int | None
+    keep_weights: bool
+    initial_weights: Sequence[Sequence[NDArray[Any]]] | None
+
+
 class Engine(Protocol):
     """A way to train all fits of a plan. Both implementations pass ``tests/contracts``."""
 
     name: str
 
-    def train(
-        self,
-        plan: FitPlan,
-        *,
-        on_chunk: OnChunk | None = None,
-        chunk_epochs: int | None = None,
-        keep_weights: bool = False,
-        initial_weights: Sequence[Sequence[NDArray[Any]]] | None = None,
-    ) -> Training:
+    def train(self, plan: FitPlan, **wishes: Unpack[Wishes]) -> Training:
         """Train every fit of the plan.
-
-        Parameters
-        ----------
-        on_chunk
-            Called after every chunk of epochs; returning True stops the fits in work.
-        chunk_epochs
-            Epochs between two calls; None lets the engine choose (a few calls a second).
-        keep_weights
-            Whether to return the weights after the last epoch.
-        initial_weights
-            For each fit the arrays for ``model.set_weights``; None draws them from each fit's seed.
 
         Raises
         ------

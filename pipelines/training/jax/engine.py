@@ -8,6 +8,7 @@ devices of their own, except where one large matrix product is to have them all.
 On a CPU, rows that are mostly zeros (multi-hot words) go to the network as sparse tensors: see ``sparse_rows``.
 """
 
+import operator
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Unpack
 
 import jax
 import numpy as np
@@ -28,7 +29,7 @@ from pipelines.training.batches import EpochLayout, epoch_rows, evaluation_rows
 from pipelines.training.jax.memory import affordable_fits, evaluation_chunk, is_out_of_memory
 from pipelines.training.jax.program import Data, FitData, FitProgram, Schedule, SparseShape, State
 from pipelines.training.jax.sparse_rows import SparseRows, capacity_of, rounded, sparse_rows
-from pipelines.training.plan import Fit, FitPlan, OnChunk, OutOfMemoryError, Results, Training
+from pipelines.training.plan import Fit, FitPlan, OutOfMemoryError, Results, Training, Wishes
 
 #: Above this many multiplications a step, fits run one after another on a CPU (measured: benchmarks/engine_modes.py).
 _SIDE_BY_SIDE_LIMIT = 2e7
@@ -55,45 +56,25 @@ class JaxEngine:
     sparse: bool = True
     name: str = field(default="jax", init=False)
     _programs: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict, init=False, repr=False)
-    _on_device: "_Held | None" = field(default=None, init=False, repr=False)
+    _on_device: tuple[tuple[Any, ...], NamedSharding, Data] | None = field(default=None, init=False, repr=False)
     _sparse: tuple[Any, SparseRows | None] | None = field(default=None, init=False, repr=False)
 
-    def train(
-        self,
-        plan: FitPlan,
-        *,
-        on_chunk: OnChunk | None = None,
-        chunk_epochs: int | None = None,
-        keep_weights: bool = False,
-        initial_weights: Sequence[Sequence[NDArray[Any]]] | None = None,
-    ) -> Training:
+    def train(self, plan: FitPlan, **wishes: Unpack[Wishes]) -> Training:
         """Train every fit of the plan; see ``Engine.train``."""
-        run = _Run(
-            self,
-            plan,
-            on_chunk=on_chunk,
-            chunk_epochs=chunk_epochs,
-            keep_weights=keep_weights,
-            initial_weights=initial_weights,
-        )
+        run = _Run(self, plan, wishes)
         for indices in run.groups():
             run.train_group(indices)
         return run.results.training(group_size=run.group_size, parameters=run.parameters)
 
     def data_on_device(self, plan: FitPlan, rows: SparseRows | None, sharding: NamedSharding) -> Data:
         """The plan's data on its devices; kept for the next plan, which mostly has the same data and devices."""
-        held = self._on_device
-        wanted = (plan.inputs, plan.targets, rows)
-        if (
-            held is None
-            or held.sharding != sharding
-            or any(a is not b for a, b in zip(held.source, wanted, strict=True))
-        ):
+        held, wanted = self._on_device, (plan.inputs, plan.targets, rows)
+        if held is None or held[1] != sharding or any(map(operator.is_not, held[0], wanted)):
             self._on_device = held = None  # free the old before the new is copied
             inputs = np.asarray(plan.inputs) if rows is None else rows
             data = jax.device_put(Data(inputs, np.asarray(plan.targets)), sharding)
-            self._on_device = held = _Held(wanted, sharding, data)
-        return held.data
+            self._on_device = held = wanted, sharding, data
+        return held[2]
 
     def rows_as_lists(self, inputs: NDArray[Any]) -> SparseRows | None:
         """``sparse_rows`` of these inputs, looked for once per data set."""
@@ -110,52 +91,31 @@ class JaxEngine:
         return program
 
 
-class _Held(NamedTuple):
-    """Data on the devices, and what they were made from."""
-
-    source: tuple[Any, Any, Any]
-    sharding: NamedSharding
-    data: Data
-
-
 class _Run:
     """One call of ``JaxEngine.train``."""
 
-    def __init__(
-        self,
-        engine: JaxEngine,
-        plan: FitPlan,
-        *,
-        on_chunk: OnChunk | None,
-        chunk_epochs: int | None,
-        keep_weights: bool,
-        initial_weights: Sequence[Sequence[NDArray[Any]]] | None,
-    ) -> None:
+    def __init__(self, engine: JaxEngine, plan: FitPlan, wishes: Wishes) -> None:
         started = time.perf_counter()
-        self.engine, self.plan = engine, plan
-        self.keep_weights, self.initial_weights = keep_weights, initial_weights
+        self.engine, self.plan, self.wishes = engine, plan, wishes
         # A plan without a key is never shared; a key of its own still serves its further chunks.
         self.key: Any = plan.key or object()
         self.fits_done = 0
-        self.build_model = plan.build_model
-        self.model = build_seeded(self.build_model, plan.fits[0].seed)
         self.as_is = all((fit.offset == 0).all() and (fit.scale == 1).all() for fit in plan.fits)
         self.rows = self._rows_as_lists()
+        self.build_model = plan.build_model
         if self.rows is not None and plan.build_sparse_model is not None:
             self.build_model = partial(plan.build_sparse_model, self.rows.frequent.shape[1])
-            self.model = build_seeded(self.build_model, plan.fits[0].seed)
+        self.model = build_seeded(self.build_model, plan.fits[0].seed)
         self.optimizer = plan.build_optimizer()
         self.optimizer.build(self.model.trainable_variables)
         self.parameters = count_parameters(self.model)
         self.is_per_sample = is_per_sample(self.model)
-        self.work = self.parameters * min(plan.batch_size, max(len(fit.train) for fit in plan.fits))
+        work = self.parameters * min(plan.batch_size, max(len(fit.train) for fit in plan.fits))
         on_cpu = jax.default_backend() == "cpu"
-        side_by_side = engine.side_by_side
-        if side_by_side is None:
-            small = not on_cpu or (self.rows is None and self.work <= _SIDE_BY_SIDE_LIMIT)
-            # Mapped over the kernels of several fits, a convolution becomes a grouped one, which no library does well.
-            side_by_side = small and not has_native_convolutions(self.model)
-        self.side_by_side = side_by_side
+        small = not on_cpu or (self.rows is None and work <= _SIDE_BY_SIDE_LIMIT)
+        # Mapped over the kernels of several fits, a convolution becomes a grouped one, which no library does well.
+        side_by_side = small and not has_native_convolutions(self.model)
+        self.side_by_side = side_by_side if engine.side_by_side is None else engine.side_by_side
         # A sparse product runs on one core, a large dense one on all of them.
         one_device = on_cpu and not self.side_by_side and self.rows is None
         devices = jax.devices()[:1] if one_device else jax.devices()
@@ -164,8 +124,10 @@ class _Run:
         if not affordable and on_cpu:
             raise self._too_large()
         self.group_size = min(engine.group_size or len(plan.fits), len(plan.fits), max(affordable, 1))
-        self.chunk_epochs = self._chunk_epochs(chunk_epochs)
-        self.results = Results(plan, has_penalty=has_penalty(self.model), on_chunk=on_chunk, started=started)
+        self.chunk_epochs = self._chunk_epochs(wishes.get("chunk_epochs"))
+        self.results = Results(
+            plan, has_penalty=has_penalty(self.model), on_chunk=wishes.get("on_chunk"), started=started
+        )
 
     def groups(self) -> Iterator[list[int]]:
         """Fits that may share a program, in order; cut to the group size when they are trained.
@@ -233,7 +195,7 @@ class _Run:
             self.results.write(indices, epochs, np.asarray(records)[: len(indices), : len(epochs)])
             if self.results.report(epochs.stop, self.fits_done) or self.results.are_lost(indices, epochs):
                 break
-        if self.keep_weights:
+        if self.wishes.get("keep_weights"):
             self._keep(indices, state)
 
     def _rows_as_lists(self) -> SparseRows | None:
@@ -256,18 +218,22 @@ class _Run:
 
     def _initial_state(self, indices: Sequence[int]) -> State:
         """Weights of each fit from its own seed, stacked along the axis of fits."""
+
+        def values(variables: Sequence[Any]) -> list[Any]:
+            return [np.asarray(variable.value) for variable in variables]
+
+        weights = self.wishes.get("initial_weights")
         trainable, non_trainable = [], []
         for index in indices:
             model = build_seeded(self.build_model, self.plan.fits[index].seed)
-            if self.initial_weights is not None:
-                model.set_weights(self.initial_weights[index])
-            trainable.append([np.asarray(v.value) for v in model.trainable_variables])
-            non_trainable.append([np.asarray(v.value) for v in model.non_trainable_variables])
-        optimizer = [np.broadcast_to(np.asarray(v.value), (len(indices), *v.shape)) for v in self.optimizer.variables]
+            if weights is not None:
+                model.set_weights(weights[index])
+            trainable.append(values(model.trainable_variables))
+            non_trainable.append(values(model.non_trainable_variables))
         return State(
-            [np.stack(values) for values in zip(*trainable, strict=True)],
-            [np.stack(values) for values in zip(*non_trainable, strict=True)],
-            optimizer,
+            [np.stack(of_fits) for of_fits in zip(*trainable, strict=True)],
+            [np.stack(of_fits) for of_fits in zip(*non_trainable, strict=True)],
+            [np.broadcast_to(value, (len(indices), *value.shape)) for value in values(self.optimizer.variables)],
         )
 
     def _fit_data(self, fits: Sequence[Fit]) -> FitData:
@@ -284,8 +250,7 @@ class _Run:
         shape = (len(fits), self.chunk_epochs)
         rows, rates = np.zeros((*shape, layout.width), np.int32), np.zeros(shape, np.float32)
         rows[:, : len(epochs)] = epoch_rows(fits, epochs, layout)
-        for position, fit in enumerate(fits):
-            rates[position, : len(epochs)] = fit.rates(epochs)
+        rates[:, : len(epochs)] = [fit.rates(epochs) for fit in fits]
         return Schedule(rows, rates)
 
     def _program(self, shape: tuple[EpochLayout, SparseShape | None], *arguments: Any) -> Any:
@@ -318,15 +283,11 @@ class _Run:
             return jax.jit(sharded, donate_argnums=0).lower(*arguments).compile()
 
     def _keep(self, indices: Sequence[int], state: State) -> None:
-        model = self.model
+        variables = [*self.model.trainable_variables, *self.model.non_trainable_variables]
         for position, index in enumerate(indices):
-            for variables, values in (
-                (model.trainable_variables, state.trainable),
-                (model.non_trainable_variables, state.non_trainable),
-            ):
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(value[position])
-            self.results.weights[index] = tuple(model.get_weights())
+            for variable, value in zip(variables, [*state.trainable, *state.non_trainable], strict=True):
+                variable.assign(value[position])
+            self.results.weights[index] = tuple(self.model.get_weights())
 
     def _chunk_epochs(self, asked: int | None) -> int:
         """Epochs of a chunk: as asked, else about half a second's work, in chunks of equal length."""
