@@ -91,16 +91,11 @@ class Tally:
 
     def add_point(self, point: OverfittingPoint | None) -> None:
         """A trial by its over-fitting point; None where it failed."""
-        if point is None:
-            self.add("", None, None)
-        else:
-            self.add(point.verdict, point.best_value, point.best_epoch)
-
-    def add(self, verdict: str, value: float | None, epoch: float | None) -> None:
-        """A trial by its verdict (empty where it failed), its value at the best epoch, and that epoch."""
-        self.verdicts[verdict or "failed"] += 1
-        if value is not None and epoch is not None and (self.best is None or value < self.best[0]):
-            self.best = (value, epoch)
+        self.verdicts[point.verdict if point else "failed"] += 1
+        if point is None or point.best_value is None or point.best_epoch is None:
+            return
+        if self.best is None or point.best_value < self.best[0]:
+            self.best = (point.best_value, point.best_epoch)
 
     def metrics(self) -> dict[str, float]:
         """By name: ``sweep/trials``, ``sweep/best_value``, ``sweep/best_epoch``, and ``sweep/<verdict>`` for each."""

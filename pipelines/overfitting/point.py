@@ -9,6 +9,7 @@ Where an estimator differs from the usual one, its docstring in ``overfitting.st
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,13 +153,10 @@ def analyse(
     curves, twin = _checked(validation, training, folds=folds, repeats=repeats, validation_ratio=validation_ratio)
     epochs, diverged_at = _divergence(curves, twin, trained)
     diverged = diverged_at > 0
+    made = partial(OverfittingPoint, epochs=epochs, fits=len(curves), folds=folds, repeats=repeats)
     if diverged.any():
-        return OverfittingPoint(
+        return made(
             verdict=Verdict.DIVERGED,
-            epochs=epochs,
-            fits=len(curves),
-            folds=folds,
-            repeats=repeats,
             diverged_fits=int(diverged.sum()),
             diverged_epoch=int(diverged_at[diverged].min()),
         )
@@ -179,7 +177,7 @@ def analyse(
     else:
         verdict = Verdict.PLATEAU
     at_best = curves[:, best].reshape(repeats, folds)
-    return OverfittingPoint(
+    return made(
         verdict=verdict,
         best_epoch=best + 1,
         best_epoch_low=low,
@@ -194,10 +192,6 @@ def analyse(
         gap_best=None if twin is None else float((curves[:, best] - twin[:, best]).mean()),
         gap_final=None if twin is None else float((curves[:, -1] - twin[:, epochs - 1]).mean()),
         severity=float(mean[-1] / mean[best] - 1) if mean[best] > negligible(mean) else None,
-        epochs=epochs,
-        fits=len(curves),
-        folds=folds,
-        repeats=repeats,
     )
 
 
@@ -249,10 +243,11 @@ def _checked(
 def _divergence(curves: Array, twin: Array | None, trained: int | None) -> tuple[int, NDArray[np.intp]]:
     """Epochs to analyse, and for each fit the epoch at which it diverged (0: it did not)."""
     total = curves.shape[1]
-    finite = np.isfinite(curves) if twin is None else np.isfinite(curves) & np.isfinite(twin)
+    both = np.stack([curves] if twin is None else [curves, twin])
+    finite = np.all(np.isfinite(both), axis=0)
     prefix = np.where(finite.all(axis=1), total, np.argmin(finite, axis=1)) if total else np.zeros(len(curves), int)
     epochs = int(prefix.max()) if trained is None else min(trained, total)
-    infinite = np.isinf(curves).any(axis=1) if twin is None else (np.isinf(curves) | np.isinf(twin)).any(axis=1)
+    infinite = np.isinf(both).any(axis=(0, 2))
     diverged_at = np.where((prefix < epochs) | infinite | (epochs == 0), prefix + 1, 0)
     if twin is not None:
         stretch = max(1, round(CENSORED_SHARE * epochs))

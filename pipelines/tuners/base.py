@@ -49,7 +49,7 @@ class Tuner(ABC):
     once they have found a good one (30 trials of Optuna's TPE on ten points: 10 different). A repeat is told to the
     algorithm and another proposal drawn; where it does nothing but repeat itself, a point is drawn at random.
 
-    Whether a trial is worth its next epochs is no question to the tuner: see ``pipelines.tuners.pruning``.
+    Whether a trial is worth its next epochs is no question to the tuner: see ``pipelines.sweep.stopping``.
 
     Parameters
     ----------
