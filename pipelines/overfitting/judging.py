@@ -54,12 +54,7 @@ class Judge:
         )
 
     def mean(self, curves: Curves) -> NDArray[np.float64] | None:
-        """The monitored curve, mean over the fits, to the last epoch that all of them have; None where they have none.
-
-        Returns
-        -------
-        Shape (epochs,), all finite.
-        """
+        """The monitored curve, mean over the fits, finite, to the last epoch that all have; None where there is none."""
         mean = np.asarray(curves[self.monitor], np.float64).mean(axis=0)
         finite = np.isfinite(mean)
         trained = len(mean) if finite.all() else int(finite.argmin())
@@ -69,12 +64,8 @@ class Judge:
 def objective(curve: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
     """What a tuner is told: the value at the best epoch, the minimum of the smoothed curve.
 
-    Parameters
-    ----------
-    curve
-        Monitored curve, mean over the fits, shape (epochs,); None where the trial has no result.
-    epochs
-        Within so many epochs; None for all.
+    ``curve`` is the monitored one, mean over the fits, (epochs,), None where the trial has no result; of it the first
+    ``epochs`` count, or all.
     """
     if curve is None:
         return None

@@ -205,15 +205,9 @@ def documented_best_epoch(curve: NDArray[Any], *, drop: int = 10, factor: float 
 
     It runs about 13 epochs late where the truth is known; reported beside ours for comparison only.
 
-    Parameters
-    ----------
-    curve
-        Mean validation curve over the folds, shape (epochs,).
-
-    Returns
-    -------
-    Epoch in the numbering of the whole training, as a final training would use it (the textbook's plot numbers from
-    the first epoch kept, hence ``drop`` lower); None where fewer than ``drop + 1`` finite epochs exist.
+    ``curve`` is the mean validation curve over the folds, (epochs,). The epoch is in the numbering of the whole
+    training, as a final training would use it (the textbook's plot numbers from the first epoch kept, hence ``drop``
+    lower); None where fewer than ``drop + 1`` finite epochs exist.
     """
     values = np.asarray(curve, np.float64)
     finite = np.isfinite(values)

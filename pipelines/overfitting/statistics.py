@@ -29,16 +29,8 @@ SINGLE_FIT_ERRORS = 4.0
 def smooth(curves: NDArray[Any]) -> Array:
     """Centred moving average with a Hann window of about a fifteenth of the epochs, odd, at least 3; edges padded.
 
-    Centred, since a causal average runs late on a trend: by 9 epochs with the usual factor .9.
-
-    Parameters
-    ----------
-    curves
-        Shape (..., epochs), finite.
-
-    Returns
-    -------
-    Same shape.
+    Centred, since a causal average runs late on a trend: by 9 epochs with the usual factor .9. ``curves`` are finite,
+    (..., epochs), and so is what becomes of them.
     """
     curves = np.asarray(curves, np.float64)
     window = _window(curves.shape[-1])
@@ -75,7 +67,9 @@ def negligible(mean: Array) -> float:
 def best_epoch_interval(
     smoothed: Array, folds: int, repeats: int, validation_ratio: float, *, seed: int = 0, draws: int = 1000
 ) -> tuple[int | None, int | None]:
-    """Percentile bootstrap of the best epoch: fits are drawn anew within each repeat.
+    """Lowest and highest best epoch of the 95 % interval, (None, None) for a single fit.
+
+    A percentile bootstrap: fits are drawn anew within each repeat.
 
     Fits share training rows, so the plain bootstrap is too sure: with noise as correlated as Nadeau and Bengio (2003)
     assume it covers the truth in about .74 of trials with 4 folds, with 3 repeats in .64. Every draw's distance from
@@ -87,10 +81,6 @@ def best_epoch_interval(
 
     With one fold and several repeats (a hold-out) the repeats are drawn: the interval then says how far the best
     epoch moves with the seed, not with other data.
-
-    Returns
-    -------
-    Lowest and highest epoch of the 95 % interval; (None, None) for a single fit.
     """
     fits, epochs = smoothed.shape
     if fits == 1:
@@ -128,12 +118,7 @@ def find_onset(smoothed: Array, validation_ratio: float, *, curves: Array) -> in
     all epochs that follow: over hundreds of epochs some run is above by chance.
 
     With a single fit the wander of the smoothed curve itself stands in for the standard error, four times over; it
-    cannot tell slow, strongly autocorrelated noise from a rise.
-
-    Parameters
-    ----------
-    smoothed, curves
-        Smoothed and raw validation curves, shape (fits, epochs).
+    cannot tell slow, strongly autocorrelated noise from a rise. Both sets of curves have the shape (fits, epochs).
     """
     fits, epochs = smoothed.shape
     mean = smoothed.mean(axis=0)

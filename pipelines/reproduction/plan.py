@@ -250,14 +250,9 @@ def with_test_rows(dataset: Dataset) -> Dataset:
 def documented_epochs_only(
     curves: Mapping[str, NDArray[np.float32]], epochs: Sequence[int]
 ) -> dict[str, NDArray[np.float32]]:
-    """The curves of a training on the test rows, without what they were at other than the documented epochs.
+    """The curves of a training on the test rows, without what they were at other than the documented epochs (from 1).
 
-    Parameters
-    ----------
-    curves
-        By name, (fits, epochs); those of the test rows have names that begin with ``val_``.
-    epochs
-        Documented ones, counted from 1.
+    Curves are (fits, epochs); those of the test rows have names that begin with ``val_``, and with ``test_`` in turn.
     """
     kept = {}
     for name, curve in curves.items():

@@ -122,7 +122,7 @@ class Row:
         return {**asdict(self), "agreement": str(self.agreement), "name": self.name}
 
 
-def prediction_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
+def prediction_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Where one further value falls with this probability: mean -+ t * s * sqrt(1 + 1/n); None for a single value.
 
     Exact for values that are normally distributed; t has n - 1 degrees of freedom.
@@ -136,7 +136,7 @@ def prediction_interval(values: Sequence[float], level: float = LEVEL) -> tuple[
     count = len(values)
     if count < 2:
         return None
-    half = float(t.ppf((1 + level) / 2, count - 1)) * float(np.std(values, ddof=1)) * float(np.sqrt(1 + 1 / count))
+    half = float(t.ppf((1 + LEVEL) / 2, count - 1)) * float(np.std(values, ddof=1)) * float(np.sqrt(1 + 1 / count))
     mean = float(np.mean(values))
     return mean - half, mean + half
 
@@ -167,7 +167,7 @@ def compare_epoch(
     folds: int,
     point: OverfittingPoint,
 ) -> Ours | None:
-    """An over-fitting epoch or onset beside a documented one.
+    """An over-fitting epoch or onset beside a documented one; None where a fit diverged, so that there is no point.
 
     The best epoch agrees where it lies within the interval of ours, which comes from k folds. Over-fitting *begins*
     between two epochs: the one-SE epoch, after which no gain is sure, and the onset, from which the harm is; a
@@ -175,16 +175,10 @@ def compare_epoch(
 
     Parameters
     ----------
-    validation, training
-        The monitored curve on the documented split and its training twin, (fits, epochs).
-    folds
-        Of that split.
+    validation, training, folds
+        The monitored curve on the documented split and its training twin, (fits, epochs), and its folds.
     point
         Over the k folds.
-
-    Returns
-    -------
-    None where the over-fitting point is not known, since a fit diverged.
     """
     if point.best_epoch is None or point.one_se_epoch is None:
         return None
@@ -211,15 +205,10 @@ def compare_epoch(
 
 
 def textbook_best_epochs(curves: NDArray[np.float32], folds: int) -> tuple[float, ...]:
-    """The best epoch of each seed as the textbook finds it.
+    """The best epoch of each seed as the textbook finds it, from curves (repeats * folds, epochs), repeat-major.
 
     From a long curve, the mean over the folds, with its moving average (``overfitting.documented_best_epoch``); from a
     short one the lowest point as it is.
-
-    Parameters
-    ----------
-    curves
-        (repeats * folds, epochs), repeat-major.
     """
     found = []
     for of_seed in _of_seeds(curves, folds):

@@ -23,7 +23,6 @@ from pipelines.datasets import Dataset, Places, load_dataset
 from pipelines.errors import UserError, reason_of
 from pipelines.executors import Executor, Job, fit_labels, make_executor, run_job
 from pipelines.executors.progress import Bars, TrainingBar, failure_line, time_left
-from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.features import Inputs
 from pipelines.reproduction.plan import (
@@ -224,16 +223,7 @@ class _Work:
     def train(self, measurements: Sequence[Measurement], wanted: set[str], console: Console) -> tuple[Result, ...]:
         """A result for each measurement that is wanted or known already."""
         finished = self.run.finished()
-        identities = [
-            m.identity(
-                self.exercise,
-                self.dataset,
-                seed=self.settings.seed,
-                backend=self.settings.backend,
-                weights=self._weights_sha256(m.configuration),
-            )
-            for m in measurements
-        ]
+        identities = [self._identity(measurement) for measurement in measurements]
         missing = [
             m
             for m, known in zip(measurements, identities, strict=True)
@@ -330,12 +320,14 @@ class _Work:
             self._joined = (data, with_test_rows(data))
         return self._joined[1]
 
-    def _weights_sha256(self, configuration: Configuration) -> str:
+    def _identity(self, measurement: Measurement) -> str:
         try:
-            found = self.inputs.weights(configuration)
+            found = self.inputs.weights(measurement.configuration)
         except UserError:
-            return ""  # its training fails, and says why
-        return found.sha256 if found else ""
+            found = None  # its training fails, and says why
+        of = self.settings
+        weights = found.sha256 if found else ""
+        return measurement.identity(self.exercise, self.dataset, seed=of.seed, backend=of.backend, weights=weights)
 
 
 def _describe(settings: ReproductionSettings, exercise: Exercise, dataset: Dataset) -> ReproductionDescription:

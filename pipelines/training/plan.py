@@ -115,14 +115,10 @@ class FitPlan:
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int32]:
-    """Order in which a fit visits its training rows in one epoch.
+    """Order in which a fit visits its training rows in one epoch: a permutation of ``range(samples)``, int32.
 
     A function of seed and epoch alone, so a longer training is the continuation of a shorter one, and a training
     that was cut into chunks is the same training.
-
-    Returns
-    -------
-    Permutation of ``range(samples)``, int32, shape (samples,).
     """
     generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     return generator.permutation(np.arange(samples, dtype=np.int32))
@@ -211,10 +207,7 @@ class Results:
     def write(self, indices: Sequence[int], epochs: range, records: NDArray[np.float32]) -> None:
         """Write what these fits came to in these epochs; from its first loss that is not finite on, a fit has nothing.
 
-        Parameters
-        ----------
-        records
-            Shape (fits, epochs, quantities): training curves, validation curves, penalty.
+        ``records`` has the shape (fits, epochs, quantities): training curves, validation curves, penalty.
         """
         for column, curve in enumerate(self.curves.values()):
             curve[np.ix_(indices, epochs)] = records[:, :, column]

@@ -77,7 +77,7 @@ class JaxEngine:
         return held[2]
 
     def rows_as_lists(self, inputs: NDArray[Any]) -> SparseRows | None:
-        """``sparse_rows`` of these inputs, looked for once per data set."""
+        """``sparse_rows`` of these inputs, where that is faster: mostly zeros. Looked for once per data set."""
         if self._sparse is None or self._sparse[0] is not inputs:
             self._sparse = (inputs, sparse_rows(inputs))
         return self._sparse[1]
@@ -100,9 +100,11 @@ class _Run:
         # A plan without a key is never shared; a key of its own still serves its further chunks.
         self.key: Any = plan.key or object()
         self.fits_done = 0
+        on_cpu = jax.default_backend() == "cpu"
         self.as_is = all((fit.offset == 0).all() and (fit.scale == 1).all() for fit in plan.fits)
-        self.rows = self._rows_as_lists()
-        self.build_model = plan.build_model
+        self.build_model, self.rows = plan.build_model, None
+        if engine.sparse and self.as_is and plan.build_sparse_model is not None and on_cpu:
+            self.rows = engine.rows_as_lists(plan.inputs)
         if self.rows is not None and plan.build_sparse_model is not None:
             self.build_model = partial(plan.build_sparse_model, self.rows.frequent.shape[1])
         self.model = build_seeded(self.build_model, plan.fits[0].seed)
@@ -111,7 +113,6 @@ class _Run:
         self.parameters = count_parameters(self.model)
         self.is_per_sample = is_per_sample(self.model)
         work = self.parameters * min(plan.batch_size, max(len(fit.train) for fit in plan.fits))
-        on_cpu = jax.default_backend() == "cpu"
         small = not on_cpu or (self.rows is None and work <= _SIDE_BY_SIDE_LIMIT)
         # Mapped over the kernels of several fits, a convolution becomes a grouped one, which no library does well.
         side_by_side = small and not has_native_convolutions(self.model)
@@ -197,13 +198,6 @@ class _Run:
                 break
         if self.wishes.get("keep_weights"):
             self._keep(indices, state)
-
-    def _rows_as_lists(self) -> SparseRows | None:
-        """The rows as lists, where that is faster: on a CPU, unscaled, mostly zeros."""
-        plan = self.plan
-        if not (self.engine.sparse and self.as_is and plan.build_sparse_model and jax.default_backend() == "cpu"):
-            return None
-        return self.engine.rows_as_lists(plan.inputs)
 
     def _sparse_shape(self, layout: EpochLayout, fit_data: FitData, schedule: Schedule) -> SparseShape | None:
         """Room for the fullest batch; one more program in the rare case that a batch is fuller than foreseen."""
