@@ -54,7 +54,7 @@ class Judge:
         )
 
     def mean(self, curves: Curves) -> NDArray[np.float64] | None:
-        """The monitored curve, mean over the fits, finite, to the last epoch that all have; None where there is none."""
+        """The monitored curve, mean over the fits, (epochs,), to the last that all have; None where there is none."""
         mean = np.asarray(curves[self.monitor], np.float64).mean(axis=0)
         finite = np.isfinite(mean)
         trained = len(mean) if finite.all() else int(finite.argmin())

@@ -39,21 +39,16 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class StoredJob:
-    """A ``Measurement`` as ``reproduction.json`` describes it, with the label of its configuration and what came of it.
-
-    ``point`` is the over-fitting point of a job on k folds; a job with a ``failure`` has no run and no wall time.
-    """
+    """A ``Measurement`` as ``reproduction.json`` describes it; one with a ``failure`` has no run and no wall time."""
 
     run_id: str | None
     variants: tuple[str, ...]
     part: str
-    label: str
     as_then: bool
     epochs: int
     folds: int
     repeats: int
     seconds: float | None
-    point: OverfittingPoint | None
     failure: str
 
 

@@ -56,6 +56,15 @@ class EpochLayout:
         return cls(batch_size, steps, tail, masked=False, idle=False)
 
 
+def epoch_layout(fits: Sequence[Fit], batch_size: int, *, pads: bool) -> EpochLayout:
+    """Batches of an epoch: padded to the longest fit where no layer looks at the whole batch, else of their true size.
+
+    Padded, the step is in the program once; fits that are not padded together have the size of the first.
+    """
+    sizes = [len(fit.train) for fit in fits]
+    return EpochLayout.padded(sizes, batch_size) if pads else EpochLayout.exact(sizes[0], batch_size)
+
+
 def epoch_rows(fits: Sequence[Fit], epochs: range, layout: EpochLayout) -> NDArray[np.int32]:
     """Row numbers in the order in which each fit visits them, int32, shape (fits, epochs, layout.width).
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import count_parameters, has_native_convolutions, has_penalty, is_per_sample
-from pipelines.training.batches import EpochLayout, epoch_rows, evaluation_rows
+from pipelines.training.batches import EpochLayout, epoch_layout, epoch_rows, evaluation_rows
 from pipelines.training.jax.memory import affordable_fits, evaluation_chunk, is_out_of_memory
 from pipelines.training.jax.program import Data, FitData, FitProgram, Schedule, SparseShape, State
 from pipelines.training.jax.sparse_rows import SparseRows, capacity_of, rounded, sparse_rows
@@ -43,15 +43,12 @@ class JaxEngine:
 
     Attributes
     ----------
-    group_size
-        Fits that may run together at most; None: as many as the memory takes.
     side_by_side
         Whether fits share each instruction (``vmap``) or take turns (``lax.map``); None: chosen by work per step.
     sparse
         Whether rows that are mostly zeros may be kept as such.
     """
 
-    group_size: int | None = None
     side_by_side: bool | None = None
     sparse: bool = True
     name: str = field(default="jax", init=False)
@@ -103,10 +100,10 @@ class _Run:
         on_cpu = jax.default_backend() == "cpu"
         self.as_is = all((fit.offset == 0).all() and (fit.scale == 1).all() for fit in plan.fits)
         self.build_model, self.rows = plan.build_model, None
-        if engine.sparse and self.as_is and plan.build_sparse_model is not None and on_cpu:
+        if engine.sparse and self.as_is and on_cpu and plan.build_sparse_model is not None:
             self.rows = engine.rows_as_lists(plan.inputs)
-        if self.rows is not None and plan.build_sparse_model is not None:
-            self.build_model = partial(plan.build_sparse_model, self.rows.frequent.shape[1])
+            if self.rows is not None:
+                self.build_model = partial(plan.build_sparse_model, self.rows.frequent.shape[1])
         self.model = build_seeded(self.build_model, plan.fits[0].seed)
         self.optimizer = plan.build_optimizer()
         self.optimizer.build(self.model.trainable_variables)
@@ -124,7 +121,7 @@ class _Run:
         affordable = affordable_fits(plan, self.model, self.optimizer, side_by_side=self.side_by_side)
         if not affordable and on_cpu:
             raise self._too_large()
-        self.group_size = min(engine.group_size or len(plan.fits), len(plan.fits), max(affordable, 1))
+        self.group_size = min(len(plan.fits), max(affordable, 1))
         self.chunk_epochs = self._chunk_epochs(wishes.get("chunk_epochs"))
         self.results = Results(
             plan, has_penalty=has_penalty(self.model), on_chunk=wishes.get("on_chunk"), started=started
@@ -137,17 +134,14 @@ class _Run:
         batch (batch normalisation), only fits with equal numbers of rows share a program, which then has no padding.
         """
         sizes = [len(fit.train) for fit in self.plan.fits]
-        if self.is_per_sample:
-            yield list(range(len(sizes)))
-            return
-        for size in sorted(set(sizes), reverse=True):
-            yield [index for index, other in enumerate(sizes) if other == size]
+        # The largest first.
+        for group in [set(sizes)] if self.is_per_sample else [{size} for size in sorted(set(sizes), reverse=True)]:
+            yield [index for index, size in enumerate(sizes) if size in group]
 
     def train_group(self, indices: list[int]) -> None:
         """Train these fits, fewer at a time whenever the device runs out of memory."""
-        remaining = indices
-        while remaining:
-            now = remaining[: self.group_size]
+        while indices:
+            now = indices[: self.group_size]
             try:
                 self._train_together(now)
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -157,9 +151,9 @@ class _Run:
                     raise self._too_large() from error
                 self.group_size = len(now) // 2
                 self.results.erase(now)
-                continue
-            remaining = remaining[len(now) :]
-            self.fits_done += len(now)
+            else:
+                indices = indices[len(now) :]
+                self.fits_done += len(now)
 
     def _too_large(self) -> OutOfMemoryError:
         return OutOfMemoryError(
@@ -170,14 +164,9 @@ class _Run:
     def _train_together(self, indices: list[int]) -> None:
         plan = self.plan
         # The fit axis must divide among the devices; the last fit stands in for the ones that are missing.
-        devices = self.mesh.size
-        padded = indices + [indices[-1]] * (-len(indices) % devices)
+        padded = indices + [indices[-1]] * (-len(indices) % self.mesh.size)
         fits = [plan.fits[index] for index in padded]
-        sizes = [len(fit.train) for fit in fits]
-        if self.is_per_sample:
-            layout = EpochLayout.padded(sizes, plan.batch_size)
-        else:
-            layout = EpochLayout.exact(sizes[0], plan.batch_size)
+        layout = epoch_layout(fits, plan.batch_size, pads=self.is_per_sample)
         along_fits = NamedSharding(self.mesh, PartitionSpec("fits"))
         everywhere = NamedSharding(self.mesh, PartitionSpec())
         with self.results.compiling():
@@ -266,13 +255,8 @@ class _Run:
             return jax.lax.map(in_turn, (state, fit_data, schedule))
 
         fits, everywhere = PartitionSpec("fits"), PartitionSpec()
-        sharded = jax.shard_map(
-            all_fits,
-            mesh=self.mesh,
-            in_specs=(fits, everywhere, fits, fits, everywhere),
-            out_specs=fits,
-            check_vma=False,
-        )
+        given = (fits, everywhere, fits, fits, everywhere)
+        sharded = jax.shard_map(all_fits, mesh=self.mesh, in_specs=given, out_specs=fits, check_vma=False)
         with self.results.compiling():
             return jax.jit(sharded, donate_argnums=0).lower(*arguments).compile()
 
