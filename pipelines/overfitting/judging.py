@@ -18,16 +18,10 @@ Curves = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges all trials of a sweep by one curve.
+    """Judges all trials of a sweep by one validation curve, named by ``monitor``.
 
-    Attributes
-    ----------
-    monitor
-        Name of the validation curve that over-fitting is judged on.
-    folds, repeats
-        The fits of a trial are ``folds`` x ``repeats``, repeat-major.
-    validation_ratio
-        Validation rows over training rows of a fit.
+    The fits of a trial are ``folds`` x ``repeats``, repeat-major; ``validation_ratio`` is validation rows over training
+    rows of a fit.
     """
 
     monitor: str

@@ -33,6 +33,8 @@ CENSORED_SHARE = 0.05
 IMPROVING_SHARE = 0.75
 #: A fit has exploded when its training loss ends this many times above its first epoch.
 EXPLOSION = 10.0
+#: First epochs that the textbook leaves out, too wild to be plotted.
+DROPPED = 10
 
 
 class Verdict(StrEnum):
@@ -139,8 +141,6 @@ def analyse(
         The monitored curve and its training twin, shape (folds * repeats, epochs), lower is better.
     validation_ratio
         Validation rows over training rows of a fit, 1 / (folds - 1) for k folds.
-    seed, draws
-        Of the bootstrap.
     trained
         Epochs that were trained, where the caller knows; then NaN before it is a divergence even where all fits have
         it. None: read off the curves.
@@ -200,21 +200,19 @@ def is_censored(best_epoch: int, best_epoch_high: int | None, onset: int | None,
     return onset is None and max(best_epoch, best_epoch_high or 0) > (1 - CENSORED_SHARE) * epochs
 
 
-def documented_best_epoch(curve: NDArray[Any], *, drop: int = 10, factor: float = 0.9) -> int | None:
-    """The textbook's estimator: drop the first epochs, then the minimum of a causal exponential moving average.
+def documented_best_epoch(curve: NDArray[Any]) -> int | None:
+    """The textbook's estimator: drop the first ten epochs, then the minimum of a causal exponential moving average.
 
     It runs about 13 epochs late where the truth is known; reported beside ours for comparison only.
 
     ``curve`` is the mean validation curve over the folds, (epochs,). The epoch is in the numbering of the whole
-    training, as a final training would use it (the textbook's plot numbers from the first epoch kept, hence ``drop``
-    lower); None where fewer than ``drop + 1`` finite epochs exist.
+    training, as a final training would use it (the textbook's plot numbers from the first epoch kept, hence lower);
+    None where fewer than eleven finite epochs exist.
     """
     values = np.asarray(curve, np.float64)
     finite = np.isfinite(values)
-    kept = values[drop:] if finite.all() else values[drop : int(np.argmin(finite))]
-    if kept.size == 0:
-        return None
-    return drop + int(first_minimum(causal_average(kept, factor=factor))) + 1
+    kept = values[DROPPED:] if finite.all() else values[DROPPED : int(np.argmin(finite))]
+    return DROPPED + int(first_minimum(causal_average(kept))) + 1 if kept.size else None
 
 
 def _checked(

@@ -24,6 +24,8 @@ NEGLIGIBLE = 1e-6
 BLOCK_VALUES = 2_000_000
 #: A single fit shows no deviation between fits: its onset asks for this many errors of the curve's own wander.
 SINGLE_FIT_ERRORS = 4.0
+#: Share of the average before it in a value of the textbook's moving average.
+FACTOR = 0.9
 
 
 def smooth(curves: NDArray[Any]) -> Array:
@@ -39,14 +41,14 @@ def smooth(curves: NDArray[Any]) -> Array:
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=-1) @ window)
 
 
-def causal_average(curve: NDArray[Any], *, factor: float = 0.9) -> Array:
+def causal_average(curve: NDArray[Any]) -> Array:
     """Exponential moving average of a curve, shape (epochs,), that looks back only, as the textbook smooths its plots.
 
-    Each value is ``factor`` times the average before it and the rest of the new one; the first is itself. It runs late
+    Each value is nine tenths of the average before it and a tenth of the new one; the first is itself. It runs late
     on a trend, see ``smooth``. ``scipy.signal.lfilter`` would do the same, but takes a second to import.
     """
     values = np.asarray(curve, np.float64)
-    averages = accumulate(values, lambda average, value: factor * average + (1 - factor) * value)
+    averages = accumulate(values, lambda average, value: FACTOR * average + (1 - FACTOR) * value)
     return np.fromiter(averages, np.float64, len(values))
 
 

@@ -66,12 +66,8 @@ class Measurement:
     ----------
     variants
         Names of the documented variants that it serves.
-    part
-        Rows that it is measured on.
     validation
         How the variant was validated: ``none``, ``holdout`` or ``kfold``; its training rows follow from it.
-    folds
-        1 but for k folds.
     as_then
         Whether the optimizer is the one that the textbook's version of Keras had; true where both are the same.
     keep_weights

@@ -150,12 +150,8 @@ def _reproduce(
 class _Display(Bars):
     """A line a training, and in a terminal a bar for it and for the exercise.
 
-    Parameters
-    ----------
-    works
-        Work of each training still to be done, in any unit, in their order: what the time left is reckoned from.
-    already
-        Trainings that an earlier start has finished.
+    ``works`` is the work of each training still to be done, in any unit, in their order: what the time left is reckoned
+    from. So many trainings ``already`` are finished by an earlier start.
     """
 
     def __init__(self, console: Console, works: list[float], already: int) -> None:
@@ -188,11 +184,9 @@ class _Display(Bars):
         self.console.print(line, soft_wrap=True)
 
     def _show(self, share: float) -> str:
-        """Bring the exercise's bar up to date, this share of the training in work being done.
+        """Bring the exercise's bar up to date, this share of the training in work being done; returns the time left.
 
-        Returns
-        -------
-        The time left, by the work done so far; empty before there is any, and when all is done.
+        It goes by the work done so far, and is empty before there is any, and when all is done.
         """
         done, total = sum(self._works[: self._done]), sum(self._works)
         done += share * sum(self._works[self._done : self._done + 1])
@@ -261,7 +255,15 @@ class _Work:
                 run_id=run.run_id,
             )
             try:
-                job = self._job(measurement, bar)
+                job = Job(
+                    configuration,
+                    self._data(measurement, bar),
+                    splits_of(measurement, self.exercise, self.dataset, seed=self.settings.seed),
+                    seed=self.settings.seed,
+                    epochs=epochs,
+                    weights=self.inputs.weights_file(configuration),
+                    keep_weights=measurement.keep_weights,
+                )
                 record = replace(record, fits=fit_labels(job.splits, job.seed))
                 training = run_job(self.executor, job, on_chunk=partial(display.advance, bar))
                 curves = training.curves
@@ -291,18 +293,6 @@ class _Work:
             return Result(measurement, None, failure)
         self.trained += 1
         return Result(measurement, record)
-
-    def _job(self, measurement: Measurement, bar: TrainingBar) -> Job:
-        configuration, seed = measurement.configuration.canonical(), self.settings.seed
-        return Job(
-            configuration,
-            self._data(measurement, bar),
-            splits_of(measurement, self.exercise, self.dataset, seed=seed),
-            seed=seed,
-            epochs=measurement.epochs,
-            weights=self.inputs.weights_file(configuration),
-            keep_weights=measurement.keep_weights,
-        )
 
     def _data(self, measurement: Measurement, bar: TrainingBar) -> Dataset:
         """What the configuration is trained on; with the test rows behind it where they are to be measured."""

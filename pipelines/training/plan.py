@@ -177,17 +177,8 @@ class Training:
 class Results:
     """What the fits of one training have come to, filled in chunk by chunk.
 
-    Parameters
-    ----------
-    has_penalty
-        Whether there is a curve ``penalty``.
-    started
-        When the training began, by ``time.perf_counter``; until now the engine was building and compiling.
-
-    Attributes
-    ----------
-    curves, weights, compile_seconds
-        As in ``Training``; the weights by fit.
+    The attributes are those of ``Training``, the weights by fit. With ``has_penalty`` there is a curve ``penalty``.
+    ``started`` is when the training began, by ``time.perf_counter``; until now the engine was building and compiling.
     """
 
     def __init__(self, plan: FitPlan, *, has_penalty: bool, on_chunk: OnChunk | None, started: float) -> None:

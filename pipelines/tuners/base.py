@@ -51,14 +51,8 @@ class Tuner(ABC):
 
     Whether a trial is worth its next epochs is no question to the tuner: see ``pipelines.sweep.stopping``.
 
-    Parameters
-    ----------
-    name
-        The specification, for example ``optuna:tpe``.
-    space, baseline
-        The baseline gives the settings that the space does not have; it is not tried by itself.
-    seed
-        Equal seeds, equal suggestions; 0 or more.
+    The baseline gives the settings that the space does not have; it is not tried by itself. Equal seeds, 0 or more,
+    make equal suggestions.
     """
 
     #: Proposals that may be repeats before a point is drawn at random.

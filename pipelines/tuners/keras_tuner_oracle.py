@@ -37,7 +37,7 @@ class KerasTunerOracle(Tuner):
     ``bayesian``: a Gaussian process over the whole space, after as many random points as the space has axes
     (KerasTuner's own default, three times as many, is more than a short sweep has); added points count. ``random``:
     uniform. ``grid``: every combination of ``GRID_POINTS`` points per axis, the baseline's values first and the last
-    axis fastest; give it the trials to finish.
+    axis fastest; give it the trials to finish. ``epochs`` is the length of a whole training.
 
     ``hyperband`` draws points at random and lets only the best of them have more epochs: a bracket starts with many
     points and few epochs, and of each rung the best third comes back with three times as many, up to ``epochs``.
@@ -50,11 +50,6 @@ class KerasTunerOracle(Tuner):
     Only ``bayesian`` learns from added points. ``grid`` passes over them, ``random`` does not draw them again, and
     ``hyperband`` asks for them where its own sequence has them, so a sweep taken up again repeats its rungs from the
     record.
-
-    Parameters
-    ----------
-    epochs
-        Length of a whole training, for ``hyperband``.
     """
 
     patience = 2  # a proposal of the Gaussian process takes a second

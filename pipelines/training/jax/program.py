@@ -70,16 +70,10 @@ class SparseShape:
 
 
 class FitProgram:
-    """The training of one fit.
+    """The training of one fit, with epochs of the shape of ``layout``.
 
-    Parameters
-    ----------
-    model, optimizer
-        Built; used for their structure only, their own variables are not touched.
-    layout
-        Shape of an epoch.
-    sparse
-        Shape of the batches where the data are ``SparseRows``.
+    Of ``model`` and ``optimizer``, which are built, only the structure is used; their variables are not touched.
+    ``sparse`` is the shape of the batches where the data are ``SparseRows``.
     """
 
     def __init__(
