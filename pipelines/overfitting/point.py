@@ -33,7 +33,7 @@ CENSORED_SHARE = 0.05
 IMPROVING_SHARE = 0.75
 #: A fit has exploded when its training loss ends this many times above its first epoch.
 EXPLOSION = 10.0
-#: First epochs that the textbook leaves out, too wild to be plotted.
+#: First epochs that the textbook leaves out.
 DROPPED = 10
 
 
