@@ -386,7 +386,6 @@ def test_documented_estimator_drops_ten_epochs_and_averages_causally() -> None:
     assert documented_best_epoch(np.array([0.0] * 10 + [1.0, 10.0, 10.0])) == 11
     # Averages 10, 9.1, 8.29, then back up: 10 dropped, the third kept
     assert documented_best_epoch(np.array([0.0] * 10 + [10.0, 1.0, 1.0, 20.0])) == 13
-    assert documented_best_epoch(np.array([5.0, 3.0, 4.0]), drop=0, factor=0.0) == 2
 
 
 def test_documented_estimator_needs_more_epochs_than_it_drops() -> None:

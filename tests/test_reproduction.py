@@ -405,18 +405,18 @@ def test_what_is_finished_is_not_trained_again(tmp_path):
     again = MadeMeasurements()
     second, printed = reproduce(again, exercise, repeats=3)
     assert again.jobs == []
-    assert second[0].run_id == first[0].run_id
+    assert second[0].run.run_id == first[0].run.run_id
     assert [row.to_json() for row in second[0].rows] == [row.to_json() for row in first[0].rows]
     assert "4 trainings were finished by an earlier start" in printed
     afresh = MadeMeasurements()
     third, _ = reproduce(afresh, exercise, repeats=3, resume=False)
     assert len(afresh.jobs) == 4
-    assert third[0].run_id != first[0].run_id
+    assert third[0].run.run_id != first[0].run.run_id
 
 
 def test_another_seed_or_number_of_seeds_is_another_reproduction(tmp_path):
     exercise = documented_exercise(tmp_path)
-    ids = {reproduce(MadeMeasurements(), exercise, **s)[0][0].run_id for s in ({}, {"seed": 2}, {"repeats": 2})}
+    ids = {reproduce(MadeMeasurements(), exercise, **s)[0][0].run.run_id for s in ({}, {"seed": 2}, {"repeats": 2})}
     assert len(ids) == 3
 
 

@@ -45,7 +45,7 @@ def run_id(uri: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in ("table.csv", "small.yaml"):
         (folder / name).unlink()
     shutil.rmtree(folder / "cache", ignore_errors=True)
-    return outcomes[0].run_id
+    return outcomes[0].run.run_id
 
 
 @pytest.fixture(scope="module")

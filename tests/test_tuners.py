@@ -18,8 +18,8 @@ from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.reader import load_exercise
 from pipelines.exercises.spaces import Parameter, Space
+from pipelines.sweep.stopping import is_hopeless
 from pipelines.tuners import SPECS, make_tuner
-from pipelines.tuners.pruning import is_hopeless
 
 BASELINE = Configuration(layers=(16, 16))
 DEPTH = Parameter("depth", "int", 0, 2)
@@ -386,11 +386,11 @@ def test_a_clearly_bad_trial_is_stopped():
 
 def test_the_first_trials_and_the_first_epochs_are_never_stopped():
     assert not is_hopeless(BAD[:20], GOOD[:4])
-    assert is_hopeless(BAD[:20], GOOD[:4], startup_trials=4)
+    assert is_hopeless(BAD[:20], GOOD[:5])
     assert not is_hopeless(BAD[:9], GOOD)
-    assert is_hopeless(BAD[:9], GOOD, warmup_epochs=9)
-    assert not is_hopeless(BAD[:0], GOOD, warmup_epochs=0, startup_trials=0)
-    assert not is_hopeless(BAD[:20], [], startup_trials=0)
+    assert is_hopeless(BAD[:10], GOOD)
+    assert not is_hopeless(BAD[:0], GOOD)
+    assert not is_hopeless(BAD[:20], [])
 
 
 def test_overfitting_is_no_reason_to_stop():
@@ -409,11 +409,10 @@ def test_trials_that_were_stopped_earlier_do_not_count():
     assert is_hopeless(BAD[:15], [curve[:15] for curve in GOOD])
 
 
-def test_the_percentile_says_how_many_must_be_better():
+def test_half_of_the_others_must_be_better():
     others = [np.full(20, level) for level in (0.1, 0.2, 0.3, 0.4, 0.5)]
     trial = np.full(20, 0.35)
     assert is_hopeless(trial, others)
-    assert not is_hopeless(trial, others, percentile=75)
     assert not is_hopeless(np.full(20, 0.3), others), "as good as the median"
 
 

@@ -28,13 +28,13 @@ def reproduce(parameters: Parameters, console: Console) -> None:
     from reports.pages.reproduction import terminal_table, write_reproduction
 
     outcomes = run_reproduction(settings, console)
-    uri = outcomes[0].uri
-    paths = write_reproduction(tracking_uri=uri, run_ids=[outcome.run_id for outcome in outcomes], output=output)
+    uri = outcomes[0].run.uri
+    paths = write_reproduction(tracking_uri=uri, run_ids=[outcome.run.run_id for outcome in outcomes], output=output)
     console.print()
     console.print(terminal_table(paths.report))
     failed = sum(outcome.failed for outcome in outcomes)
     lines = [f"{counted(failed, 'training')} failed; the table says why."] if failed else []
-    lines += [f"Report      {paths.html}", f"Markdown    {paths.markdown}", *ui_lines(uri, outcomes[-1].link)]
+    lines += [f"Report      {paths.html}", f"Markdown    {paths.markdown}", *ui_lines(uri, outcomes[-1].run.link)]
     print_lines(console, lines)
 
 

@@ -18,16 +18,10 @@ Curves = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges all trials of a sweep by one curve.
+    """Judges all trials of a sweep by one validation curve, named by ``monitor``.
 
-    Attributes
-    ----------
-    monitor
-        Name of the validation curve that over-fitting is judged on.
-    folds, repeats
-        The fits of a trial are ``folds`` x ``repeats``, repeat-major.
-    validation_ratio
-        Validation rows over training rows of a fit.
+    The fits of a trial are ``folds`` x ``repeats``, repeat-major; ``validation_ratio`` is validation rows over training
+    rows of a fit.
     """
 
     monitor: str
@@ -54,12 +48,7 @@ class Judge:
         )
 
     def mean(self, curves: Curves) -> NDArray[np.float64] | None:
-        """The monitored curve, mean over the fits, to the last epoch that all of them have; None where they have none.
-
-        Returns
-        -------
-        Shape (epochs,), all finite.
-        """
+        """The monitored curve, mean over the fits, (epochs,), to the last that all have; None where there is none."""
         mean = np.asarray(curves[self.monitor], np.float64).mean(axis=0)
         finite = np.isfinite(mean)
         trained = len(mean) if finite.all() else int(finite.argmin())
@@ -69,12 +58,8 @@ class Judge:
 def objective(curve: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
     """What a tuner is told: the value at the best epoch, the minimum of the smoothed curve.
 
-    Parameters
-    ----------
-    curve
-        Monitored curve, mean over the fits, shape (epochs,); None where the trial has no result.
-    epochs
-        Within so many epochs; None for all.
+    ``curve`` is the monitored one, mean over the fits, (epochs,), None where the trial has no result; of it the first
+    ``epochs`` count, or all.
     """
     if curve is None:
         return None
@@ -91,16 +76,11 @@ class Tally:
 
     def add_point(self, point: OverfittingPoint | None) -> None:
         """A trial by its over-fitting point; None where it failed."""
-        if point is None:
-            self.add("", None, None)
-        else:
-            self.add(point.verdict, point.best_value, point.best_epoch)
-
-    def add(self, verdict: str, value: float | None, epoch: float | None) -> None:
-        """A trial by its verdict (empty where it failed), its value at the best epoch, and that epoch."""
-        self.verdicts[verdict or "failed"] += 1
-        if value is not None and epoch is not None and (self.best is None or value < self.best[0]):
-            self.best = (value, epoch)
+        self.verdicts[point.verdict if point else "failed"] += 1
+        if point is None or point.best_value is None or point.best_epoch is None:
+            return
+        if self.best is None or point.best_value < self.best[0]:
+            self.best = (point.best_value, point.best_epoch)
 
     def metrics(self) -> dict[str, float]:
         """By name: ``sweep/trials``, ``sweep/best_value``, ``sweep/best_epoch``, and ``sweep/<verdict>`` for each."""

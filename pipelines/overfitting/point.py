@@ -9,6 +9,7 @@ Where an estimator differs from the usual one, its docstring in ``overfitting.st
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ CENSORED_SHARE = 0.05
 IMPROVING_SHARE = 0.75
 #: A fit has exploded when its training loss ends this many times above its first epoch.
 EXPLOSION = 10.0
+#: First epochs that the textbook leaves out.
+DROPPED = 10
 
 
 class Verdict(StrEnum):
@@ -138,8 +141,6 @@ def analyse(
         The monitored curve and its training twin, shape (folds * repeats, epochs), lower is better.
     validation_ratio
         Validation rows over training rows of a fit, 1 / (folds - 1) for k folds.
-    seed, draws
-        Of the bootstrap.
     trained
         Epochs that were trained, where the caller knows; then NaN before it is a divergence even where all fits have
         it. None: read off the curves.
@@ -152,13 +153,10 @@ def analyse(
     curves, twin = _checked(validation, training, folds=folds, repeats=repeats, validation_ratio=validation_ratio)
     epochs, diverged_at = _divergence(curves, twin, trained)
     diverged = diverged_at > 0
+    made = partial(OverfittingPoint, epochs=epochs, fits=len(curves), folds=folds, repeats=repeats)
     if diverged.any():
-        return OverfittingPoint(
+        return made(
             verdict=Verdict.DIVERGED,
-            epochs=epochs,
-            fits=len(curves),
-            folds=folds,
-            repeats=repeats,
             diverged_fits=int(diverged.sum()),
             diverged_epoch=int(diverged_at[diverged].min()),
         )
@@ -179,7 +177,7 @@ def analyse(
     else:
         verdict = Verdict.PLATEAU
     at_best = curves[:, best].reshape(repeats, folds)
-    return OverfittingPoint(
+    return made(
         verdict=verdict,
         best_epoch=best + 1,
         best_epoch_low=low,
@@ -194,10 +192,6 @@ def analyse(
         gap_best=None if twin is None else float((curves[:, best] - twin[:, best]).mean()),
         gap_final=None if twin is None else float((curves[:, -1] - twin[:, epochs - 1]).mean()),
         severity=float(mean[-1] / mean[best] - 1) if mean[best] > negligible(mean) else None,
-        epochs=epochs,
-        fits=len(curves),
-        folds=folds,
-        repeats=repeats,
     )
 
 
@@ -206,27 +200,19 @@ def is_censored(best_epoch: int, best_epoch_high: int | None, onset: int | None,
     return onset is None and max(best_epoch, best_epoch_high or 0) > (1 - CENSORED_SHARE) * epochs
 
 
-def documented_best_epoch(curve: NDArray[Any], *, drop: int = 10, factor: float = 0.9) -> int | None:
-    """The textbook's estimator: drop the first epochs, then the minimum of a causal exponential moving average.
+def documented_best_epoch(curve: NDArray[Any]) -> int | None:
+    """The textbook's estimator: drop the first ten epochs, then the minimum of a causal exponential moving average.
 
     It runs about 13 epochs late where the truth is known; reported beside ours for comparison only.
 
-    Parameters
-    ----------
-    curve
-        Mean validation curve over the folds, shape (epochs,).
-
-    Returns
-    -------
-    Epoch in the numbering of the whole training, as a final training would use it (the textbook's plot numbers from
-    the first epoch kept, hence ``drop`` lower); None where fewer than ``drop + 1`` finite epochs exist.
+    ``curve`` is the mean validation curve over the folds, (epochs,). The epoch is in the numbering of the whole
+    training, as a final training would use it (the textbook's plot numbers from the first epoch kept, hence lower);
+    None where fewer than eleven finite epochs exist.
     """
     values = np.asarray(curve, np.float64)
     finite = np.isfinite(values)
-    kept = values[drop:] if finite.all() else values[drop : int(np.argmin(finite))]
-    if kept.size == 0:
-        return None
-    return drop + int(first_minimum(causal_average(kept, factor=factor))) + 1
+    kept = values[DROPPED:] if finite.all() else values[DROPPED : int(np.argmin(finite))]
+    return DROPPED + int(first_minimum(causal_average(kept))) + 1 if kept.size else None
 
 
 def _checked(
@@ -249,10 +235,11 @@ def _checked(
 def _divergence(curves: Array, twin: Array | None, trained: int | None) -> tuple[int, NDArray[np.intp]]:
     """Epochs to analyse, and for each fit the epoch at which it diverged (0: it did not)."""
     total = curves.shape[1]
-    finite = np.isfinite(curves) if twin is None else np.isfinite(curves) & np.isfinite(twin)
+    both = np.stack([curves] if twin is None else [curves, twin])
+    finite = np.all(np.isfinite(both), axis=0)
     prefix = np.where(finite.all(axis=1), total, np.argmin(finite, axis=1)) if total else np.zeros(len(curves), int)
     epochs = int(prefix.max()) if trained is None else min(trained, total)
-    infinite = np.isinf(curves).any(axis=1) if twin is None else (np.isinf(curves) | np.isinf(twin)).any(axis=1)
+    infinite = np.isinf(both).any(axis=(0, 2))
     diverged_at = np.where((prefix < epochs) | infinite | (epochs == 0), prefix + 1, 0)
     if twin is not None:
         stretch = max(1, round(CENSORED_SHARE * epochs))

@@ -24,21 +24,15 @@ NEGLIGIBLE = 1e-6
 BLOCK_VALUES = 2_000_000
 #: A single fit shows no deviation between fits: its onset asks for this many errors of the curve's own wander.
 SINGLE_FIT_ERRORS = 4.0
+#: Share of the average before it in a value of the textbook's moving average.
+FACTOR = 0.9
 
 
 def smooth(curves: NDArray[Any]) -> Array:
     """Centred moving average with a Hann window of about a fifteenth of the epochs, odd, at least 3; edges padded.
 
-    Centred, since a causal average runs late on a trend: by 9 epochs with the usual factor .9.
-
-    Parameters
-    ----------
-    curves
-        Shape (..., epochs), finite.
-
-    Returns
-    -------
-    Same shape.
+    Centred, since a causal average runs late on a trend: by 9 epochs with the usual factor .9. ``curves`` are finite,
+    (..., epochs), and so is what becomes of them.
     """
     curves = np.asarray(curves, np.float64)
     window = _window(curves.shape[-1])
@@ -47,14 +41,14 @@ def smooth(curves: NDArray[Any]) -> Array:
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=-1) @ window)
 
 
-def causal_average(curve: NDArray[Any], *, factor: float = 0.9) -> Array:
+def causal_average(curve: NDArray[Any]) -> Array:
     """Exponential moving average of a curve, shape (epochs,), that looks back only, as the textbook smooths its plots.
 
-    Each value is ``factor`` times the average before it and the rest of the new one; the first is itself. It runs late
+    Each value is nine tenths of the average before it and a tenth of the new one; the first is itself. It runs late
     on a trend, see ``smooth``. ``scipy.signal.lfilter`` would do the same, but takes a second to import.
     """
     values = np.asarray(curve, np.float64)
-    averages = accumulate(values, lambda average, value: factor * average + (1 - factor) * value)
+    averages = accumulate(values, lambda average, value: FACTOR * average + (1 - FACTOR) * value)
     return np.fromiter(averages, np.float64, len(values))
 
 
@@ -75,7 +69,9 @@ def negligible(mean: Array) -> float:
 def best_epoch_interval(
     smoothed: Array, folds: int, repeats: int, validation_ratio: float, *, seed: int = 0, draws: int = 1000
 ) -> tuple[int | None, int | None]:
-    """Percentile bootstrap of the best epoch: fits are drawn anew within each repeat.
+    """Lowest and highest best epoch of the 95 % interval, (None, None) for a single fit.
+
+    A percentile bootstrap: fits are drawn anew within each repeat.
 
     Fits share training rows, so the plain bootstrap is too sure: with noise as correlated as Nadeau and Bengio (2003)
     assume it covers the truth in about .74 of trials with 4 folds, with 3 repeats in .64. Every draw's distance from
@@ -87,10 +83,6 @@ def best_epoch_interval(
 
     With one fold and several repeats (a hold-out) the repeats are drawn: the interval then says how far the best
     epoch moves with the seed, not with other data.
-
-    Returns
-    -------
-    Lowest and highest epoch of the 95 % interval; (None, None) for a single fit.
     """
     fits, epochs = smoothed.shape
     if fits == 1:
@@ -128,12 +120,7 @@ def find_onset(smoothed: Array, validation_ratio: float, *, curves: Array) -> in
     all epochs that follow: over hundreds of epochs some run is above by chance.
 
     With a single fit the wander of the smoothed curve itself stands in for the standard error, four times over; it
-    cannot tell slow, strongly autocorrelated noise from a rise.
-
-    Parameters
-    ----------
-    smoothed, curves
-        Smoothed and raw validation curves, shape (fits, epochs).
+    cannot tell slow, strongly autocorrelated noise from a rise. Both sets of curves have the shape (fits, epochs).
     """
     fits, epochs = smoothed.shape
     mean = smoothed.mean(axis=0)

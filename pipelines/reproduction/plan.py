@@ -4,16 +4,17 @@ A documented variant names its split. Each part of it that a figure asks for is 
 trained as one job, and variants that ask for the same training share it.
 
 The test rows come into it in one way only: to measure a documented test figure, they are the validation rows of a
-training whose own rows are all of the training data (``test_splits``). A training never sees its validation rows, the
+training whose own rows are all of the training data (``splits_of``). A training never sees its validation rows, the
 normalisation is fitted on the training rows, nothing is chosen by what comes out, and of the curve over epochs only
 the documented epoch is kept (``documented_epochs_only``).
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,14 +66,8 @@ class Measurement:
     ----------
     variants
         Names of the documented variants that it serves.
-    configuration
-        What is trained.
-    part
-        Rows that it is measured on.
     validation
         How the variant was validated: ``none``, ``holdout`` or ``kfold``; its training rows follow from it.
-    epochs, folds, repeats
-        Size of the job; ``folds`` is 1 but for k folds.
     as_then
         Whether the optimizer is the one that the textbook's version of Keras had; true where both are the same.
     keep_weights
@@ -160,18 +155,13 @@ def optimizers_of(variant: Variant) -> tuple[tuple[Configuration, bool], ...]:
     return (as_then, (variant.configuration, False))
 
 
-def seeds_of(variant: Variant, repeats: int) -> int:
-    """Seeds of a variant where the usual number is ``repeats``: its own number is that of five, and scaled along."""
-    return max(1, round((variant.repeats or USUAL_REPEATS) * repeats / USUAL_REPEATS))
-
-
 def plan_measurements(exercise: Exercise, *, repeats: int, folds: int | None = None) -> tuple[Measurement, ...]:
     """Every training that the documented variants of an exercise need, each once.
 
     Parameters
     ----------
     repeats
-        Seeds of a variant that names no number, see ``seeds_of``.
+        Seeds of a variant that names no number; a number of its own is scaled along.
     folds
         k of the interval of an over-fitting point; None for the exercise's own.
 
@@ -182,15 +172,13 @@ def plan_measurements(exercise: Exercise, *, repeats: int, folds: int | None = N
     """
     found: dict[tuple[object, ...], Measurement] = {}
     for variant in exercise.documented:
-        for configuration, as_then in optimizers_of(variant):
-            for made in _of_variant(exercise, variant, repeats, folds):
-                new = replace(made, configuration=configuration, as_then=as_then)
-                same = found.get(new.key, new)
-                found[new.key] = replace(
-                    same,
-                    variants=tuple(dict.fromkeys(same.variants + new.variants)),
-                    keep_weights=same.keep_weights or new.keep_weights,
-                )
+        for new in _of_variant(exercise, variant, repeats, folds):
+            same = found.get(new.key, new)
+            found[new.key] = replace(
+                same,
+                variants=tuple(dict.fromkeys(same.variants + new.variants)),
+                keep_weights=same.keep_weights or new.keep_weights,
+            )
     return tuple(found.values())
 
 
@@ -206,7 +194,6 @@ def splits_of(measurement: Measurement, exercise: Exercise, dataset: Dataset, *,
         Where the data set has no test rows to measure on, or cannot be split so.
     """
     rows = np.arange(dataset.samples, dtype=np.int32)
-    repeats = range(measurement.repeats)
     if measurement.part is Part.FOLDS or measurement.validation == "holdout":
         kind = "kfold" if measurement.part is Part.FOLDS else "holdout"
         splits = make_splits(
@@ -222,9 +209,14 @@ def splits_of(measurement: Measurement, exercise: Exercise, dataset: Dataset, *,
     elif measurement.validation == "kfold":
         splits = contiguous_folds(rows, measurement.folds, measurement.repeats)
     else:
-        splits = tuple(Split(repeat, 0, rows, rows[:0]) for repeat in repeats)
+        splits = tuple(Split(repeat, 0, rows, rows[:0]) for repeat in range(measurement.repeats))
     if measurement.part is Part.TEST:
-        return test_splits(dataset, splits)
+        if not len(dataset.test_inputs):
+            raise UserError(
+                f"Data set {dataset.name} has no test rows, so its documented test figures cannot be measured."
+            )
+        test_rows = np.arange(dataset.samples, dataset.samples + len(dataset.test_inputs), dtype=np.int32)
+        return tuple(replace(split, validation=test_rows) for split in splits)
     if measurement.part is Part.TRAINING:
         return tuple(replace(split, validation=rows[:0]) for split in splits)
     return splits
@@ -242,20 +234,6 @@ def contiguous_folds(rows: NDArray[np.int32], folds: int, repeats: int) -> tuple
     )
 
 
-def test_splits(dataset: Dataset, splits: Sequence[Split]) -> tuple[Split, ...]:
-    """The same training rows, measured on the test rows, which ``with_test_rows`` numbers from ``samples`` on.
-
-    Raises
-    ------
-    UserError
-        Where the data set has no test rows.
-    """
-    if not len(dataset.test_inputs):
-        raise UserError(f"Data set {dataset.name} has no test rows, so its documented test figures cannot be measured.")
-    test_rows = np.arange(dataset.samples, dataset.samples + len(dataset.test_inputs), dtype=np.int32)
-    return tuple(replace(split, validation=test_rows) for split in splits)
-
-
 def with_test_rows(dataset: Dataset) -> Dataset:
     """The data set with its test rows behind the training rows."""
     return replace(
@@ -268,22 +246,15 @@ def with_test_rows(dataset: Dataset) -> Dataset:
 def documented_epochs_only(
     curves: Mapping[str, NDArray[np.float32]], epochs: Sequence[int]
 ) -> dict[str, NDArray[np.float32]]:
-    """The curves of a training on the test rows, without what they were at other than the documented epochs.
+    """The curves of a training on the test rows, without what they were at other than the documented epochs (from 1).
 
-    Parameters
-    ----------
-    curves
-        By name, (fits, epochs); those of the test rows have names that begin with ``val_``.
-    epochs
-        Documented ones, counted from 1.
+    Curves are (fits, epochs); those of the test rows have names that begin with ``val_``, and with ``test_`` in turn.
     """
     kept = {}
     for name, curve in curves.items():
         if name.startswith("val_"):
-            columns = np.array(epochs, int) - 1
-            shown = np.full_like(curve, np.nan)
-            shown[:, columns] = curve[:, columns]
-            kept[name.replace("val_", "test_", 1)] = shown
+            documented = np.isin(np.arange(1, curve.shape[1] + 1), epochs)
+            kept[name.replace("val_", "test_", 1)] = np.where(documented, curve, np.float32(np.nan))
         else:
             kept[name] = curve
     return kept
@@ -301,8 +272,8 @@ def test_epochs(exercise: Exercise, measurement: Measurement) -> tuple[int, ...]
     return tuple(sorted({each.epoch for each in asked if each.split == "test" and each.metric not in OF_LABELS}))
 
 
-def _of_variant(exercise: Exercise, variant: Variant, repeats: int, folds: int | None) -> list[Measurement]:
-    """The parts of a variant, with its configuration as the exercise has it."""
+def _of_variant(exercise: Exercise, variant: Variant, repeats: int, folds: int | None) -> Iterator[Measurement]:
+    """The parts of a variant, with each optimizer."""
     asked = asked_for(variant, exercise.task)
     wanted = {part for entry in asked if (part := part_of(entry)) is not None}
     if any(entry.metric in OF_EPOCHS for entry in asked):
@@ -312,24 +283,21 @@ def _of_variant(exercise: Exercise, variant: Variant, repeats: int, folds: int |
             f"Variant {variant.name!r} of exercise {exercise.name} documents a test figure of a training on k folds; "
             "allowed with test figures: validation none or holdout."
         )
-    seeds = seeds_of(variant, repeats)
-    made = []
-    for part in Part:
+    # The variant's own number is that of the usual five.
+    seeds = max(1, round((variant.repeats or USUAL_REPEATS) * repeats / USUAL_REPEATS))
+    for (configuration, as_then), part in product(optimizers_of(variant), Part):
         if part not in wanted:
             continue
-        of_folds = part is Part.FOLDS
-        k = (folds or exercise.folds) if of_folds else exercise.folds if variant.validation == "kfold" else 1
-        made.append(
-            Measurement(
-                variants=(variant.name,),
-                configuration=variant.configuration,
-                part=part,
-                validation=variant.validation,
-                epochs=variant.epochs,
-                folds=k,
-                repeats=min(seeds, FOLD_REPEATS) if of_folds and variant.validation != "kfold" else seeds,
-                as_then=True,
-                keep_weights=any(entry.metric in OF_WEIGHTS and part_of(entry) is part for entry in asked),
-            )
+        of_folds, on_folds = part is Part.FOLDS, variant.validation == "kfold"
+        k = (folds or exercise.folds) if of_folds else exercise.folds if on_folds else 1
+        yield Measurement(
+            variants=(variant.name,),
+            configuration=configuration,
+            part=part,
+            validation=variant.validation,
+            epochs=variant.epochs,
+            folds=k,
+            repeats=min(seeds, FOLD_REPEATS) if of_folds and not on_folds else seeds,
+            as_then=as_then,
+            keep_weights=any(entry.metric in OF_WEIGHTS and part_of(entry) is part for entry in asked),
         )
-    return made

@@ -12,7 +12,8 @@ from pipelines.datasets.base import Dataset
 from pipelines.errors import UserError
 from pipelines.executors import Job
 from pipelines.exercises.exercise import Exercise
-from pipelines.overfitting.point import OverfittingPoint, analyse
+from pipelines.overfitting.judging import Judge
+from pipelines.overfitting.point import OverfittingPoint
 from pipelines.reproduction.plan import OF_EPOCHS, OF_LABELS, OF_WEIGHTS, Asked, Measurement, Part, asked_for, part_of
 from pipelines.reproduction.rows import Agreement, Ours, Row, chance_accuracies, compare, compare_epoch, values_of
 from pipelines.tracking import names
@@ -38,35 +39,16 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class StoredJob:
-    """One training of a reproduction, as ``reproduction.json`` describes it.
-
-    Attributes
-    ----------
-    run_id
-        Its MLflow run; None where it failed.
-    variants, part, label, as_then
-        Names of the variants that it serves, the rows it was measured on, its configuration, and whether the optimizer
-        is the one of the textbook's Keras.
-    epochs, folds, repeats
-        Its size.
-    seconds
-        Wall time; None where it failed.
-    point
-        The over-fitting point, of a job on k folds.
-    failure
-        Why it has no result; empty otherwise.
-    """
+    """A ``Measurement`` as ``reproduction.json`` describes it; one with a ``failure`` has no run and no wall time."""
 
     run_id: str | None
     variants: tuple[str, ...]
     part: str
-    label: str
     as_then: bool
     epochs: int
     folds: int
     repeats: int
     seconds: float | None
-    point: OverfittingPoint | None
     failure: str
 
 
@@ -88,14 +70,10 @@ class Reproduced:
     ----------
     run_id, uri, started, commit
         Of its MLflow run.
-    exercise, title, monitor
-        Name and title of the exercise, and the curve that over-fitting is judged on.
-    settings, environment
-        What was asked for, and where it ran.
+    monitor
+        The curve that over-fitting is judged on.
     rows
         The comparison, in the order of the exercise.
-    jobs
-        Its trainings.
     notes
         What the exercise remarks on a variant, by its name; variants without a remark are left out.
     """
@@ -116,12 +94,12 @@ class Reproduced:
     @property
     def documented(self) -> tuple[Row, ...]:
         """Rows with a documented figure of their own."""
-        return tuple(row for row in self.rows if row.documented is not None and not row.explains)
+        return _documented(self.rows)
 
     @property
     def agreeing(self) -> tuple[Row, ...]:
         """Of these, the ones that agree."""
-        return tuple(row for row in self.documented if row.agreement is Agreement.AGREES)
+        return _agreeing(self.rows)
 
     @property
     def seconds(self) -> float:
@@ -130,11 +108,8 @@ class Reproduced:
 
     def job(self, variant: str, parts: Sequence[str], *, as_then: bool = True) -> StoredJob | None:
         """A finished training of a variant, of the first of these parts that it has."""
-        for part in parts:
-            for job in self.jobs:
-                if job.run_id and variant in job.variants and job.part == part and job.as_then is as_then:
-                    return job
-        return None
+        jobs = [job for job in self.jobs if job.run_id and variant in job.variants and job.as_then is as_then]
+        return next((job for part in parts for job in jobs if job.part == part), None)
 
 
 def read_reproductions(*, tracking_uri: str, run_ids: Sequence[str] = ()) -> tuple[Reproduced, ...]:
@@ -145,7 +120,7 @@ def read_reproductions(*, tracking_uri: str, run_ids: Sequence[str] = ()) -> tup
     TrackingError
         When the store does not answer, or holds no such reproduction.
     """
-    return tuple(_reproduced(stored) for stored in read_stored_reproductions(tracking_uri, run_ids))
+    return tuple(map(_reproduced, read_stored_reproductions(tracking_uri, run_ids)))
 
 
 def _reproduced(stored: StoredReproduction) -> Reproduced:
@@ -172,15 +147,16 @@ def rows_of(exercise: Exercise, dataset: Dataset, results: Sequence[Result], *, 
     rows = []
     for variant in exercise.documented:
         own = [result for result in results if variant.name in result.measurement.variants]
+        then, now = ([result for result in own if result.measurement.as_then is as_then] for as_then in (True, False))
         for asked in asked_for(variant, exercise.task):
-            if not own and asked.metric not in OF_LABELS:
-                continue
-            then = [result for result in own if result.measurement.as_then]
+            today = None
             if asked.metric in OF_LABELS:
-                (ours, failure), today = _of_labels(dataset, asked, seed), None
-            else:
+                ours, failure = _of_labels(dataset, asked, seed)
+            elif own:
                 ours, failure = _ours(exercise, then, asked)
-                today = _ours(exercise, [r for r in own if r not in then], asked)[0]
+                today, _ = _ours(exercise, now, asked)
+            else:
+                continue
             figure = asked.figure
             rows.append(
                 Row(
@@ -211,44 +187,31 @@ def _of_labels(dataset: Dataset, asked: Asked, seed: int) -> tuple[Ours | None, 
 
 def _ours(exercise: Exercise, results: Sequence[Result], asked: Asked) -> tuple[Ours | None, str]:
     """What the trainings with one optimizer measured for a row, or why nothing was."""
-    part = part_of(asked)
     found = {result.measurement.part: result for result in results}
+    part = part_of(asked)
     result = found.get(part) if part is not None else None
-    if result is None or result.stored is None:
-        return None, result.failure if result else "not trained"
+    of_folds = found.get(Part.FOLDS) if asked.metric in OF_EPOCHS else result
+    for needed in (result, of_folds):
+        if needed is None or needed.stored is None:
+            return None, needed.failure if needed else "not trained"
+    assert result and result.stored and of_folds
+    curves, folds = result.stored.curves, result.measurement.folds
     if asked.metric in OF_EPOCHS:
-        of_folds = found.get(Part.FOLDS)
-        if of_folds is None or of_folds.stored is None:
-            return None, of_folds.failure if of_folds else "not trained"
         point = point_of(exercise, of_folds)
-        ours = compare_epoch(
-            asked,
-            result.stored.curves[exercise.monitor],
-            result.stored.curves[exercise.monitor.removeprefix("val_")],
-            folds=result.measurement.folds,
-            point=point,
-        )
+        monitored, twin = curves[exercise.monitor], curves[exercise.monitor.removeprefix("val_")]
+        ours = compare_epoch(asked, monitored, twin, folds=folds, point=point)
         return ours, "" if ours else point.reason or "diverged"
-    values: Sequence[float] = (
-        result.stored.measured.get(asked.metric, ())
-        if asked.metric in OF_WEIGHTS
-        else values_of(asked, result.stored.curves, result.measurement.folds)
-    )
+    of_weights = asked.metric in OF_WEIGHTS
+    values = result.stored.measured.get(asked.metric, ()) if of_weights else values_of(asked, curves, folds)
     return (compare(values, asked), "") if values else (None, "diverged, or not among what is measured")
 
 
 def point_of(exercise: Exercise, result: Result) -> OverfittingPoint:
     """Over-fitting point over the k folds."""
     assert result.stored is not None
-    curves, measurement = result.stored.curves, result.measurement
-    return analyse(
-        curves[exercise.monitor],
-        curves[exercise.monitor.removeprefix("val_")],
-        folds=measurement.folds,
-        repeats=measurement.repeats,
-        validation_ratio=1 / (measurement.folds - 1),
-        trained=measurement.epochs,
-    )
+    of = result.measurement
+    judge = Judge(exercise.monitor, of.folds, of.repeats, validation_ratio=1 / (of.folds - 1))
+    return judge.point(result.stored.curves, of.epochs)
 
 
 def metrics_of(rows: Sequence[Row], results: Sequence[Result]) -> dict[str, dict[str, float]]:
@@ -270,9 +233,15 @@ def metrics_of(rows: Sequence[Row], results: Sequence[Result]) -> dict[str, dict
 
 def counts(rows: Sequence[Row]) -> dict[str, float]:
     """How many rows there are, how many have a documented figure, and how many of these agree."""
-    documented = [row for row in rows if row.documented is not None and not row.explains]
-    agreeing = sum(row.agreement is Agreement.AGREES for row in documented)
-    return {"rows/agreeing": agreeing, "rows/documented": len(documented), "rows/all": len(rows)}
+    return {"rows/agreeing": len(_agreeing(rows)), "rows/documented": len(_documented(rows)), "rows/all": len(rows)}
+
+
+def _documented(rows: Sequence[Row]) -> tuple[Row, ...]:
+    return tuple(row for row in rows if row.documented is not None and not row.explains)
+
+
+def _agreeing(rows: Sequence[Row]) -> tuple[Row, ...]:
+    return tuple(row for row in _documented(rows) if row.agreement is Agreement.AGREES)
 
 
 def _is_from(row: Row, measurement: Measurement) -> bool:
@@ -357,8 +326,7 @@ def figures_of_weights(metrics: Sequence[str], job: Job, weights: Sequence[Weigh
     """
     found: dict[str, list[float]] = {}
     if {"weight", "bias"} & set(metrics):
-        lines = _lines(job, weights)
-        found |= {"weight": [slope for slope, _ in lines], "bias": [intercept for _, intercept in lines]}
+        found["weight"], found["bias"] = map(list, zip(*_lines(job, weights), strict=True))
     if "label_difference" in metrics:
         found["label_difference"] = _label_differences(job, weights)
     return {name: found[name] for name in metrics if name in found}

@@ -73,8 +73,8 @@ class Row:
 
     Attributes
     ----------
-    variant, metric, split, epoch
-        What it is of; the epoch counts from 1.
+    epoch
+        Counts from 1.
     documented, tolerance, goal, note, cause
         As the exercise has them; ``documented`` is None where there is no figure.
     ours
@@ -113,7 +113,7 @@ class Row:
     @property
     def name(self) -> str:
         """Short and unique within the variant, for the tracking store: ``test_accuracy_epoch_5``."""
-        if self.metric in OF_LABELS or self.metric in OF_WEIGHTS or self.metric in OF_EPOCHS:
+        if self.metric in (*OF_LABELS, *OF_WEIGHTS, *OF_EPOCHS):
             return self.metric
         return f"{self.split}_{self.metric}_epoch_{self.epoch}"
 
@@ -122,7 +122,7 @@ class Row:
         return {**asdict(self), "agreement": str(self.agreement), "name": self.name}
 
 
-def prediction_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
+def prediction_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Where one further value falls with this probability: mean -+ t * s * sqrt(1 + 1/n); None for a single value.
 
     Exact for values that are normally distributed; t has n - 1 degrees of freedom.
@@ -136,7 +136,7 @@ def prediction_interval(values: Sequence[float], level: float = LEVEL) -> tuple[
     count = len(values)
     if count < 2:
         return None
-    half = float(t.ppf((1 + level) / 2, count - 1)) * float(np.std(values, ddof=1)) * float(np.sqrt(1 + 1 / count))
+    half = float(t.ppf((1 + LEVEL) / 2, count - 1)) * float(np.std(values, ddof=1)) * float(np.sqrt(1 + 1 / count))
     mean = float(np.mean(values))
     return mean - half, mean + half
 
@@ -152,7 +152,7 @@ def compare(values: Sequence[float], asked: Asked) -> Ours:
     interval = prediction_interval(kept)
     low, high = interval or (None, None)
     figure = asked.figure
-    agrees: bool | None = None
+    agrees = None
     if figure is not None:
         tolerance = figure.tolerance + _ROUNDING * abs(figure.value)
         smallest, largest = (mean if low is None else low) - tolerance, (mean if high is None else high) + tolerance
@@ -167,7 +167,7 @@ def compare_epoch(
     folds: int,
     point: OverfittingPoint,
 ) -> Ours | None:
-    """An over-fitting epoch or onset beside a documented one.
+    """An over-fitting epoch or onset beside a documented one; None where a fit diverged, so that there is no point.
 
     The best epoch agrees where it lies within the interval of ours, which comes from k folds. Over-fitting *begins*
     between two epochs: the one-SE epoch, after which no gain is sure, and the onset, from which the harm is; a
@@ -175,63 +175,43 @@ def compare_epoch(
 
     Parameters
     ----------
-    validation, training
-        The monitored curve on the documented split and its training twin, (fits, epochs).
-    folds
-        Of that split.
+    validation, training, folds
+        The monitored curve on the documented split and its training twin, (fits, epochs), and its folds.
     point
         Over the k folds.
-
-    Returns
-    -------
-    None where the over-fitting point is not known, since a fit diverged.
     """
     if point.best_epoch is None or point.one_se_epoch is None:
         return None
-    value = asked.figure.value if asked.figure else None
     if asked.metric == "onset_epoch":
-        low, high = point.one_se_epoch, point.onset
         # Without an onset in sight, what is surely harmful lies beyond the last epoch.
-        last = point.epochs if high is None else high
-        agrees = None if value is None else low <= value <= last
-        ours = float(point.epochs if point.onset is None else point.onset)
-        parting = parting_epochs(validation, training, folds)
-        by_textbook = compare(parting, asked) if parting else None
-        return Ours(
-            (ours,), ours, None, low=float(low), high=float(last), agrees=agrees, point=point, by_textbook=by_textbook
-        )
-    seeds = textbook_best_epochs(validation, folds)
-    interval_low = point.best_epoch if point.best_epoch_low is None else point.best_epoch_low
-    interval_high = point.best_epoch if point.best_epoch_high is None else point.best_epoch_high
-    if point.censored:
-        interval_high = point.epochs
-    agrees = None if value is None else interval_low <= value <= interval_high
-    best = float(point.best_epoch)
+        low, high = point.one_se_epoch, point.onset or point.epochs
+        found, of_seeds = high, parting_epochs(validation, training, folds)
+    else:
+        low, high = point.best_epoch_low or point.best_epoch, point.best_epoch_high or point.best_epoch
+        if point.censored:
+            high = point.epochs
+        found, of_seeds = point.best_epoch, textbook_best_epochs(validation, folds)
+    ours = float(found)
     return Ours(
-        (best,),
-        best,
+        (ours,),
+        ours,
         None,
-        low=float(interval_low),
-        high=float(interval_high),
-        agrees=agrees,
+        low=float(low),
+        high=float(high),
+        agrees=low <= asked.figure.value <= high if asked.figure else None,
         point=point,
-        by_textbook=compare(seeds, asked),
+        by_textbook=compare(of_seeds, asked) if of_seeds else None,
     )
 
 
 def textbook_best_epochs(curves: NDArray[np.float32], folds: int) -> tuple[float, ...]:
-    """The best epoch of each seed as the textbook finds it.
+    """The best epoch of each seed as the textbook finds it, from curves (repeats * folds, epochs), repeat-major.
 
     From a long curve, the mean over the folds, with its moving average (``overfitting.documented_best_epoch``); from a
     short one the lowest point as it is.
-
-    Parameters
-    ----------
-    curves
-        (repeats * folds, epochs), repeat-major.
     """
     found = []
-    for of_seed in np.asarray(curves, np.float64).reshape(-1, folds, curves.shape[1]).mean(axis=1):
+    for of_seed in _of_seeds(curves, folds):
         long = len(of_seed) >= SMOOTHED_FROM
         epoch = documented_best_epoch(of_seed) if long else int(first_minimum(of_seed)) + 1
         if epoch is not None and np.isfinite(of_seed).any():
@@ -244,13 +224,13 @@ def parting_epochs(validation: NDArray[np.float32], training: NDArray[np.float32
 
     The training curve is a mean over an epoch, during which the network still learns, and so begins above the other.
     """
-    found = []
-    shape = (-1, folds, validation.shape[1])
-    means = (np.asarray(curve, np.float64).reshape(shape).mean(axis=1) for curve in (training, validation))
-    for below in np.less(*means):
-        if below.any():
-            found.append(float(np.argmax(below) + 1))
-    return tuple(found)
+    parted = _of_seeds(training, folds) < _of_seeds(validation, folds)
+    return tuple(float(np.argmax(below) + 1) for below in parted if below.any())
+
+
+def _of_seeds(curves: NDArray[np.float32], folds: int) -> NDArray[np.float64]:
+    """The mean over the folds, (repeats * folds, epochs) -> (repeats, epochs)."""
+    return np.asarray(curves, np.float64).reshape(-1, folds, curves.shape[1]).mean(axis=1)
 
 
 def values_of(asked: Asked, curves: Mapping[str, NDArray[np.float32]], folds: int) -> tuple[float, ...]:
@@ -259,7 +239,7 @@ def values_of(asked: Asked, curves: Mapping[str, NDArray[np.float32]], folds: in
     curve = curves.get(prefix + asked.metric)
     if curve is None or asked.epoch > curve.shape[1]:
         return ()
-    means = np.asarray(curve[:, asked.epoch - 1], np.float64).reshape(-1, folds).mean(axis=1)
+    means = _of_seeds(curve[:, asked.epoch - 1 : asked.epoch], folds)[:, 0]
     return tuple(float(value) for value in means if np.isfinite(value))
 
 

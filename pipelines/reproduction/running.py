@@ -10,14 +10,12 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
@@ -25,7 +23,6 @@ from pipelines.datasets import Dataset, Places, load_dataset
 from pipelines.errors import UserError, reason_of
 from pipelines.executors import Executor, Job, fit_labels, make_executor, run_job
 from pipelines.executors.progress import Bars, TrainingBar, failure_line, time_left
-from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.features import Inputs
 from pipelines.reproduction.plan import (
@@ -44,8 +41,8 @@ from pipelines.reproduction.results import Result, content, counts, figures_of_w
 from pipelines.reproduction.rows import Row
 from pipelines.tracking.reproductions import ReproductionDescription, ReproductionRun, open_reproduction
 from pipelines.tracking.sweeps import current_environment
-from pipelines.tracking.trials import FAILED, FINISHED, FitLabel, Trial
-from pipelines.training.plan import Progress, Training
+from pipelines.tracking.trials import FAILED, FINISHED, Trial
+from pipelines.training.plan import Progress
 from pipelines.words import shortened
 
 #: Words of a text, and values of another sample, that a first layer has to look at: for the estimate of work.
@@ -88,13 +85,9 @@ class ReproductionSettings:
 class ReproductionOutcome:
     """Where the reproduction of an exercise is to be found, and what it came to."""
 
-    exercise: str
-    run_id: str
-    uri: str
-    link: str
+    run: ReproductionRun
     rows: tuple[Row, ...]
     trained: int
-    resumed: int
     failed: int
 
 
@@ -151,27 +144,14 @@ def _reproduce(
             content(exercise, dataset, results, rows, settings=parameters, seconds=seconds)
             | asdict(current_environment())
         )
-    return ReproductionOutcome(
-        exercise=exercise.name,
-        run_id=run.run_id,
-        uri=run.uri,
-        link=run.link,
-        rows=rows,
-        trained=work.trained,
-        resumed=work.resumed,
-        failed=work.failed,
-    )
+    return ReproductionOutcome(run, rows, work.trained, work.failed)
 
 
 class _Display(Bars):
     """A line a training, and in a terminal a bar for it and for the exercise.
 
-    Parameters
-    ----------
-    works
-        Work of each training still to be done, in any unit, in their order: what the time left is reckoned from.
-    already
-        Trainings that an earlier start has finished.
+    ``works`` is the work of each training still to be done, in any unit, in their order: what the time left is reckoned
+    from. So many trainings ``already`` are finished by an earlier start.
     """
 
     def __init__(self, console: Console, works: list[float], already: int) -> None:
@@ -179,10 +159,6 @@ class _Display(Bars):
         self._works, self._already, self._done = works, already, 0
         self._exercise = self._progress.add_task("exercise", total=sum(works) or 1.0, count="", note="")
         self._show(0.0)
-
-    def begin(self, measurement: Measurement) -> TrainingBar:
-        """A training starts."""
-        return self.add_bar("training", measurement.name, fits=measurement.fits, epochs=measurement.epochs)
 
     def advance(self, bar: TrainingBar, progress: Progress) -> bool:
         """A chunk of epochs is done; never stops the training."""
@@ -194,7 +170,7 @@ class _Display(Bars):
         """A training is done, or has failed."""
         self.remove_bar(bar)
         self._done += 1
-        self._show(0.0)
+        left = self._show(0.0)
         number, total = self._already + self._done, self._already + len(self._works)
         fits, epochs = measurement.fits, measurement.epochs
         name = shortened(measurement.name, _LONGEST_NAME)
@@ -203,57 +179,45 @@ class _Display(Bars):
         if failure:
             line.append(f"  {failure_line(failure)}", style="red")
         line.append(f"  {seconds:.1f} s", style="dim")
-        if left := self._time_left(0.0):
+        if left:
             line.append(f"  {left}", style="dim")
         self.console.print(line, soft_wrap=True)
 
-    def _show(self, share: float) -> None:
+    def _show(self, share: float) -> str:
+        """Bring the exercise's bar up to date, this share of the training in work being done; returns the time left.
+
+        It goes by the work done so far, and is empty before there is any, and when all is done.
+        """
+        done, total = sum(self._works[: self._done]), sum(self._works)
+        done += share * sum(self._works[self._done : self._done + 1])
+        elapsed = self._progress.tasks[0].elapsed or 0.0
+        left = time_left(elapsed * (total - done) / done) if 0 < done < total else ""
         count = f"{self._already + self._done}/{self._already + len(self._works)} trainings"
-        completed = self._work_done(share)
-        self._progress.update(self._exercise, completed=completed, count=count, note=self._time_left(share))
-
-    def _work_done(self, share: float) -> float:
-        now = self._works[self._done] if self._done < len(self._works) else 0.0
-        return sum(self._works[: self._done]) + share * now
-
-    def _time_left(self, share: float) -> str:
-        """From the work done so far; empty before there is any, and when all is done."""
-        done, total = self._work_done(share), sum(self._works)
-        if not done or done >= total:
-            return ""
-        return time_left((self._progress.tasks[0].elapsed or 0.0) * (total - done) / done)
+        self._progress.update(self._exercise, completed=done, count=count, note=left)
+        return left
 
 
+@dataclass
 class _Work:
     """The trainings of one exercise."""
 
-    def __init__(
-        self,
-        settings: ReproductionSettings,
-        exercise: Exercise,
-        dataset: Dataset,
-        *,
-        run: ReproductionRun,
-        executor: Executor,
-    ) -> None:
-        self.settings, self.exercise, self.dataset, self.run, self.executor = settings, exercise, dataset, run, executor
-        self.inputs = Inputs(dataset, settings.places)
-        self.trained = self.resumed = self.failed = 0
-        self._joined: tuple[Dataset, Dataset] | None = None
+    settings: ReproductionSettings
+    exercise: Exercise
+    dataset: Dataset
+    run: ReproductionRun
+    executor: Executor
+    trained: int = 0
+    resumed: int = 0
+    failed: int = 0
+    _joined: tuple[Dataset, Dataset] | None = None
+
+    def __post_init__(self) -> None:
+        self.inputs = Inputs(self.dataset, self.settings.places)
 
     def train(self, measurements: Sequence[Measurement], wanted: set[str], console: Console) -> tuple[Result, ...]:
         """A result for each measurement that is wanted or known already."""
         finished = self.run.finished()
-        identities = [
-            m.identity(
-                self.exercise,
-                self.dataset,
-                seed=self.settings.seed,
-                backend=self.settings.backend,
-                weights=self._weights_sha256(m.configuration),
-            )
-            for m in measurements
-        ]
+        identities = [self._identity(measurement) for measurement in measurements]
         missing = [
             m
             for m, known in zip(measurements, identities, strict=True)
@@ -277,66 +241,58 @@ class _Work:
         """Train and record one measurement; one that fails is a row that says so, and the rest goes on."""
         started = time.perf_counter()
         configuration = measurement.configuration.canonical()
-        bar = display.begin(measurement)
+        epochs, fits = measurement.epochs, measurement.fits
+        bar = display.add_bar("training", measurement.name, fits=fits, epochs=epochs)
         variants = ", ".join(measurement.variants)
-        training: Training | None = None
-        curves: Mapping[str, NDArray[np.float32]] = {}
-        measured: dict[str, Any] = {}
-        labels: tuple[FitLabel, ...] = ()
         failure = ""
         with self.run.training(measurement.name, variants, identity, configuration.hash) as run:
+            record = Trial(
+                configuration=configuration,
+                origin=f"documented: {variants}",
+                epochs=epochs,
+                folds=measurement.folds,
+                repeats=measurement.repeats,
+                run_id=run.run_id,
+            )
             try:
-                job = self._job(measurement, bar)
-                labels = fit_labels(job.splits, job.seed)
+                job = Job(
+                    configuration,
+                    self._data(measurement, bar),
+                    splits_of(measurement, self.exercise, self.dataset, seed=self.settings.seed),
+                    seed=self.settings.seed,
+                    epochs=epochs,
+                    weights=self.inputs.weights_file(configuration),
+                    keep_weights=measurement.keep_weights,
+                )
+                record = replace(record, fits=fit_labels(job.splits, job.seed))
                 training = run_job(self.executor, job, on_chunk=partial(display.advance, bar))
                 curves = training.curves
                 if measurement.part is Part.TEST:
                     curves = documented_epochs_only(curves, test_epochs(self.exercise, measurement))
+                record = replace(
+                    record,
+                    curves=curves,
+                    training_seconds=training.seconds,
+                    compile_seconds=training.compile_seconds,
+                    parameters=training.parameters,
+                )
                 if training.weights is not None:
                     asked = [a for a in asked_of(self.exercise, measurement) if part_of(a) is measurement.part]
                     measured = figures_of_weights([a.metric for a in asked], job, training.weights)
+                    record = replace(record, measured=measured)
                 if not np.isfinite(curves["loss"][:, -1]).any():
                     failure = "diverged"
             except Exception as error:
                 failure = reason_of(error)
             seconds = time.perf_counter() - started
-            record = Trial(
-                configuration=configuration,
-                origin=f"documented: {variants}",
-                epochs=measurement.epochs,
-                folds=measurement.folds,
-                repeats=measurement.repeats,
-                fits=labels,
-                curves=curves,
-                point=None,
-                seconds=seconds,
-                training_seconds=training.seconds if training else 0.0,
-                compile_seconds=training.compile_seconds if training else 0.0,
-                parameters=training.parameters if training else None,
-                status=FAILED if failure else FINISHED,
-                reason=failure,
-                measured=measured,
-                run_id=run.run_id,
-            )
+            record = replace(record, seconds=seconds, status=FAILED if failure else FINISHED, reason=failure)
             run.finish(record)
         display.end(bar, measurement, seconds, failure)
-        if failure or training is None:
+        if failure:
             self.failed += 1
             return Result(measurement, None, failure)
         self.trained += 1
         return Result(measurement, record)
-
-    def _job(self, measurement: Measurement, bar: TrainingBar) -> Job:
-        configuration, seed = measurement.configuration.canonical(), self.settings.seed
-        return Job(
-            configuration,
-            self._data(measurement, bar),
-            splits_of(measurement, self.exercise, self.dataset, seed=seed),
-            seed=seed,
-            epochs=measurement.epochs,
-            weights=self.inputs.weights_file(configuration),
-            keep_weights=measurement.keep_weights,
-        )
 
     def _data(self, measurement: Measurement, bar: TrainingBar) -> Dataset:
         """What the configuration is trained on; with the test rows behind it where they are to be measured."""
@@ -354,12 +310,14 @@ class _Work:
             self._joined = (data, with_test_rows(data))
         return self._joined[1]
 
-    def _weights_sha256(self, configuration: Configuration) -> str:
+    def _identity(self, measurement: Measurement) -> str:
         try:
-            found = self.inputs.weights(configuration)
+            found = self.inputs.weights(measurement.configuration)
         except UserError:
-            return ""  # its training fails, and says why
-        return found.sha256 if found else ""
+            found = None  # its training fails, and says why
+        of = self.settings
+        weights = found.sha256 if found else ""
+        return measurement.identity(self.exercise, self.dataset, seed=of.seed, backend=of.backend, weights=weights)
 
 
 def _describe(settings: ReproductionSettings, exercise: Exercise, dataset: Dataset) -> ReproductionDescription:

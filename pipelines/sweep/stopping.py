@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from pipelines.executors.progress import fits_in_work
 from pipelines.overfitting.judging import Curves, Judge
 from pipelines.training.plan import Progress
-from pipelines.tuners.pruning import is_hopeless
 
 #: How often at most a rule looks at a trial's curves.
 LOOKS_A_TRIAL = 20
+#: No trial is pruned before it has had so many epochs, nor with fewer others that got as far.
+WARMUP_EPOCHS, STARTUP_TRIALS = 10, 5
 
 #: Curves of all fits so far, each (fits, epochs so far) -> why the trial should end now; empty where it should go on.
 Rule = Callable[[Curves], str]
@@ -45,6 +46,38 @@ def make_rule(stop: Stop, judge: Judge, others: Sequence[NDArray[np.floating[Any
         return "pruned, worse than the median of the others" if hopeless else ""
 
     return {Stop.NEVER: None, Stop.OVERFIT: overfits, Stop.PRUNE: is_pruned}[stop]
+
+
+def is_hopeless(so_far: NDArray[np.floating[Any]], finished: Sequence[NDArray[np.floating[Any]]]) -> bool:
+    """Whether the best value of a trial so far is worse than what most others had by the same epoch.
+
+    The median rule of Golovin et al. 2017 (Google Vizier, section 3.5.2), as in Optuna's ``MedianPruner``. Best values
+    are compared, not last ones: a trial that over-fits has had its good epoch and keeps it.
+
+    A stopped trial has a short curve, so its over-fitting point is censored. Where the points themselves are wanted
+    rather than the best network, do not prune.
+
+    Parameters
+    ----------
+    so_far
+        Monitored validation curve of the trial, mean over its fits, shape (epochs so far,). NaN counts as worst.
+    finished
+        The same curve of every other trial, each of shape (its epochs,). One that was itself stopped before this
+        epoch does not count.
+
+    >>> is_hopeless(np.full(20, 2.0), [np.linspace(1.0, 0.1, 50)] * 5)
+    True
+    """
+
+    def best(curve: NDArray[np.floating[Any]]) -> float:
+        return float(np.min(curve, where=np.isfinite(curve), initial=np.inf))
+
+    epoch = len(so_far)
+    others = [best(curve[:epoch]) for curve in finished if len(curve) >= epoch]
+    if epoch < WARMUP_EPOCHS or len(others) < STARTUP_TRIALS:
+        return False
+    # Not interpolated: between a finite and an infinite value it would give NaN.
+    return bool(best(so_far) > np.percentile(others, 50.0, method="higher"))
 
 
 def epochs_between_looks(stop: Stop, epochs: int) -> int | None:

@@ -56,27 +56,32 @@ class EpochLayout:
         return cls(batch_size, steps, tail, masked=False, idle=False)
 
 
-def epoch_rows(fits: Sequence[Fit], epochs: range, layout: EpochLayout) -> NDArray[np.int32]:
-    """Row numbers in the order in which each fit visits them; the padding repeats row 0.
+def epoch_layout(fits: Sequence[Fit], batch_size: int, *, pads: bool) -> EpochLayout:
+    """Batches of an epoch: padded to the longest fit where no layer looks at the whole batch, else of their true size.
 
-    Returns
-    -------
-    int32, shape (fits, epochs, layout.width).
+    Padded, the step is in the program once; fits that are not padded together have the size of the first.
+    """
+    sizes = [len(fit.train) for fit in fits]
+    return EpochLayout.padded(sizes, batch_size) if pads else EpochLayout.exact(sizes[0], batch_size)
+
+
+def epoch_rows(fits: Sequence[Fit], epochs: range, layout: EpochLayout) -> NDArray[np.int32]:
+    """Row numbers in the order in which each fit visits them, int32, shape (fits, epochs, layout.width).
+
+    The padding repeats row 0.
     """
     rows = np.zeros((len(fits), len(epochs), layout.width), np.int32)
-    for index, fit in enumerate(fits):
+    for of_fit, fit in zip(rows, fits, strict=True):
         count = len(fit.train)
-        for position, epoch in enumerate(epochs):
-            rows[index, position, :count] = fit.train[epoch_order(fit.seed, epoch, count)]
+        for of_epoch, epoch in zip(of_fit, epochs, strict=True):
+            of_epoch[:count] = fit.train[epoch_order(fit.seed, epoch, count)]
     return rows
 
 
 def evaluation_rows(fits: Sequence[Fit], chunk: int) -> NDArray[np.int32]:
-    """Validation rows cut into chunks; the padding repeats row 0.
+    """Validation rows cut into chunks of at most ``chunk``, int32, shape (fits, chunks, rows of a chunk).
 
-    Returns
-    -------
-    int32, shape (fits, chunks, rows of a chunk), the last at most ``chunk``. Zero chunks without validation rows.
+    The padding repeats row 0. Zero chunks without validation rows.
     """
     largest = max(len(fit.validation) for fit in fits)
     chunks = -(-largest // chunk)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,14 +115,10 @@ class FitPlan:
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int32]:
-    """Order in which a fit visits its training rows in one epoch.
+    """Order in which a fit visits its training rows in one epoch: a permutation of ``range(samples)``, int32.
 
     A function of seed and epoch alone, so a longer training is the continuation of a shorter one, and a training
     that was cut into chunks is the same training.
-
-    Returns
-    -------
-    Permutation of ``range(samples)``, int32, shape (samples,).
     """
     generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     return generator.permutation(np.arange(samples, dtype=np.int32))
@@ -181,21 +177,8 @@ class Training:
 class Results:
     """What the fits of one training have come to, filled in chunk by chunk.
 
-    Parameters
-    ----------
-    has_penalty
-        Whether there is a curve ``penalty``.
-    on_chunk
-        As in ``Engine.train``.
-    started
-        When the training began, by ``time.perf_counter``; until now the engine was building and compiling.
-
-    Attributes
-    ----------
-    curves, compile_seconds
-        As in ``Training``.
-    weights
-        By fit, the arrays of ``model.get_weights()``.
+    The attributes are those of ``Training``, the weights by fit. With ``has_penalty`` there is a curve ``penalty``.
+    ``started`` is when the training began, by ``time.perf_counter``; until now the engine was building and compiling.
     """
 
     def __init__(self, plan: FitPlan, *, has_penalty: bool, on_chunk: OnChunk | None, started: float) -> None:
@@ -215,10 +198,7 @@ class Results:
     def write(self, indices: Sequence[int], epochs: range, records: NDArray[np.float32]) -> None:
         """Write what these fits came to in these epochs; from its first loss that is not finite on, a fit has nothing.
 
-        Parameters
-        ----------
-        records
-            Shape (fits, epochs, quantities): training curves, validation curves, penalty.
+        ``records`` has the shape (fits, epochs, quantities): training curves, validation curves, penalty.
         """
         for column, curve in enumerate(self.curves.values()):
             curve[np.ix_(indices, epochs)] = records[:, :, column]
@@ -261,32 +241,34 @@ class OutOfMemoryError(UserError):
     """Even one fit at a time does not fit the device's memory."""
 
 
+class Wishes(TypedDict, total=False):
+    """What a caller may ask of an engine.
+
+    Attributes
+    ----------
+    on_chunk
+        Called after every chunk of epochs; returning True stops the fits in work.
+    chunk_epochs
+        Epochs between two calls; None lets the engine choose (a few calls a second).
+    keep_weights
+        Whether to return the weights after the last epoch.
+    initial_weights
+        For each fit the arrays for ``model.set_weights``; None draws them from each fit's seed.
+    """
+
+    on_chunk: OnChunk | None
+    chunk_epochs: int | None
+    keep_weights: bool
+    initial_weights: Sequence[Sequence[NDArray[Any]]] | None
+
+
 class Engine(Protocol):
     """A way to train all fits of a plan. Both implementations pass ``tests/contracts``."""
 
     name: str
 
-    def train(
-        self,
-        plan: FitPlan,
-        *,
-        on_chunk: OnChunk | None = None,
-        chunk_epochs: int | None = None,
-        keep_weights: bool = False,
-        initial_weights: Sequence[Sequence[NDArray[Any]]] | None = None,
-    ) -> Training:
+    def train(self, plan: FitPlan, **wishes: Unpack[Wishes]) -> Training:
         """Train every fit of the plan.
-
-        Parameters
-        ----------
-        on_chunk
-            Called after every chunk of epochs; returning True stops the fits in work.
-        chunk_epochs
-            Epochs between two calls; None lets the engine choose (a few calls a second).
-        keep_weights
-            Whether to return the weights after the last epoch.
-        initial_weights
-            For each fit the arrays for ``model.set_weights``; None draws them from each fit's seed.
 
         Raises
         ------

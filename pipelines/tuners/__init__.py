@@ -29,18 +29,10 @@ SPECS = (
 
 
 def make_tuner(spec: str, space: Space, *, baseline: Configuration, seed: int, epochs: int = 100) -> Tuner:
-    """The tuner of a name.
+    """The tuner of a name, one of ``SPECS``, for the space and the baseline of an exercise.
 
-    Parameters
-    ----------
-    spec
-        One of ``SPECS``.
-    space, baseline
-        Of the exercise.
-    seed
-        Equal seeds, equal suggestions; 0 or more.
-    epochs
-        Length of a training; Hyperband divides it, the others do not use it.
+    Equal seeds, 0 or more, make equal suggestions. ``epochs`` is the length of a training: Hyperband divides it, the
+    others do not use it.
 
     Raises
     ------

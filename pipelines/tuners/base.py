@@ -49,16 +49,10 @@ class Tuner(ABC):
     once they have found a good one (30 trials of Optuna's TPE on ten points: 10 different). A repeat is told to the
     algorithm and another proposal drawn; where it does nothing but repeat itself, a point is drawn at random.
 
-    Whether a trial is worth its next epochs is no question to the tuner: see ``pipelines.tuners.pruning``.
+    Whether a trial is worth its next epochs is no question to the tuner: see ``pipelines.sweep.stopping``.
 
-    Parameters
-    ----------
-    name
-        The specification, for example ``optuna:tpe``.
-    space, baseline
-        The baseline gives the settings that the space does not have; it is not tried by itself.
-    seed
-        Equal seeds, equal suggestions; 0 or more.
+    The baseline gives the settings that the space does not have; it is not tried by itself. Equal seeds, 0 or more,
+    make equal suggestions.
     """
 
     #: Proposals that may be repeats before a point is drawn at random.

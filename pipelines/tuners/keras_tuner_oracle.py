@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipelines.compat import OracleDoor, replace_gaussian_process
 from pipelines.exercises.configurations import Configuration
-from pipelines.exercises.spaces import Parameter, Space, Value
+from pipelines.exercises.spaces import Space, Value
 from pipelines.tuners.base import GRID_POINTS, Tuner
 
 _OBJECTIVE = "value"
@@ -37,7 +37,7 @@ class KerasTunerOracle(Tuner):
     ``bayesian``: a Gaussian process over the whole space, after as many random points as the space has axes
     (KerasTuner's own default, three times as many, is more than a short sweep has); added points count. ``random``:
     uniform. ``grid``: every combination of ``GRID_POINTS`` points per axis, the baseline's values first and the last
-    axis fastest; give it the trials to finish.
+    axis fastest; give it the trials to finish. ``epochs`` is the length of a whole training.
 
     ``hyperband`` draws points at random and lets only the best of them have more epochs: a bracket starts with many
     points and few epochs, and of each rung the best third comes back with three times as many, up to ``epochs``.
@@ -50,11 +50,6 @@ class KerasTunerOracle(Tuner):
     Only ``bayesian`` learns from added points. ``grid`` passes over them, ``random`` does not draw them again, and
     ``hyperband`` asks for them where its own sequence has them, so a sweep taken up again repeats its rungs from the
     record.
-
-    Parameters
-    ----------
-    epochs
-        Length of a whole training, for ``hyperband``.
     """
 
     patience = 2  # a proposal of the Gaussian process takes a second
@@ -67,7 +62,8 @@ class KerasTunerOracle(Tuner):
         self._oracle.verbose = 0
         folder = tempfile.mkdtemp(prefix="overfit-atlas-tuner-")  # it writes every trial to a file
         self._door = OracleDoor(self._oracle, folder)
-        weakref.finalize(self, _forget, self._door, folder)
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        weakref.finalize(self, self._door.forget)
 
     def _make_oracle(self, algorithm: str, seed: int, epochs: int) -> Any:
         common: dict[str, Any] = {
@@ -104,8 +100,11 @@ class KerasTunerOracle(Tuner):
                 if on_grid:
                     points = axis.points(GRID_POINTS)
                     hyperparameters.Choice(axis.name, list(points), default=_nearest(points, default))
+                elif axis.kind == "categorical":
+                    hyperparameters.Choice(axis.name, list(axis.choices), default=default)
                 else:
-                    _register(hyperparameters, axis, default)
+                    method = hyperparameters.Int if axis.kind == "int" else hyperparameters.Float
+                    method(axis.name, *axis.bounds, sampling="log" if axis.log else "linear", default=default)
         return hyperparameters
 
     def _propose(self) -> tuple[Any, dict[str, Value], int | None] | None:
@@ -121,9 +120,8 @@ class KerasTunerOracle(Tuner):
                 held[axis.name] = next(choice for choice in axis.choices if choice == held[axis.name])
             elif axis.name in held:
                 # The end of a logarithmic range of whole numbers comes out as one more.
-                low, high = axis.bounds
-                inside = min(max(held[axis.name], low), high)
-                held[axis.name] = int(inside) if axis.kind == "int" else float(inside)
+                inside = float(np.clip(held[axis.name], *axis.bounds))
+                held[axis.name] = int(inside) if axis.kind == "int" else inside
         values = {name: value for name, value in held.items() if name in self.space.names}
         epochs = held.get("tuner/epochs")
         return trial, values, None if epochs is None else int(epochs)
@@ -193,15 +191,6 @@ def _nearest(points: tuple[Value, ...], value: Value) -> Value:
     return min(points, key=lambda point: abs(float(point) - float(value)))
 
 
-def _register(hyperparameters: Any, axis: Parameter, default: Value) -> None:
-    if axis.kind == "categorical":
-        hyperparameters.Choice(axis.name, list(axis.choices), default=default)
-        return
-    low, high = axis.bounds
-    method = hyperparameters.Int if axis.kind == "int" else hyperparameters.Float
-    method(axis.name, low, high, sampling="log" if axis.log else "linear", default=default)
-
-
 @contextmanager
 def _safely(door: OracleDoor) -> Iterator[None]:
     """Call an oracle: quietly, on one thread, and with its lock given back where it raises."""
@@ -213,8 +202,3 @@ def _safely(door: OracleDoor) -> Iterator[None]:
     except BaseException:
         door.unlock()
         raise
-
-
-def _forget(door: OracleDoor, folder: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    door.forget()

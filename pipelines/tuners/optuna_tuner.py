@@ -78,7 +78,7 @@ class OptunaTuner(Tuner):
 
     def _start(self, values: dict[str, Value]) -> optuna.Trial:
         # Suggested at once, or the values would not be part of the trial.
-        distributions = {name: _distribution(axis) for name, axis in self._axes(values).items()}
+        distributions = self._distributions(values)
         self._study.enqueue_trial({name: values[name] for name in distributions})
         return self._study.ask(distributions)
 
@@ -94,19 +94,14 @@ class OptunaTuner(Tuner):
     def _learn(self, values: dict[str, Value], value: float | None) -> None:
         if not self._learns or value is None:
             return
-        axes = self._axes(values)
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                params={name: values[name] for name in axes},
-                distributions={name: _distribution(axis) for name, axis in axes.items()},
-                value=value,
-            )
-        )
+        distributions = self._distributions(values)
+        params = {name: values[name] for name in distributions}
+        self._study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
 
-    def _axes(self, values: dict[str, Value]) -> dict[str, Parameter]:
-        """The axes that a trial at this point has."""
+    def _distributions(self, values: dict[str, Value]) -> dict[str, BaseDistribution]:
+        """Of the axes that a trial at this point has."""
         names = self.active(values) if self._conditional else values
-        return {axis.name: axis for axis in self.space.ordered if axis.name in names}
+        return {axis.name: _distribution(axis) for axis in self.space.ordered if axis.name in names}
 
 
 def _distribution(axis: Parameter) -> BaseDistribution:

@@ -8,6 +8,7 @@ devices of their own, except where one large matrix product is to have them all.
 On a CPU, rows that are mostly zeros (multi-hot words) go to the network as sparse tensors: see ``sparse_rows``.
 """
 
+import operator
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Unpack
 
 import jax
 import numpy as np
@@ -24,11 +25,11 @@ from numpy.typing import NDArray
 
 from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import count_parameters, has_native_convolutions, has_penalty, is_per_sample
-from pipelines.training.batches import EpochLayout, epoch_rows, evaluation_rows
+from pipelines.training.batches import EpochLayout, epoch_layout, epoch_rows, evaluation_rows
 from pipelines.training.jax.memory import affordable_fits, evaluation_chunk, is_out_of_memory
 from pipelines.training.jax.program import Data, FitData, FitProgram, Schedule, SparseShape, State
 from pipelines.training.jax.sparse_rows import SparseRows, capacity_of, rounded, sparse_rows
-from pipelines.training.plan import Fit, FitPlan, OnChunk, OutOfMemoryError, Results, Training
+from pipelines.training.plan import Fit, FitPlan, OutOfMemoryError, Results, Training, Wishes
 
 #: Above this many multiplications a step, fits run one after another on a CPU (measured: benchmarks/engine_modes.py).
 _SIDE_BY_SIDE_LIMIT = 2e7
@@ -42,61 +43,38 @@ class JaxEngine:
 
     Attributes
     ----------
-    group_size
-        Fits that may run together at most; None: as many as the memory takes.
     side_by_side
         Whether fits share each instruction (``vmap``) or take turns (``lax.map``); None: chosen by work per step.
     sparse
         Whether rows that are mostly zeros may be kept as such.
     """
 
-    group_size: int | None = None
     side_by_side: bool | None = None
     sparse: bool = True
     name: str = field(default="jax", init=False)
     _programs: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict, init=False, repr=False)
-    _on_device: "_Held | None" = field(default=None, init=False, repr=False)
+    _on_device: tuple[tuple[Any, ...], NamedSharding, Data] | None = field(default=None, init=False, repr=False)
     _sparse: tuple[Any, SparseRows | None] | None = field(default=None, init=False, repr=False)
 
-    def train(
-        self,
-        plan: FitPlan,
-        *,
-        on_chunk: OnChunk | None = None,
-        chunk_epochs: int | None = None,
-        keep_weights: bool = False,
-        initial_weights: Sequence[Sequence[NDArray[Any]]] | None = None,
-    ) -> Training:
+    def train(self, plan: FitPlan, **wishes: Unpack[Wishes]) -> Training:
         """Train every fit of the plan; see ``Engine.train``."""
-        run = _Run(
-            self,
-            plan,
-            on_chunk=on_chunk,
-            chunk_epochs=chunk_epochs,
-            keep_weights=keep_weights,
-            initial_weights=initial_weights,
-        )
+        run = _Run(self, plan, wishes)
         for indices in run.groups():
             run.train_group(indices)
         return run.results.training(group_size=run.group_size, parameters=run.parameters)
 
     def data_on_device(self, plan: FitPlan, rows: SparseRows | None, sharding: NamedSharding) -> Data:
         """The plan's data on its devices; kept for the next plan, which mostly has the same data and devices."""
-        held = self._on_device
-        wanted = (plan.inputs, plan.targets, rows)
-        if (
-            held is None
-            or held.sharding != sharding
-            or any(a is not b for a, b in zip(held.source, wanted, strict=True))
-        ):
+        held, wanted = self._on_device, (plan.inputs, plan.targets, rows)
+        if held is None or held[1] != sharding or any(map(operator.is_not, held[0], wanted)):
             self._on_device = held = None  # free the old before the new is copied
             inputs = np.asarray(plan.inputs) if rows is None else rows
             data = jax.device_put(Data(inputs, np.asarray(plan.targets)), sharding)
-            self._on_device = held = _Held(wanted, sharding, data)
-        return held.data
+            self._on_device = held = wanted, sharding, data
+        return held[2]
 
     def rows_as_lists(self, inputs: NDArray[Any]) -> SparseRows | None:
-        """``sparse_rows`` of these inputs, looked for once per data set."""
+        """``sparse_rows`` of these inputs, where that is faster: mostly zeros. Looked for once per data set."""
         if self._sparse is None or self._sparse[0] is not inputs:
             self._sparse = (inputs, sparse_rows(inputs))
         return self._sparse[1]
@@ -110,52 +88,32 @@ class JaxEngine:
         return program
 
 
-class _Held(NamedTuple):
-    """Data on the devices, and what they were made from."""
-
-    source: tuple[Any, Any, Any]
-    sharding: NamedSharding
-    data: Data
-
-
 class _Run:
     """One call of ``JaxEngine.train``."""
 
-    def __init__(
-        self,
-        engine: JaxEngine,
-        plan: FitPlan,
-        *,
-        on_chunk: OnChunk | None,
-        chunk_epochs: int | None,
-        keep_weights: bool,
-        initial_weights: Sequence[Sequence[NDArray[Any]]] | None,
-    ) -> None:
+    def __init__(self, engine: JaxEngine, plan: FitPlan, wishes: Wishes) -> None:
         started = time.perf_counter()
-        self.engine, self.plan = engine, plan
-        self.keep_weights, self.initial_weights = keep_weights, initial_weights
+        self.engine, self.plan, self.wishes = engine, plan, wishes
         # A plan without a key is never shared; a key of its own still serves its further chunks.
         self.key: Any = plan.key or object()
         self.fits_done = 0
-        self.build_model = plan.build_model
-        self.model = build_seeded(self.build_model, plan.fits[0].seed)
+        on_cpu = jax.default_backend() == "cpu"
         self.as_is = all((fit.offset == 0).all() and (fit.scale == 1).all() for fit in plan.fits)
-        self.rows = self._rows_as_lists()
-        if self.rows is not None and plan.build_sparse_model is not None:
-            self.build_model = partial(plan.build_sparse_model, self.rows.frequent.shape[1])
-            self.model = build_seeded(self.build_model, plan.fits[0].seed)
+        self.build_model, self.rows = plan.build_model, None
+        if engine.sparse and self.as_is and on_cpu and plan.build_sparse_model is not None:
+            self.rows = engine.rows_as_lists(plan.inputs)
+            if self.rows is not None:
+                self.build_model = partial(plan.build_sparse_model, self.rows.frequent.shape[1])
+        self.model = build_seeded(self.build_model, plan.fits[0].seed)
         self.optimizer = plan.build_optimizer()
         self.optimizer.build(self.model.trainable_variables)
         self.parameters = count_parameters(self.model)
         self.is_per_sample = is_per_sample(self.model)
-        self.work = self.parameters * min(plan.batch_size, max(len(fit.train) for fit in plan.fits))
-        on_cpu = jax.default_backend() == "cpu"
-        side_by_side = engine.side_by_side
-        if side_by_side is None:
-            small = not on_cpu or (self.rows is None and self.work <= _SIDE_BY_SIDE_LIMIT)
-            # Mapped over the kernels of several fits, a convolution becomes a grouped one, which no library does well.
-            side_by_side = small and not has_native_convolutions(self.model)
-        self.side_by_side = side_by_side
+        work = self.parameters * min(plan.batch_size, max(len(fit.train) for fit in plan.fits))
+        small = not on_cpu or (self.rows is None and work <= _SIDE_BY_SIDE_LIMIT)
+        # Mapped over the kernels of several fits, a convolution becomes a grouped one, which no library does well.
+        side_by_side = small and not has_native_convolutions(self.model)
+        self.side_by_side = side_by_side if engine.side_by_side is None else engine.side_by_side
         # A sparse product runs on one core, a large dense one on all of them.
         one_device = on_cpu and not self.side_by_side and self.rows is None
         devices = jax.devices()[:1] if one_device else jax.devices()
@@ -163,9 +121,11 @@ class _Run:
         affordable = affordable_fits(plan, self.model, self.optimizer, side_by_side=self.side_by_side)
         if not affordable and on_cpu:
             raise self._too_large()
-        self.group_size = min(engine.group_size or len(plan.fits), len(plan.fits), max(affordable, 1))
-        self.chunk_epochs = self._chunk_epochs(chunk_epochs)
-        self.results = Results(plan, has_penalty=has_penalty(self.model), on_chunk=on_chunk, started=started)
+        self.group_size = min(len(plan.fits), max(affordable, 1))
+        self.chunk_epochs = self._chunk_epochs(wishes.get("chunk_epochs"))
+        self.results = Results(
+            plan, has_penalty=has_penalty(self.model), on_chunk=wishes.get("on_chunk"), started=started
+        )
 
     def groups(self) -> Iterator[list[int]]:
         """Fits that may share a program, in order; cut to the group size when they are trained.
@@ -174,17 +134,14 @@ class _Run:
         batch (batch normalisation), only fits with equal numbers of rows share a program, which then has no padding.
         """
         sizes = [len(fit.train) for fit in self.plan.fits]
-        if self.is_per_sample:
-            yield list(range(len(sizes)))
-            return
-        for size in sorted(set(sizes), reverse=True):
-            yield [index for index, other in enumerate(sizes) if other == size]
+        # The largest first.
+        for group in [set(sizes)] if self.is_per_sample else [{size} for size in sorted(set(sizes), reverse=True)]:
+            yield [index for index, size in enumerate(sizes) if size in group]
 
     def train_group(self, indices: list[int]) -> None:
         """Train these fits, fewer at a time whenever the device runs out of memory."""
-        remaining = indices
-        while remaining:
-            now = remaining[: self.group_size]
+        while indices:
+            now = indices[: self.group_size]
             try:
                 self._train_together(now)
             except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -194,9 +151,9 @@ class _Run:
                     raise self._too_large() from error
                 self.group_size = len(now) // 2
                 self.results.erase(now)
-                continue
-            remaining = remaining[len(now) :]
-            self.fits_done += len(now)
+            else:
+                indices = indices[len(now) :]
+                self.fits_done += len(now)
 
     def _too_large(self) -> OutOfMemoryError:
         return OutOfMemoryError(
@@ -207,14 +164,9 @@ class _Run:
     def _train_together(self, indices: list[int]) -> None:
         plan = self.plan
         # The fit axis must divide among the devices; the last fit stands in for the ones that are missing.
-        devices = self.mesh.size
-        padded = indices + [indices[-1]] * (-len(indices) % devices)
+        padded = indices + [indices[-1]] * (-len(indices) % self.mesh.size)
         fits = [plan.fits[index] for index in padded]
-        sizes = [len(fit.train) for fit in fits]
-        if self.is_per_sample:
-            layout = EpochLayout.padded(sizes, plan.batch_size)
-        else:
-            layout = EpochLayout.exact(sizes[0], plan.batch_size)
+        layout = epoch_layout(fits, plan.batch_size, pads=self.is_per_sample)
         along_fits = NamedSharding(self.mesh, PartitionSpec("fits"))
         everywhere = NamedSharding(self.mesh, PartitionSpec())
         with self.results.compiling():
@@ -233,15 +185,8 @@ class _Run:
             self.results.write(indices, epochs, np.asarray(records)[: len(indices), : len(epochs)])
             if self.results.report(epochs.stop, self.fits_done) or self.results.are_lost(indices, epochs):
                 break
-        if self.keep_weights:
+        if self.wishes.get("keep_weights"):
             self._keep(indices, state)
-
-    def _rows_as_lists(self) -> SparseRows | None:
-        """The rows as lists, where that is faster: on a CPU, unscaled, mostly zeros."""
-        plan = self.plan
-        if not (self.engine.sparse and self.as_is and plan.build_sparse_model and jax.default_backend() == "cpu"):
-            return None
-        return self.engine.rows_as_lists(plan.inputs)
 
     def _sparse_shape(self, layout: EpochLayout, fit_data: FitData, schedule: Schedule) -> SparseShape | None:
         """Room for the fullest batch; one more program in the rare case that a batch is fuller than foreseen."""
@@ -256,18 +201,22 @@ class _Run:
 
     def _initial_state(self, indices: Sequence[int]) -> State:
         """Weights of each fit from its own seed, stacked along the axis of fits."""
+
+        def values(variables: Sequence[Any]) -> list[Any]:
+            return [np.asarray(variable.value) for variable in variables]
+
+        weights = self.wishes.get("initial_weights")
         trainable, non_trainable = [], []
         for index in indices:
             model = build_seeded(self.build_model, self.plan.fits[index].seed)
-            if self.initial_weights is not None:
-                model.set_weights(self.initial_weights[index])
-            trainable.append([np.asarray(v.value) for v in model.trainable_variables])
-            non_trainable.append([np.asarray(v.value) for v in model.non_trainable_variables])
-        optimizer = [np.broadcast_to(np.asarray(v.value), (len(indices), *v.shape)) for v in self.optimizer.variables]
+            if weights is not None:
+                model.set_weights(weights[index])
+            trainable.append(values(model.trainable_variables))
+            non_trainable.append(values(model.non_trainable_variables))
         return State(
-            [np.stack(values) for values in zip(*trainable, strict=True)],
-            [np.stack(values) for values in zip(*non_trainable, strict=True)],
-            optimizer,
+            [np.stack(of_fits) for of_fits in zip(*trainable, strict=True)],
+            [np.stack(of_fits) for of_fits in zip(*non_trainable, strict=True)],
+            [np.broadcast_to(value, (len(indices), *value.shape)) for value in values(self.optimizer.variables)],
         )
 
     def _fit_data(self, fits: Sequence[Fit]) -> FitData:
@@ -284,8 +233,7 @@ class _Run:
         shape = (len(fits), self.chunk_epochs)
         rows, rates = np.zeros((*shape, layout.width), np.int32), np.zeros(shape, np.float32)
         rows[:, : len(epochs)] = epoch_rows(fits, epochs, layout)
-        for position, fit in enumerate(fits):
-            rates[position, : len(epochs)] = fit.rates(epochs)
+        rates[:, : len(epochs)] = [fit.rates(epochs) for fit in fits]
         return Schedule(rows, rates)
 
     def _program(self, shape: tuple[EpochLayout, SparseShape | None], *arguments: Any) -> Any:
@@ -307,26 +255,17 @@ class _Run:
             return jax.lax.map(in_turn, (state, fit_data, schedule))
 
         fits, everywhere = PartitionSpec("fits"), PartitionSpec()
-        sharded = jax.shard_map(
-            all_fits,
-            mesh=self.mesh,
-            in_specs=(fits, everywhere, fits, fits, everywhere),
-            out_specs=fits,
-            check_vma=False,
-        )
+        given = (fits, everywhere, fits, fits, everywhere)
+        sharded = jax.shard_map(all_fits, mesh=self.mesh, in_specs=given, out_specs=fits, check_vma=False)
         with self.results.compiling():
             return jax.jit(sharded, donate_argnums=0).lower(*arguments).compile()
 
     def _keep(self, indices: Sequence[int], state: State) -> None:
-        model = self.model
+        variables = [*self.model.trainable_variables, *self.model.non_trainable_variables]
         for position, index in enumerate(indices):
-            for variables, values in (
-                (model.trainable_variables, state.trainable),
-                (model.non_trainable_variables, state.non_trainable),
-            ):
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(value[position])
-            self.results.weights[index] = tuple(model.get_weights())
+            for variable, value in zip(variables, [*state.trainable, *state.non_trainable], strict=True):
+                variable.assign(value[position])
+            self.results.weights[index] = tuple(self.model.get_weights())
 
     def _chunk_epochs(self, asked: int | None) -> int:
         """Epochs of a chunk: as asked, else about half a second's work, in chunks of equal length."""

@@ -70,16 +70,10 @@ class SparseShape:
 
 
 class FitProgram:
-    """The training of one fit.
+    """The training of one fit, with epochs of the shape of ``layout``.
 
-    Parameters
-    ----------
-    model, optimizer
-        Built; used for their structure only, their own variables are not touched.
-    layout
-        Shape of an epoch.
-    sparse
-        Shape of the batches where the data are ``SparseRows``.
+    Of ``model`` and ``optimizer``, which are built, only the structure is used; their variables are not touched.
+    ``sparse`` is the shape of the batches where the data are ``SparseRows``.
     """
 
     def __init__(
@@ -91,22 +85,19 @@ class FitProgram:
         self.gradient = jax.grad(self._penalised_loss, has_aux=True)
 
     def chunk(self, state: State, data: Data, fit: FitData, schedule: Schedule, active: Array) -> tuple[State, Array]:
-        """Train and validate for some epochs.
+        """Train and validate for the epochs whose flag in ``active``, (epochs,) bool, is true.
 
-        Parameters
-        ----------
-        active
-            (epochs,) bool; epochs whose flag is false are skipped, so a last chunk that is shorter needs no program
-            of its own.
+        The others are skipped, so a last chunk that is shorter needs no program of its own.
 
         Returns
         -------
         The new state, and the records, (epochs, curves), in the order of ``Results.write``.
         """
+        skipped = jnp.full(2 * len(self.quantities) + 1, jnp.nan)
 
         def epoch(state: State, item: tuple[Schedule, Array]) -> tuple[State, Array]:
             now, is_active = item
-            return lax.cond(is_active, lambda s: self._epoch(s, data, fit, now), self._skipped_epoch, state)
+            return lax.cond(is_active, lambda s: self._epoch(s, data, fit, now), lambda s: (s, skipped), state)
 
         return lax.scan(epoch, state, (schedule, active))
 
@@ -116,9 +107,6 @@ class FitProgram:
         state, training = self._train(state._replace(optimizer=variables), data, fit, now.rows)
         validation, penalty = self._validate(state, data, fit)
         return state, jnp.concatenate([training, validation, penalty[None]])
-
-    def _skipped_epoch(self, state: State) -> tuple[State, Array]:
-        return state, jnp.full(2 * len(self.quantities) + 1, jnp.nan)
 
     def _train(self, state: State, data: Data, fit: FitData, rows: Array) -> tuple[State, Array]:
         """One pass over the training rows; the mean of each quantity while the weights move, as Keras reports it."""

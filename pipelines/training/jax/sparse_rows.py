@@ -46,14 +46,9 @@ class SparseRows(NamedTuple):
 
 
 def sparse_rows(inputs: NDArray[Any]) -> SparseRows | None:
-    """Rows as lists, where they are 0 or 1 and mostly 0; None for other rows.
+    """Rows, (samples, features), as lists, where they are 0 or 1 and mostly 0; None for other rows.
 
     Read in blocks, for the rows may be a memory map larger than the memory it should take.
-
-    Parameters
-    ----------
-    inputs
-        (samples, features).
     """
     if inputs.ndim != 2 or inputs.dtype != np.uint8 or not len(inputs):
         return None
@@ -99,10 +94,7 @@ def rounded(entries: int) -> int:
 def batch_of(data: SparseRows, rows: Array, capacity: int, features: int) -> list[Array | BCOO]:
     """The given rows: the frequent columns, (rows, frequent) float32, and the others as a sparse (rows, features).
 
-    Parameters
-    ----------
-    capacity
-        Room for the entries; what is left over is filled with zeros in the last row.
+    There is room for ``capacity`` entries; what is left over is filled with zeros in the last row.
     """
     size = rows.shape[0]
     starts = data.starts.at[rows].get(mode="promise_in_bounds")

@@ -10,9 +10,9 @@ replaced now and then (``pipelines.executors.worker``).
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import psutil
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pipelines.errors import UserError
 from pipelines.networks.layers import count_parameters
 from pipelines.training.batches import epoch_rows, evaluation_rows
-from pipelines.training.plan import FitPlan, OnChunk, OutOfMemoryError, Results, Training
+from pipelines.training.plan import FitPlan, OutOfMemoryError, Results, Training, Wishes
 from pipelines.training.tensorflow.program import Program, effective_batch
 
 #: Programs kept for further trials, and bytes of their models' and optimizers' variables.
@@ -48,17 +48,9 @@ class TensorFlowEngine:
 
     name: str = field(default="tensorflow", init=False)
     _programs: "OrderedDict[Any, Program]" = field(default_factory=OrderedDict, init=False, repr=False)
-    _on_device: tuple[Any, Any, Any] | None = field(default=None, init=False, repr=False)
+    _on_device: tuple[Any, Any, tuple[Any, Any]] | None = field(default=None, init=False, repr=False)
 
-    def train(
-        self,
-        plan: FitPlan,
-        *,
-        on_chunk: OnChunk | None = None,
-        chunk_epochs: int | None = None,
-        keep_weights: bool = False,
-        initial_weights: Sequence[Sequence[NDArray[Any]]] | None = None,
-    ) -> Training:
+    def train(self, plan: FitPlan, **wishes: Unpack[Wishes]) -> Training:
         """Train every fit of the plan; see ``Engine.train``."""
         started = time.perf_counter()
         strategy = choose_strategy()
@@ -67,17 +59,9 @@ class TensorFlowEngine:
                 program, data = self._program(plan, strategy), self._data(plan)
             except tf.errors.ResourceExhaustedError as error:
                 raise OutOfMemoryError(_too_large(plan)) from error
+            on_chunk = wishes.get("on_chunk")
             results = Results(plan, has_penalty=program.has_penalty, on_chunk=on_chunk, started=started)
-            run = _Run(
-                plan=plan,
-                program=program,
-                data=data,
-                results=results,
-                chunk_epochs=chunk_epochs,
-                reports=on_chunk is not None,
-                keep_weights=keep_weights,
-                initial_weights=initial_weights,
-            )
+            run = _Run(plan, program, data, results, wishes=wishes)
             groups = run.groups()
             for indices in groups:
                 run.train_group(indices)
@@ -102,11 +86,10 @@ class TensorFlowEngine:
         """The plan's data on the device; kept for the next plan, which mostly has the same."""
         held = self._on_device
         if held is None or held[0] is not plan.inputs or held[1] is not plan.targets:
-            self._on_device = None  # free the old before the new is copied
+            self._on_device = held = None  # free the old before the new is copied
             data = tf.constant(np.asarray(plan.inputs)), tf.constant(np.asarray(plan.targets))
-            self._on_device = held = (plan.inputs, plan.targets, data)
-        data = held[2]
-        return data[0], data[1]
+            self._on_device = held = plan.inputs, plan.targets, data
+        return held[2]
 
 
 def choose_strategy() -> Any:
@@ -142,14 +125,12 @@ class _Run:
     program: Program
     data: tuple[Any, Any]
     results: Results
-    chunk_epochs: int | None
-    reports: bool
-    keep_weights: bool
-    initial_weights: Sequence[Sequence[NDArray[Any]]] | None
+    wishes: Wishes
     busy_seconds: float = 0.0
-    evaluation_chunk: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.chunk_epochs = self.wishes.get("chunk_epochs")
+        self.reports = self.wishes.get("on_chunk") is not None
         plan, sample = self.plan, math.prod(self.plan.inputs.shape[1:])
         chunk = max(plan.batch_size, _EVALUATION_ELEMENTS // max(sample, 1), 1)
         self.evaluation_chunk = min(chunk, max(1, *(len(fit.validation) for fit in plan.fits)))
@@ -190,7 +171,7 @@ class _Run:
                     self.program.restore(states[index])
                 if not self._train_chunk(index, chunk):
                     in_work.remove(index)
-                if self.keep_weights:
+                if self.wishes.get("keep_weights"):
                     self.results.weights[index] = tuple(self.program.model.get_weights())
                 if len(indices) > 1:
                     states[index] = self.program.state()
@@ -213,9 +194,9 @@ class _Run:
 
     def _start(self, index: int) -> None:
         """Bring the program to where the fit begins, and compile it where that has not been done yet."""
-        weights = None if self.initial_weights is None else self.initial_weights[index]
+        weights = self.wishes.get("initial_weights")
         with self.results.compiling():
-            self.program.start(self.plan, self.plan.fits[index], weights)
+            self.program.start(self.plan, self.plan.fits[index], None if weights is None else weights[index])
             self._call(index, range(0))
 
     def _train_chunk(self, index: int, chunk: range) -> bool:

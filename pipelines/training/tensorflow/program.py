@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipelines.networks.initial_weights import build_seeded
 from pipelines.networks.layers import has_native_convolutions, has_penalty, is_per_sample
-from pipelines.training.batches import EpochLayout
+from pipelines.training.batches import EpochLayout, epoch_layout
 from pipelines.training.plan import Fit, FitPlan
 
 
@@ -51,14 +51,8 @@ class Program:
         self.restore([*(variable.numpy() for variable in fresh.variables), *self.initial_optimizer])
 
     def layout(self, plan: FitPlan, fit: Fit) -> EpochLayout:
-        """Batches of an epoch of this fit.
-
-        Where no layer looks at the whole batch, the last batch is padded, and shorter fits to the longest: one shape,
-        one program, and the step is in it once. Elsewhere every batch has its true size.
-        """
-        if self.pads:
-            return EpochLayout.padded([len(other.train) for other in plan.fits], plan.batch_size)
-        return EpochLayout.exact(len(fit.train), plan.batch_size)
+        """Batches of an epoch of this fit; all fits share one shape, and so one program, where they may be padded."""
+        return epoch_layout(plan.fits if self.pads else (fit,), plan.batch_size, pads=self.pads)
 
     def state(self) -> list[NDArray[Any]]:
         """Copies of all variables, for ``restore``."""
