@@ -1,11 +1,11 @@
 """What a report says, before it is put on a page: ranking, labels, curves, what varies, the answer in words."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import median_low
+from statistics import median, median_low
 
 import numpy as np
 
@@ -159,15 +159,12 @@ def read_report(sweep_run_id: str, *, tracking_uri: str) -> Report:
 
 def make_report(sweep: Sweep, curves: Mapping[str, Curves] | None = None) -> Report:
     """Rank the trials of a sweep and shorten their names; without ``curves``, by run id, a report has none."""
-    ranked = sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)
-    others = [trial for trial in sweep.trials if not trial.has_result]
     labels, common = short_labels([trial.name for trial in sweep.trials])
-    by_run = {trial.run_id: label for trial, label in zip(sweep.trials, labels, strict=True)}
     return Report(
         sweep=sweep,
-        ranked=tuple(ranked),
-        others=tuple(others),
-        labels=by_run,
+        ranked=tuple(sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)),
+        others=tuple(trial for trial in sweep.trials if not trial.has_result),
+        labels={trial.run_id: label for trial, label in zip(sweep.trials, labels, strict=True)},
         common=common,
         curves={} if curves is None else curves,
     )
@@ -186,6 +183,12 @@ def last_seen(point: OverfittingPoint) -> tuple[int, bool]:
     return (point.epochs if beyond or point.best_epoch is None else point.best_epoch), beyond
 
 
+def median_of_known(values: Iterable[float | None]) -> float | None:
+    """Median of the values that there are; None without any."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
 def saved_epochs(point: OverfittingPoint) -> int | None:
     """Epochs that a training which stops at its best would save; None where that may lie beyond the end."""
     epoch, beyond = last_seen(point)
@@ -201,13 +204,13 @@ def short_labels(labels: Sequence[str]) -> tuple[list[str], str]:
     (['64-64 relu lr=0.0114', 'no hidden layer', '64 tanh'], 'adam')
     """
     words = [label.split(" ") for label in labels]
-    distinct = {tuple(label) for label in words}
-    shared = [word for word in words[0][1:] if all(word in label[1:] for label in words)] if len(distinct) > 1 else []
-    shortened = []
-    for label in words:
-        layers = "no hidden layer" if label[0] == "none" else label[0]
-        shortened.append(" ".join([layers, *(_rounded(word) for word in label[1:] if word not in shared)]))
-    return shortened, " ".join(shared)
+    differ = len(set(labels)) > 1
+    shared = [word for word in words[0][1:] if all(word in label[1:] for label in words)] if differ else []
+    shortened = [
+        ["no hidden layer" if layers == "none" else layers, *(_rounded(word) for word in rest if word not in shared)]
+        for layers, *rest in words
+    ]
+    return list(map(" ".join, shortened)), " ".join(shared)
 
 
 def _rounded(word: str) -> str:
@@ -272,14 +275,13 @@ def _overfitting_sentence(report: Report) -> str:
 def _rest_sentence(report: Report) -> str:
     verdicts = Counter(point_of(trial).verdict for trial in report.ranked)
     diverged = sum(trial.diverged for trial in report.others)
-    parts = [
-        (verdicts[Verdict.STILL_IMPROVING], "still improving at the end"),
-        (verdicts[Verdict.PLATEAU], "on a plateau"),
-    ]
-    counts = [f"{count} {'was' if count == 1 else 'were'} {what}" for count, what in parts if count]
-    failed = len(report.others) - diverged
-    counts += [f"{diverged} diverged"] if diverged else []
-    counts += [f"{failed} failed or {'was' if failed == 1 else 'were'} cut off"] if failed else []
+    parts = (
+        (verdicts[Verdict.STILL_IMPROVING], "{were} still improving at the end"),
+        (verdicts[Verdict.PLATEAU], "{were} on a plateau"),
+        (diverged, "diverged"),
+        (len(report.others) - diverged, "failed or {were} cut off"),
+    )
+    counts = [f"{count} {what.format(were='was' if count == 1 else 'were')}" for count, what in parts if count]
     return f"{listed(counts)}." if counts else ""
 
 

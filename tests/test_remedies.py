@@ -42,18 +42,18 @@ def test_sets_differ_in_one_setting_alone() -> None:
         ]
     )
     (found,) = matched_sets(report.ranked, "dropout")
-    assert {value: trial.run_id for value, trial in found.trials.items()} == {0.0: "run0", 0.2: "run2", 0.5: "run1"}
-    assert list(found.trials) == [0.0, 0.2, 0.5]
+    assert {value: trial.run_id for value, trial in found.items()} == {0.0: "run0", 0.2: "run2", 0.5: "run1"}
+    assert list(found) == [0.0, 0.2, 0.5]
     (by_l2,) = matched_sets(report.ranked, "l2")
-    assert set(by_l2.trials) == {0.0, 0.1}
+    assert set(by_l2) == {0.0, 0.1}
 
 
 def test_units_and_depth_keep_the_shape() -> None:
     shapes = [(8,), (64,), (64, 64), (64, 64, 64), (8, 64), (8, 8)]
     report = made_report([(replace(BASE, layers=layers), made_point(1.0 + n)) for n, layers in enumerate(shapes)])
     trials = report.ranked
-    assert [sorted(found.trials) for found in matched_sets(trials, "units")] == [[8.0, 64.0], [8.0, 64.0]]
-    assert sorted(sorted(found.trials) for found in matched_sets(trials, "depth")) == [
+    assert [sorted(found) for found in matched_sets(trials, "units")] == [[8.0, 64.0], [8.0, 64.0]]
+    assert sorted(sorted(found) for found in matched_sets(trials, "depth")) == [
         [1.0, 2.0],
         [1.0, 2.0, 3.0],
     ]
@@ -63,7 +63,7 @@ def test_a_schedule_is_matched_with_its_rate() -> None:
     falling = replace(BASE, schedule="exponential", decay_rate=0.8)
     report = made_report([(BASE, made_point(2.0)), (falling, made_point(1.0))])
     (found,) = matched_sets(report.ranked, "schedule")
-    assert set(found.trials) == {"constant", "exponential 0.8"}
+    assert set(found) == {"constant", "exponential 0.8"}
 
 
 # Intervals over fits
