@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from statistics import median, median_low
 
 import numpy as np
@@ -30,14 +30,11 @@ class StoredCurves(Mapping[str, Curves]):
     """
 
     def __init__(self, sweep: Sweep) -> None:
-        self._uri = sweep.uri
         self._trials = {trial.run_id: trial for trial in sweep.trials}
-        self._read: dict[str, Curves | None] = {}
+        self._read = cache(lambda run_id: read_trial_curves(self._trials[run_id], uri=sweep.uri))
 
     def __getitem__(self, run_id: str) -> Curves:
-        if run_id not in self._read:
-            self._read[run_id] = read_trial_curves(self._trials[run_id], uri=self._uri)
-        if (found := self._read[run_id]) is None:
+        if (found := self._read(run_id)) is None:
             raise KeyError(run_id)
         return found
 
@@ -137,7 +134,23 @@ class Report:
     @property
     def headline(self) -> str:
         """The answer in one sentence: which configuration, how many epochs."""
-        return _headline(self)
+        if self.best is None:
+            if not self.others:
+                return "This sweep has no trials yet, so there is nothing to choose."
+            return f"None of the {counted(len(self.others), 'trial')} of this sweep has a result."
+        point, name = point_of(self.best), self.labels[self.best.run_id]
+        if name.replace("-", "").isdigit():  # widths alone need a word to go with them
+            name = f"hidden {'layers' if '-' in name else 'layer'} {name}"
+        if point.verdict is Verdict.STILL_IMPROVING:
+            epochs = counted(point.epochs, "epoch")
+            return f"Choose {name}, and train it for longer: after {epochs} it was still improving."
+        sureness = f" (95 % interval {interval(point)})" if interval(point) else ""
+        if point.verdict is Verdict.PLATEAU:
+            if best_epoch(point) != str(point.best_epoch):
+                enough = f"{counted(point.one_se_epoch or point.epochs, 'epoch')}; going on to {point.epochs}"
+                return f"Choose {name} and train it for {enough} gains nothing that is sure."
+            sureness += "; going on neither helps nor surely harms"
+        return f"Choose {name} and train it for {counted(point.best_epoch or 0, 'epoch')}{sureness}."
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -228,32 +241,6 @@ def value_of(trial: Trial) -> float:
     return float("inf") if value is None else value
 
 
-def _headline(report: Report) -> str:
-    best = report.best
-    if best is None:
-        if not report.others:
-            return "This sweep has no trials yet, so there is nothing to choose."
-        return f"None of the {counted(len(report.others), 'trial')} of this sweep has a result."
-    point, name = point_of(best), _spoken_name(report.labels[best.run_id])
-    of_interval = interval(point)
-    sureness = f" (95 % interval {of_interval})" if of_interval else ""
-    if point.verdict is Verdict.STILL_IMPROVING:
-        return f"Choose {name}, and train it for longer: after {counted(point.epochs, 'epoch')} it was still improving."
-    if point.verdict is Verdict.PLATEAU and best_epoch(point) != str(point.best_epoch):
-        enough = counted(point.one_se_epoch or point.epochs, "epoch")
-        return f"Choose {name} and train it for {enough}; going on to {point.epochs} gains nothing that is sure."
-    if point.verdict is Verdict.PLATEAU:
-        sureness += "; going on neither helps nor surely harms"
-    return f"Choose {name} and train it for {counted(point.best_epoch or 0, 'epoch')}{sureness}."
-
-
-def _spoken_name(label: str) -> str:
-    """A label within a sentence; one that is widths alone needs a word to go with them."""
-    if label.replace("-", "").isdigit():
-        return f"hidden {'layers' if '-' in label else 'layer'} {label}"
-    return label
-
-
 def _overfitting_sentence(report: Report) -> str:
     onsets = sorted(point.onset for trial in report.ranked if (point := trial.point) and point.onset)
     total = len(report.ranked)
@@ -264,11 +251,9 @@ def _overfitting_sentence(report: Report) -> str:
         return f"{who} surely over-fit{'' if total == 1 else 's'} within {counted(report.epochs, 'epoch')}."
     if total == 1:
         return f"It over-fits from epoch {onsets[0]} on."
-    who = f"{len(onsets)} of {total} configurations over-fit"
-    if len(onsets) == 1:
-        return f"{len(onsets)} of {total} configurations over-fits, from epoch {onsets[0]} on."
-    if len(onsets) == 2:
-        return f"{who}, from epoch {onsets[0]} and {onsets[1]} on."
+    who = f"{len(onsets)} of {total} configurations over-fit{'s' if len(onsets) == 1 else ''}"
+    if len(onsets) <= 2:
+        return f"{who}, from epoch {' and '.join(map(str, onsets))} on."
     return f"{who}, the earliest from epoch {onsets[0]} on, half of them by epoch {median_low(onsets)}."
 
 
