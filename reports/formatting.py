@@ -97,6 +97,11 @@ def interval(point: OverfittingPoint) -> str:
     return f"{low} to ≥ {point.epochs}" if point.censored else f"{low} to {high}"
 
 
+def plain(value: object) -> str:
+    """A value as it is; empty where there is none."""
+    return "" if value is None else str(value)
+
+
 def capitalised(sentence: str) -> str:
     """A sentence with a capital letter in front, the rest as it is."""
     return sentence[:1].upper() + sentence[1:]

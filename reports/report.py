@@ -1,11 +1,11 @@
 """What a report says, before it is put on a page: ranking, labels, curves, what varies, the answer in words."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
-from statistics import median_low
+from functools import cache, cached_property
+from statistics import median, median_low
 
 import numpy as np
 
@@ -30,14 +30,11 @@ class StoredCurves(Mapping[str, Curves]):
     """
 
     def __init__(self, sweep: Sweep) -> None:
-        self._uri = sweep.uri
         self._trials = {trial.run_id: trial for trial in sweep.trials}
-        self._read: dict[str, Curves | None] = {}
+        self._read = cache(lambda run_id: read_trial_curves(self._trials[run_id], uri=sweep.uri))
 
     def __getitem__(self, run_id: str) -> Curves:
-        if run_id not in self._read:
-            self._read[run_id] = read_trial_curves(self._trials[run_id], uri=self._uri)
-        if (found := self._read[run_id]) is None:
+        if (found := self._read(run_id)) is None:
             raise KeyError(run_id)
         return found
 
@@ -137,7 +134,23 @@ class Report:
     @property
     def headline(self) -> str:
         """The answer in one sentence: which configuration, how many epochs."""
-        return _headline(self)
+        if self.best is None:
+            if not self.others:
+                return "This sweep has no trials yet, so there is nothing to choose."
+            return f"None of the {counted(len(self.others), 'trial')} of this sweep has a result."
+        point, name = point_of(self.best), self.labels[self.best.run_id]
+        if name.replace("-", "").isdigit():  # widths alone need a word to go with them
+            name = f"hidden {'layers' if '-' in name else 'layer'} {name}"
+        if point.verdict is Verdict.STILL_IMPROVING:
+            epochs = counted(point.epochs, "epoch")
+            return f"Choose {name}, and train it for longer: after {epochs} it was still improving."
+        sureness = f" (95 % interval {interval(point)})" if interval(point) else ""
+        if point.verdict is Verdict.PLATEAU:
+            if best_epoch(point) != str(point.best_epoch):
+                enough = f"{counted(point.one_se_epoch or point.epochs, 'epoch')}; going on to {point.epochs}"
+                return f"Choose {name} and train it for {enough} gains nothing that is sure."
+            sureness += "; going on neither helps nor surely harms"
+        return f"Choose {name} and train it for {counted(point.best_epoch or 0, 'epoch')}{sureness}."
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -159,15 +172,12 @@ def read_report(sweep_run_id: str, *, tracking_uri: str) -> Report:
 
 def make_report(sweep: Sweep, curves: Mapping[str, Curves] | None = None) -> Report:
     """Rank the trials of a sweep and shorten their names; without ``curves``, by run id, a report has none."""
-    ranked = sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)
-    others = [trial for trial in sweep.trials if not trial.has_result]
     labels, common = short_labels([trial.name for trial in sweep.trials])
-    by_run = {trial.run_id: label for trial, label in zip(sweep.trials, labels, strict=True)}
     return Report(
         sweep=sweep,
-        ranked=tuple(ranked),
-        others=tuple(others),
-        labels=by_run,
+        ranked=tuple(sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)),
+        others=tuple(trial for trial in sweep.trials if not trial.has_result),
+        labels={trial.run_id: label for trial, label in zip(sweep.trials, labels, strict=True)},
         common=common,
         curves={} if curves is None else curves,
     )
@@ -186,6 +196,12 @@ def last_seen(point: OverfittingPoint) -> tuple[int, bool]:
     return (point.epochs if beyond or point.best_epoch is None else point.best_epoch), beyond
 
 
+def median_of_known(values: Iterable[float | None]) -> float | None:
+    """Median of the values that there are; None without any."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
 def saved_epochs(point: OverfittingPoint) -> int | None:
     """Epochs that a training which stops at its best would save; None where that may lie beyond the end."""
     epoch, beyond = last_seen(point)
@@ -201,13 +217,13 @@ def short_labels(labels: Sequence[str]) -> tuple[list[str], str]:
     (['64-64 relu lr=0.0114', 'no hidden layer', '64 tanh'], 'adam')
     """
     words = [label.split(" ") for label in labels]
-    distinct = {tuple(label) for label in words}
-    shared = [word for word in words[0][1:] if all(word in label[1:] for label in words)] if len(distinct) > 1 else []
-    shortened = []
-    for label in words:
-        layers = "no hidden layer" if label[0] == "none" else label[0]
-        shortened.append(" ".join([layers, *(_rounded(word) for word in label[1:] if word not in shared)]))
-    return shortened, " ".join(shared)
+    differ = len(set(labels)) > 1
+    shared = [word for word in words[0][1:] if all(word in label[1:] for label in words)] if differ else []
+    shortened = [
+        ["no hidden layer" if layers == "none" else layers, *(_rounded(word) for word in rest if word not in shared)]
+        for layers, *rest in words
+    ]
+    return list(map(" ".join, shortened)), " ".join(shared)
 
 
 def _rounded(word: str) -> str:
@@ -225,32 +241,6 @@ def value_of(trial: Trial) -> float:
     return float("inf") if value is None else value
 
 
-def _headline(report: Report) -> str:
-    best = report.best
-    if best is None:
-        if not report.others:
-            return "This sweep has no trials yet, so there is nothing to choose."
-        return f"None of the {counted(len(report.others), 'trial')} of this sweep has a result."
-    point, name = point_of(best), _spoken_name(report.labels[best.run_id])
-    of_interval = interval(point)
-    sureness = f" (95 % interval {of_interval})" if of_interval else ""
-    if point.verdict is Verdict.STILL_IMPROVING:
-        return f"Choose {name}, and train it for longer: after {counted(point.epochs, 'epoch')} it was still improving."
-    if point.verdict is Verdict.PLATEAU and best_epoch(point) != str(point.best_epoch):
-        enough = counted(point.one_se_epoch or point.epochs, "epoch")
-        return f"Choose {name} and train it for {enough}; going on to {point.epochs} gains nothing that is sure."
-    if point.verdict is Verdict.PLATEAU:
-        sureness += "; going on neither helps nor surely harms"
-    return f"Choose {name} and train it for {counted(point.best_epoch or 0, 'epoch')}{sureness}."
-
-
-def _spoken_name(label: str) -> str:
-    """A label within a sentence; one that is widths alone needs a word to go with them."""
-    if label.replace("-", "").isdigit():
-        return f"hidden {'layers' if '-' in label else 'layer'} {label}"
-    return label
-
-
 def _overfitting_sentence(report: Report) -> str:
     onsets = sorted(point.onset for trial in report.ranked if (point := trial.point) and point.onset)
     total = len(report.ranked)
@@ -261,25 +251,22 @@ def _overfitting_sentence(report: Report) -> str:
         return f"{who} surely over-fit{'' if total == 1 else 's'} within {counted(report.epochs, 'epoch')}."
     if total == 1:
         return f"It over-fits from epoch {onsets[0]} on."
-    who = f"{len(onsets)} of {total} configurations over-fit"
-    if len(onsets) == 1:
-        return f"{len(onsets)} of {total} configurations over-fits, from epoch {onsets[0]} on."
-    if len(onsets) == 2:
-        return f"{who}, from epoch {onsets[0]} and {onsets[1]} on."
+    who = f"{len(onsets)} of {total} configurations over-fit{'s' if len(onsets) == 1 else ''}"
+    if len(onsets) <= 2:
+        return f"{who}, from epoch {' and '.join(map(str, onsets))} on."
     return f"{who}, the earliest from epoch {onsets[0]} on, half of them by epoch {median_low(onsets)}."
 
 
 def _rest_sentence(report: Report) -> str:
     verdicts = Counter(point_of(trial).verdict for trial in report.ranked)
     diverged = sum(trial.diverged for trial in report.others)
-    parts = [
-        (verdicts[Verdict.STILL_IMPROVING], "still improving at the end"),
-        (verdicts[Verdict.PLATEAU], "on a plateau"),
-    ]
-    counts = [f"{count} {'was' if count == 1 else 'were'} {what}" for count, what in parts if count]
-    failed = len(report.others) - diverged
-    counts += [f"{diverged} diverged"] if diverged else []
-    counts += [f"{failed} failed or {'was' if failed == 1 else 'were'} cut off"] if failed else []
+    parts = (
+        (verdicts[Verdict.STILL_IMPROVING], "{were} still improving at the end"),
+        (verdicts[Verdict.PLATEAU], "{were} on a plateau"),
+        (diverged, "diverged"),
+        (len(report.others) - diverged, "failed or {were} cut off"),
+    )
+    counts = [f"{count} {what.format(were='was' if count == 1 else 'were')}" for count, what in parts if count]
     return f"{listed(counts)}." if counts else ""
 
 

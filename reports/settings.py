@@ -23,15 +23,10 @@ MOST_BINS = 6
 
 @dataclass(frozen=True)
 class Level:
-    """A value of a setting, or a bin of its numbers: a row of a table.
+    """A value of a setting, or a bin of its numbers, with the smallest and largest number seen here: a row of a table.
 
-    Attributes
-    ----------
-    label
-        ``tanh``, ``64``, or the range of the bin: ``17-64`` for whole numbers, both ends included; ``0.01 to 0.03``
-        for others, where the upper end belongs to the next bin if there is one.
-    low, high
-        The smallest and the largest number that was seen here; None for a word.
+    ``label`` is ``tanh``, ``64``, or the range of the bin: ``17-64`` for whole numbers, both ends included; ``0.01 to
+    0.03`` for others, where the upper end belongs to the next bin if there is one.
     """
 
     label: str
@@ -43,21 +38,10 @@ class Level:
 class VariedSetting:
     """A setting that takes more than one value in a sweep.
 
-    Attributes
-    ----------
-    name
-        A field of ``Configuration``; or ``units``, ``depth``, and ``units_2``, ``units_3``, ... where a later layer has
-        a width of its own.
-    title
-        In words.
-    numeric, log
-        Whether it is a number, and whether equal ratios of it count as equal steps.
-    levels
-        Its values, or bins of them, in rising order (words: in alphabetical order).
-    level_of
-        Position in ``levels`` by run id; trials in which the setting has no effect are not there.
-    value_of
-        The value by run id, for the same trials.
+    ``name`` is a field of ``Configuration``; or ``units``, ``depth``, and ``units_2``, ``units_3``, ... where a later
+    layer has a width of its own. ``levels`` rise, or are words in alphabetical order; ``level_of`` has the position
+    among them by run id, ``value_of`` the value itself, both without trials in which the setting has no effect. With
+    ``log`` equal ratios count as equal steps.
     """
 
     name: str
@@ -90,25 +74,19 @@ class VariedSetting:
         return None if value is None else self.position(float(value))
 
 
-@dataclass(frozen=True, eq=False)
-class MatchedSet:
-    """Configurations that differ in one setting alone, by the value of that setting."""
-
-    trials: Mapping[Value, Trial]
-
-
 def varied_settings(trials: Iterable[Trial]) -> tuple[VariedSetting, ...]:
     """The settings that take more than one value, as the configurations themselves have them.
 
     A setting without effect in a network (dropout without hidden layers) does not count there.
     """
     configurations = {trial.run_id: trial.configuration.canonical() for trial in trials if trial.configuration}
-    found = []
-    for name, title in varied_titles(list(configurations.values())).items():
-        of_each = {run_id: setting_of(configuration, name) for run_id, configuration in configurations.items()}
-        known = {run_id: value for run_id, value in of_each.items() if value is not None}
-        found.append(_varied_setting(name, title, known))
-    return tuple(found)
+
+    def values(name: str) -> dict[str, Value]:
+        of_each = ((run_id, setting_of(configuration, name)) for run_id, configuration in configurations.items())
+        return {run_id: value for run_id, value in of_each if value is not None}
+
+    titles = varied_titles(list(configurations.values()))
+    return tuple(_varied_setting(name, title, values(name)) for name, title in titles.items())
 
 
 def varied_titles(configurations: Sequence[Configuration]) -> dict[str, str]:
@@ -142,8 +120,8 @@ def setting_of(configuration: Configuration, name: str) -> Value | None:
     return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
-def matched_sets(trials: Iterable[Trial], name: str) -> tuple[MatchedSet, ...]:
-    """The sets of two or more configurations that are equal but for the setting ``name``.
+def matched_sets(trials: Iterable[Trial], name: str) -> list[dict[Value, Trial]]:
+    """The sets of two or more configurations that are equal but for the setting ``name``, by its value, rising.
 
     Settings without effect need not be equal. For ``units`` and ``depth`` all hidden layers of a network have to be of
     one width. A schedule's value has its rate in it (``exponential 0.9``), since the two change together.
@@ -154,7 +132,7 @@ def matched_sets(trials: Iterable[Trial], name: str) -> tuple[MatchedSet, ...]:
         if found is not None:
             rest, value = found
             sets.setdefault(rest, {}).setdefault(value, trial)
-    return tuple(MatchedSet(dict(sorted(same.items()))) for same in sets.values() if len(same) > 1)  # type: ignore[type-var]
+    return [dict(sorted(same.items())) for same in sets.values() if len(same) > 1]  # type: ignore[type-var]
 
 
 def number_levels(values: Sequence[float], *, log: bool, whole: bool) -> tuple[tuple[Level, ...], tuple[int, ...]]:
@@ -191,12 +169,13 @@ def number_levels(values: Sequence[float], *, log: bool, whole: bool) -> tuple[t
     )
     bins = [-1 if value == 0 else _bin(value, edges, whole) for value in values]
     order = sorted(set(bins))
-    levels = []
-    for number in order:
+
+    def level(number: int) -> Level:
         inside = [value for value, own in zip(values, bins, strict=True) if own == number]
         label = "0" if number < 0 else _range_text(edges[number], edges[number + 1], whole)
-        levels.append(Level(label, min(inside), max(inside)))
-    return tuple(levels), tuple(order.index(number) for number in bins)
+        return Level(label, min(inside), max(inside))
+
+    return tuple(map(level, order)), tuple(order.index(number) for number in bins)
 
 
 def number_text(value: float, digits: int = 6) -> str:
@@ -255,25 +234,18 @@ def _own_widths(configurations: Sequence[Configuration]) -> list[int]:
 
 
 def _varied_setting(name: str, title: str, values: Mapping[str, Value]) -> VariedSetting:
-    if any(isinstance(value, str) for value in values.values()):
+    numeric = not any(isinstance(value, str) for value in values.values())
+    log = numeric and SETTINGS[name].log
+    if numeric:
+        numbers = [float(value) for value in values.values()]
+        levels, of = number_levels(numbers, log=log, whole=all(map(float.is_integer, numbers)))
+    else:
         words = sorted({str(value) for value in values.values()})
-        positions = {run_id: words.index(str(value)) for run_id, value in values.items()}
-        return VariedSetting(
-            name=name,
-            title=title,
-            numeric=False,
-            log=False,
-            levels=tuple(map(Level, words)),
-            level_of=positions,
-            value_of=values,
-        )
-    numbers = [float(value) for value in values.values()]
-    log = SETTINGS[name].log
-    levels, of = number_levels(numbers, log=log, whole=all(number == int(number) for number in numbers))
+        levels, of = tuple(map(Level, words)), tuple(words.index(str(value)) for value in values.values())
     return VariedSetting(
         name=name,
         title=title,
-        numeric=True,
+        numeric=numeric,
         log=log,
         levels=levels,
         level_of=dict(zip(values, of, strict=True)),

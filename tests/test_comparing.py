@@ -167,14 +167,6 @@ def test_not_surely_worse_is_not_yet_practically_equal() -> None:
     assert found.simplest_equal == "best"
 
 
-def test_a_rope_can_be_given_in_units_of_the_metric() -> None:
-    report = _sweep({"best": 0.0, "middle": 0.4})
-    found = compare_with_best(report, rope=1.0)
-    assert found.pairs[0].rope == 1.0
-    assert found.pairs[0].p_equal > 0.9
-    assert found.practically_equal == ("best", "middle")
-
-
 def test_what_cannot_be_paired_is_left_out_and_counted() -> None:
     report = _sweep({"best": 0.0, "lost": 0.2, "near": 0.3, "next": 0.4})
     odd, more = _trial("odd", 0.1, folds=2, repeats=2)

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from pipelines.exercises.configurations import Configuration
-from reports.analysis.effects import Effect, Partial, Unit, partial_effect
+from reports.analysis.effects import (
+    BEST_EPOCH,
+    BEST_VALUE,
+    GAP_FINAL,
+    SEVERITY,
+    Effect,
+    Partial,
+    Unit,
+    effect_on,
+    partial_effect,
+)
 from reports.analysis.fits import Estimate, over_fits
 from reports.analysis.remedies import Basis, Help, remedies
 from reports.settings import matched_sets
@@ -42,18 +52,18 @@ def test_sets_differ_in_one_setting_alone() -> None:
         ]
     )
     (found,) = matched_sets(report.ranked, "dropout")
-    assert {value: trial.run_id for value, trial in found.trials.items()} == {0.0: "run0", 0.2: "run2", 0.5: "run1"}
-    assert list(found.trials) == [0.0, 0.2, 0.5]
+    assert {value: trial.run_id for value, trial in found.items()} == {0.0: "run0", 0.2: "run2", 0.5: "run1"}
+    assert list(found) == [0.0, 0.2, 0.5]
     (by_l2,) = matched_sets(report.ranked, "l2")
-    assert set(by_l2.trials) == {0.0, 0.1}
+    assert set(by_l2) == {0.0, 0.1}
 
 
 def test_units_and_depth_keep_the_shape() -> None:
     shapes = [(8,), (64,), (64, 64), (64, 64, 64), (8, 64), (8, 8)]
     report = made_report([(replace(BASE, layers=layers), made_point(1.0 + n)) for n, layers in enumerate(shapes)])
     trials = report.ranked
-    assert [sorted(found.trials) for found in matched_sets(trials, "units")] == [[8.0, 64.0], [8.0, 64.0]]
-    assert sorted(sorted(found.trials) for found in matched_sets(trials, "depth")) == [
+    assert [sorted(found) for found in matched_sets(trials, "units")] == [[8.0, 64.0], [8.0, 64.0]]
+    assert sorted(sorted(found) for found in matched_sets(trials, "depth")) == [
         [1.0, 2.0],
         [1.0, 2.0, 3.0],
     ]
@@ -63,7 +73,7 @@ def test_a_schedule_is_matched_with_its_rate() -> None:
     falling = replace(BASE, schedule="exponential", decay_rate=0.8)
     report = made_report([(BASE, made_point(2.0)), (falling, made_point(1.0))])
     (found,) = matched_sets(report.ranked, "schedule")
-    assert set(found.trials) == {"constant", "exponential 0.8"}
+    assert set(found) == {"constant", "exponential 0.8"}
 
 
 # Intervals over fits
@@ -109,10 +119,10 @@ def test_three_pairs_give_their_mean_change() -> None:
     found = row(made_report(pairs), "dropout")
     assert found.basis is Basis.PAIRS and found.configurations == 6 and len(found.pairs) == 3
     assert found.change == "dropout 0 → 0.5" and found.verdict is Help.HELPS
-    assert found.effect("best value").estimate.value == pytest.approx((0.8 * 0.9 * 0.85) ** (1 / 3) - 1)
-    assert found.effect("severity").estimate.value == pytest.approx(-0.3)
-    assert found.effect("gap at the end").estimate.value == pytest.approx(-0.5)
-    assert found.effect("best epoch").estimate.value == pytest.approx(1.0)
+    assert effect_on(BEST_VALUE, found.effects).estimate.value == pytest.approx((0.8 * 0.9 * 0.85) ** (1 / 3) - 1)
+    assert effect_on(SEVERITY, found.effects).estimate.value == pytest.approx(-0.3)
+    assert effect_on(GAP_FINAL, found.effects).estimate.value == pytest.approx(-0.5)
+    assert effect_on(BEST_EPOCH, found.effects).estimate.value == pytest.approx(1.0)
     assert found.sentence("val_loss").startswith("Dropout (dropout 0 → 0.5): helps. It moves val_loss -15 % [")
     assert found.sentence("val_loss").endswith("(6 configurations, in 3 pairs that differ in it alone).")
 
@@ -125,7 +135,7 @@ def test_one_pair_is_judged_by_its_fits(level, rise, verdict) -> None:
     curves = {"run0": fit_curves(1.0, 0.5, 0.02, 1), "run1": fit_curves(level, rise, 0.02, 2)}
     found = row(report, "l2", curves)
     assert (found.basis, found.verdict, found.configurations) == (Basis.PAIRS, verdict, 2)
-    best = found.effect("best value").estimate
+    best = effect_on(BEST_VALUE, found.effects).estimate
     assert best.low < best.value < best.high and best.value == pytest.approx(level - 1, abs=0.05)
 
 
@@ -133,8 +143,8 @@ def test_less_over_fitting_at_the_same_value_helps() -> None:
     report = made_report([(BASE, made_point(1.0)), (replace(BASE, dropout=0.5), made_point(1.0))])
     curves = {"run0": fit_curves(1.0, 0.5, 0.02, 1), "run1": fit_curves(1.0, 0.1, 0.02, 2)}
     found = row(report, "dropout", curves)
-    assert found.effect("best value").estimate.sign == 0
-    assert found.effect("severity").estimate.value == pytest.approx(-0.4, abs=0.02)
+    assert effect_on(BEST_VALUE, found.effects).estimate.sign == 0
+    assert effect_on(SEVERITY, found.effects).estimate.value == pytest.approx(-0.4, abs=0.02)
     assert found.verdict is Help.HELPS
 
 
@@ -142,7 +152,7 @@ def test_one_pair_without_curves_cannot_say() -> None:
     report = made_report([(BASE, made_point(1.0)), (replace(BASE, dropout=0.5), made_point(0.5))])
     found = row(report, "dropout")
     assert found.verdict is Help.CANNOT_SAY and len(found.pairs) == 1
-    assert found.effect("best value").estimate == Estimate(pytest.approx(-0.5))
+    assert effect_on(BEST_VALUE, found.effects).estimate == Estimate(pytest.approx(-0.5))
     assert "no curves of several fits" in found.sentence("val_loss")
 
 
@@ -156,13 +166,13 @@ def test_fewer_units_go_downwards() -> None:
     )
     found = row(report, "units")
     assert found.change == "units 512 → 8"
-    assert found.effect("best value").estimate.value < -0.4 and found.verdict is Help.HELPS
+    assert effect_on(BEST_VALUE, found.effects).estimate.value < -0.4 and found.verdict is Help.HELPS
 
 
 def test_a_censored_best_epoch_is_left_out() -> None:
     end = made_point(1.0, onset=None, best_epoch=100, censored=True)
     report = made_report([(BASE, made_point(1.0)), (replace(BASE, dropout=0.5), end)])
-    assert row(report, "dropout").effect("best epoch") is None
+    assert effect_on(BEST_EPOCH, row(report, "dropout").effects) is None
 
 
 def test_each_kind_of_layer_normalisation_has_a_row() -> None:
@@ -203,7 +213,10 @@ def searched(count: int, seed: int = 0, dropout_effect: float = -0.3, severity_e
 
 def test_a_known_effect_is_found_beside_larger_ones() -> None:
     found = row(searched(40), "dropout")
-    best, severity = found.effect("best value").estimate, found.effect("severity").estimate
+    best, severity = (
+        effect_on(BEST_VALUE, found.effects).estimate,
+        effect_on(SEVERITY, found.effects).estimate,
+    )
     assert found.basis is Basis.REGRESSION and found.configurations == 40 and found.pairs == ()
     assert best.low < np.expm1(-0.3) < best.high and best.high - best.low < 0.15
     assert severity.value == pytest.approx(np.exp(0) - np.exp(1), abs=0.2)

@@ -13,7 +13,7 @@ from statistics import median, median_low
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Trial
 from reports.formatting import NONE, number
-from reports.report import Report, last_seen, point_of
+from reports.report import Report, last_seen, median_of_known, point_of
 from reports.settings import Level, VariedSetting
 
 #: A dozen settings with three quantities each: at the usual 5 % two of the sentences would be chance.
@@ -24,27 +24,15 @@ LEAST = 8
 
 @dataclass(frozen=True, eq=False)
 class ValueRow:
-    """Over-fitting at one value of a setting.
+    """Over-fitting at one value of a setting, or in one bin.
 
-    Attributes
-    ----------
-    level
-        The value, or the bin.
-    configurations, diverged
-        Number with a result, and number that diverged instead.
-    best
-        The best configuration found here, with its over-fitting point; None where all diverged.
-    overfitting
-        Number of configurations that over-fit.
-    median_onset
-        Epoch by which half of *all* configurations here over-fit. None where fewer than half do within their training:
-        an onset that was not reached counts as late, never as missing, so that a value at which one configuration in
-        ten over-fits early does not look worse than one at which all do.
-    median_best_epoch, beyond
-        The (lower) median; a best epoch at the end of a training counts as that end. ``beyond`` where the median may
-        lie later for that reason: print ">=".
-    median_severity, median_gap_best, median_gap_final
-        Over the configurations that have them; None where none has.
+    So many ``configurations`` have a result, so many ``diverged`` instead, and so many are ``overfitting``; ``best`` is
+    the best one found here, None where all diverged. ``median_onset`` is the epoch by which half of *all* of them
+    over-fit. None where fewer than half do within their training: an onset that was not reached counts as late, never
+    as missing, so that a value at which one configuration in ten over-fits early does not look worse than one at which
+    all do. ``median_best_epoch`` is the (lower) median; a best epoch at the end of a training counts as that end, and
+    ``beyond`` is True where the median may lie later for that reason: print ">=". The other medians are over the
+    configurations that have such a value; None where none has.
     """
 
     level: Level
@@ -72,25 +60,14 @@ class ValueRow:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a quantity moves with a setting.
+    """How a quantity (best epoch, severity, or the monitored metric) moves with a setting.
 
-    Attributes
-    ----------
-    quantity
-        ``best epoch``, ``severity``, or the monitored metric.
-    correlation
-        Spearman's rank correlation; None for a setting of words, where the test is that of Kruskal and Wallis.
-    p_value
-        Two-sided.
-    configurations
-        Number that it rests on.
-    text
-        ``the median best epoch falls from 12 to 3``.
+    ``correlation`` is Spearman's of the ranks; None for a setting of words, where the test is that of Kruskal and
+    Wallis. It rests on so many ``configurations``; ``text`` says ``the median best epoch falls from 12 to 3``.
     """
 
     quantity: str
     correlation: float | None
-    p_value: float
     configurations: int
     text: str
 
@@ -140,7 +117,7 @@ def _quantities(report: Report) -> tuple[_Quantity, ...]:
         return NONE if row.median_severity is None else f"{round(100 * row.median_severity)} %"
 
     def best_value(_: ValueRow, trials: Sequence[Trial]) -> str:
-        return number(median([value for trial in trials if (value := point_of(trial).best_value) is not None]), 3)
+        return number(median_of_known(point_of(trial).best_value for trial in trials), 3)
 
     return (
         _Quantity("best epoch", lambda point: last_seen(point)[0], best_epoch),
@@ -181,7 +158,7 @@ def _trend(
         text = f"the median {quantity.name} {moves} from {ends[0]} to {ends[-1]}" if is_told else ""
     if not text or not p_value < LEVEL:
         return None
-    return Trend(quantity.name, correlation, p_value, configurations=len(values), text=text)
+    return Trend(quantity.name, correlation, len(values), text)
 
 
 def _lowest_and_highest(
@@ -210,9 +187,9 @@ def _row(level: Level, trials: Sequence[Trial], diverged: int) -> ValueRow:
         median_onset=None if late else onset,
         median_best_epoch=median_best,
         beyond=beyond,
-        median_severity=_middle([point.severity for point in points]),
-        median_gap_best=_middle([point.gap_best for point in points]),
-        median_gap_final=_middle([point.gap_final for point in points]),
+        median_severity=median_of_known(point.severity for point in points),
+        median_gap_best=median_of_known(point.gap_best for point in points),
+        median_gap_final=median_of_known(point.gap_final for point in points),
     )
 
 
@@ -222,8 +199,3 @@ def _median(epochs: Sequence[tuple[int, bool]]) -> tuple[int | None, bool]:
         return None, False
     middle = median_low([epoch for epoch, _ in epochs])
     return middle, any(bound and epoch <= middle for epoch, bound in epochs)
-
-
-def _middle(values: Sequence[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return median(present) if present else None

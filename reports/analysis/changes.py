@@ -10,6 +10,7 @@ from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.sweeps import DataFacts, Sweep
 from pipelines.tracking.trials import Trial
 from reports.analysis.fits import best_values, over_fits
+from reports.formatting import plain
 from reports.report import Report, point_of
 
 #: A difference of two values counts as within their deviation up to this many deviations of such a difference.
@@ -35,23 +36,12 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class Match:
-    """A configuration that two sweeps have trained.
+    """A configuration that two sweeps have trained; its label is without what all configurations share.
 
-    Attributes
-    ----------
-    label
-        Its name without what all configurations share.
-    first, second
-        The two trials.
-    intervals_overlap
-        Whether the intervals of the best epoch have an epoch in common; None where one has no interval.
-    difference
-        Second value minus first, in units of the monitored metric; None where the sweeps were judged on different
-        curves, which are never compared.
-    margin
-        Half-width of what chance explains of the difference; None where ``basis`` is ``NONE``.
-    basis
-        Where the margin comes from.
+    ``intervals_overlap`` says whether the intervals of the best epoch have an epoch in common; None where one has no
+    interval. ``difference`` is the second value minus the first, in units of the monitored metric; None where the
+    sweeps were judged on different curves, which are never compared. ``margin`` is the half-width of what chance
+    explains of it, and ``basis`` where that comes from; None where that is ``NONE``.
     """
 
     label: str
@@ -78,41 +68,24 @@ class Match:
 def changes(sweeps: Sequence[Sweep]) -> tuple[Change, ...]:
     """What differs between sweeps: data, settings, search space, versions, commit, machine; nothing that is equal."""
     described = [dict(_described(sweep)) for sweep in sweeps]
-    names = list(dict.fromkeys(name for one in described for name in one))
+    names = dict.fromkeys(name for one in described for name in one)
     found = (Change(name, tuple(one.get(name, "") for one in described)) for name in names)
     return tuple(change for change in found if len(set(change.values)) > 1)
 
 
 def match(first: Report, second: Report, labels: Mapping[str, str]) -> tuple[Match, ...]:
-    """Configurations that both sweeps have a result of, in the order of the first's ranking.
+    """Configurations that both sweeps have a result of, in the order of the first's ranking, by its trials' ``labels``.
 
     Where curves are missing, the deviation over seeds stands in.
-
-    Parameters
-    ----------
-    labels
-        Name of each trial of the first by run id.
     """
     theirs = by_hash(second)
     ratio = first.validation_ratio if same_fits(first.sweep, second.sweep) else None
     found = []
     for hashed, trial in by_hash(first).items():
-        if (other := theirs.get(hashed)) is None:
-            continue
-        difference, margin, basis = None, None, Basis.NONE
-        if first.sweep.monitor == second.sweep.monitor:
-            difference, margin, basis = _difference((first, second), (trial, other), ratio)
-        found.append(
-            Match(
-                label=labels[trial.run_id],
-                first=trial,
-                second=other,
-                intervals_overlap=intervals_overlap(point_of(trial), point_of(other)),
-                difference=difference,
-                margin=margin,
-                basis=basis,
-            )
-        )
+        if (other := theirs.get(hashed)) is not None:
+            overlap = intervals_overlap(point_of(trial), point_of(other))
+            difference = _difference((first, second), (trial, other), ratio)
+            found.append(Match(labels[trial.run_id], trial, other, overlap, *difference))
     return tuple(found)
 
 
@@ -167,7 +140,8 @@ def _difference(
     reports: tuple[Report, Report], trials: tuple[Trial, Trial], ratio: float | None
 ) -> tuple[float | None, float | None, Basis]:
     points = point_of(trials[0]), point_of(trials[1])
-    if points[0].best_value is None or points[1].best_value is None:
+    of_one_curve = reports[0].sweep.monitor == reports[1].sweep.monitor
+    if not of_one_curve or points[0].best_value is None or points[1].best_value is None:
         return None, None, Basis.NONE
     if ratio is not None and (points[0].folds, points[0].repeats) == (points[1].folds, points[1].repeats):
         values = [best_values(report, trial) for report, trial in zip(reports, trials, strict=True)]
@@ -182,20 +156,20 @@ def _described(sweep: Sweep) -> Iterator[tuple[str, str]]:
     record = sweep.record
     environment = record.environment
     yield "data (sha256)", sweep.data_sha256[:16]
-    yield "samples", _text(record.data.samples)
+    yield "samples", plain(record.data.samples)
     yield "features", shape_text(record.data)
     yield "tuner", sweep.tuner
     yield "backend", sweep.backend
     yield "judged on", sweep.monitor
     for name in ("validation", "folds", "repeats", "epochs", "seed", "stop", "trials"):
-        yield {"stop": "stopping rule"}.get(name, name), _text(getattr(record.settings, name))
+        yield {"stop": "stopping rule"}.get(name, name), plain(getattr(record.settings, name))
     axes = record.exercise.space.parameters if record.exercise else ()
     yield from ((f"space: {axis.name}", axis_text(axis)) for axis in axes)
     yield "Python", environment.python
     yield from environment.packages.items()
     yield "commit", sweep.commit[:12]
     yield "processor", environment.processor
-    yield "cores", _text(environment.cores)
+    yield "cores", plain(environment.cores)
 
 
 def axis_text(axis: Parameter) -> str:
@@ -209,7 +183,3 @@ def axis_text(axis: Parameter) -> str:
 def shape_text(data: DataFacts) -> str:
     """Shape of one sample: ``13`` or ``28 x 28``; empty where it is not recorded."""
     return " x ".join(str(size) for size in data.input_shape)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)

@@ -37,29 +37,14 @@ MATRIX_SIZE = 8
 
 @dataclass(frozen=True)
 class Pair:
-    """Two configurations compared.
+    """Two configurations compared, by their run ids.
 
-    Attributes
-    ----------
-    first, second
-        Their run ids.
-    difference
-        Mean over fits of the second's value minus the first's, in units of the monitored metric: above 0 where the
-        first is better.
-    standard_error
-        Of the difference, corrected for shared training rows. This and all that follows to ``p_second_better`` is None
-        where no test is possible: with a single fit, or where the share of validation rows is not known.
-    p, p_holm
-        Two-sided, and adjusted by Holm's method over the pairs that are shown together.
-    p_first_better, p_equal, p_second_better
-        Probabilities that the first is better, that both are practically equal, that the second is better; their sum
-        is 1.
-    rope
-        Differences up to this count as practically equal; in units of the metric.
-    sd_seeds
-        The larger of the two configurations' deviations over seeds; None with one repeat.
-    folds, repeats
-        What the pair rests on.
+    ``difference`` is the mean over fits of the second's value minus the first's: above 0 where the first is better. It
+    has a ``standard_error`` that is corrected for shared training rows, and a two-sided ``p``, which ``p_holm`` adjusts
+    over the pairs that are shown together; ``p_first_better``, ``p_equal`` (practically) and ``p_second_better`` are
+    probabilities whose sum is 1. All of these are None where no test is possible: with a single fit, or where the share
+    of validation rows is not known. Differences up to ``rope`` count as practically equal. ``sd_seeds`` is the larger
+    of the two configurations' deviations over seeds; None with one repeat. These, too, are in units of the metric.
     """
 
     first: str
@@ -89,27 +74,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class ConfigurationComparison:
-    """The best configuration against those ranked next.
+    """The best configuration, the first of every pair, against those ranked next, in the order of the ranking.
 
-    Attributes
-    ----------
-    best
-        The best; the first of every pair.
-    pairs
-        In the order of the ranking.
-    left_out
-        Configurations met on the way that cannot be paired: other folds or repeats, or no curves.
-    not_shown
-        Configurations ranked after the last one compared.
-    not_surely_worse
-        The best, and those that it is not surely better than (its probability of being better is below ``SURE``).
-    practically_equal
-        Of these, the best and those that are more likely than not practically equal to it or better, that is: no more
-        than the region of practical equivalence behind. With few fits hardly anything is surely worse; a choice by
-        simplicity has to ask for more.
-    simplest_equal
-        The one of ``practically_equal`` with the fewest parameters, of several the one ranked first; None where no
-        test is possible or the best's parameters are not recorded.
+    ``left_out`` were met on the way and cannot be paired: other folds or repeats, or no curves; ``not_shown`` come
+    after the last one compared. ``not_surely_worse`` are the best, and those that it is not surely better than (its
+    probability of being better is below ``SURE``); ``practically_equal`` of these the best and those that are more
+    likely than not practically equal to it or better, that is: no more than the region of practical equivalence behind.
+    With few fits hardly anything is surely worse; a choice by simplicity has to ask for more. ``simplest_equal`` is the
+    one of them with the fewest parameters, of several the one ranked first; None where no test is possible or the
+    best's parameters are not recorded.
     """
 
     best: str
@@ -123,16 +96,9 @@ class ConfigurationComparison:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Several configurations, each compared with each.
+    """Configurations in the order of the ranking, every two of them compared once, the one ranked first as ``first``.
 
-    Attributes
-    ----------
-    run_ids
-        Those compared, in the order of the ranking.
-    pairs
-        Every two of them once, the one ranked first as ``first``.
-    left_out
-        Configurations met on the way that cannot be paired.
+    ``left_out`` were met on the way and cannot be paired.
     """
 
     run_ids: tuple[str, ...]
@@ -140,25 +106,14 @@ class Matrix:
     left_out: int
 
 
-def compare_with_best(report: Report, *, limit: int = 12, rope: float | None = None) -> ConfigurationComparison | None:
-    """Compare the best configuration with each of the next ``limit`` that can be paired with it.
-
-    Parameters
-    ----------
-    rope
-        Differences up to this are practically equal, in units of the metric; None for ``ROPE_SHARE`` of the better
-        value of each pair.
-
-    Returns
-    -------
-    None where there is no best configuration, or no curves of it.
-    """
+def compare_with_best(report: Report, *, limit: int = 12) -> ConfigurationComparison | None:
+    """Compare the best configuration with each of the next ``limit`` that can be paired; None without curves of it."""
     entries = _entries(report)
     best = next(entries, None)
     if best is None or report.best is None or best.trial is not report.best:
         return None
     others = [entry for entry, _ in zip(entries, range(limit), strict=False)]
-    pairs = _adjusted([_pair(report, best, other, rope) for other in others])
+    pairs = _adjusted([_pair(report, best, other) for other in others])
     reached = max((entry.rank for entry in others), default=0) if len(others) == limit else len(report.ranked) - 1
     open_ones = [pair.second for pair in pairs if pair.p_first_better is None or pair.p_first_better < SURE]
     equal = [pair.second for pair in pairs if pair.p_first_better is not None and pair.p_first_better <= 0.5]
@@ -180,7 +135,7 @@ def compare_with_best(report: Report, *, limit: int = 12, rope: float | None = N
     )
 
 
-def compare_pairs(report: Report, *, top: int = MATRIX_SIZE, rope: float | None = None) -> Matrix:
+def compare_pairs(report: Report, *, top: int = MATRIX_SIZE) -> Matrix:
     """Compare the ``top`` best configurations that can be paired, each with each.
 
     Raises
@@ -191,21 +146,14 @@ def compare_pairs(report: Report, *, top: int = MATRIX_SIZE, rope: float | None 
     if not 1 <= top <= MATRIX_SIZE:
         raise ValueError(f"top is {top}; allowed: 1 to {MATRIX_SIZE}")
     entries = [entry for entry, _ in zip(_entries(report), range(top), strict=False)]
-    pairs = _adjusted([_pair(report, first, second, rope) for first, second in combinations(entries, 2)])
+    pairs = _adjusted([_pair(report, first, second) for first, second in combinations(entries, 2)])
     reached = entries[-1].rank + 1 if len(entries) == top else len(report.ranked)
     return Matrix(tuple(entry.trial.run_id for entry in entries), pairs, reached - len(entries))
 
 
 def corrected_t_test(differences: NDArray[Any], validation_ratio: float) -> tuple[float, float]:
-    """Standard error of the mean difference and the two-sided p of the corrected resampled t-test.
+    """Standard error of the mean difference of paired fits, two or more, and p of the corrected resampled t-test.
 
-    Parameters
-    ----------
-    differences
-        Of paired fits, shape (fits,), 2 or more.
-
-    Returns
-    -------
     Where all differences are equal the error is 0, and p is 1 for no difference and 0 for any other.
     """
     differences = np.asarray(differences, np.float64)
@@ -242,7 +190,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     factors = np.arange(len(values), 0, -1)
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * values[order]))
-    return [float(value) for value in adjusted]
+    return list(map(float, adjusted))
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,9 +212,9 @@ def _entries(report: Report) -> Iterator[_Entry]:
             yield _Entry(rank, trial, values)
 
 
-def _pair(report: Report, first: _Entry, second: _Entry, rope: float | None) -> Pair:
+def _pair(report: Report, first: _Entry, second: _Entry) -> Pair:
     ratio, differences = report.validation_ratio, second.values - first.values
-    width = ROPE_SHARE * abs(min(first.values.mean(), second.values.mean())) if rope is None else rope
+    width = float(ROPE_SHARE * abs(min(first.values.mean(), second.values.mean())))
     error = p = below = within = above = None
     if ratio is not None and len(differences) > 1:
         error, p = corrected_t_test(differences, ratio)
@@ -283,7 +231,7 @@ def _pair(report: Report, first: _Entry, second: _Entry, rope: float | None) -> 
         p_first_better=above,
         p_equal=within,
         p_second_better=below,
-        rope=float(width),
+        rope=width,
         sd_seeds=max(deviations, default=None),
         folds=points[0].folds,
         repeats=points[0].repeats,

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted
-from reports.analysis.effects import BEST_VALUE, Effect, effects_of_pairs, effects_of_regression
+from reports.analysis.effects import BEST_VALUE, Effect, effect_on, effects_of_pairs, effects_of_regression
 from reports.analysis.fits import Array, Estimate, best_values, gaps, over_fits
 from reports.analysis.remedies import ENOUGH_PAIRS
 from reports.report import Report, point_of
@@ -36,19 +36,10 @@ class MoreData(StrEnum):
 class SizePoint:
     """One number of training rows.
 
-    Attributes
-    ----------
-    label
-        Share of the rows: ``50 %``, or ``30 to 100 %`` for a bin.
-    fraction, rows
-        The share (the middle of a bin's), and that many training rows of a fold; None where the splits are not
-        recorded.
-    configurations
-        Number with a result at this size.
-    value, gap
-        Best value and gap at the best epoch, with 95 % bands over the fits; without bands where curves are missing.
-    run_ids
-        The configurations that the point is the mean of.
+    ``label`` is the share of the rows, ``50 %``, or ``30 to 100 %`` for a bin; ``fraction`` the share (the middle of a
+    bin's), and ``rows`` that many training rows of a fold, None where the splits are not recorded. ``configurations``
+    have a result at this size; ``run_ids`` are those that the point is the mean of. ``value`` and ``gap``, those at the
+    best epoch, have 95 % bands over the fits; none where curves are missing.
     """
 
     label: str
@@ -62,21 +53,12 @@ class SizePoint:
 
 @dataclass(frozen=True)
 class DataSize:
-    """What the number of training rows does.
+    """What the number of training rows does; ``points`` are in rising order of rows.
 
-    Attributes
-    ----------
-    points
-        In rising order of rows.
-    sets
-        Number of sets of configurations, equal but for the number of rows, that the points are the means of. 0 where
-        no set has all sizes: each point is then the best configuration found at its size, which also depends on how
-        many were tried there.
-    step
-        Change of the best value between the two largest sizes, as a share (-0.08 is 8 % less), with its interval; None
-        where it is not known.
-    verdict, sentence
-        The answer.
+    They are the means of ``sets`` sets of configurations, equal but for the number of rows. 0 where no set has all
+    sizes: each point is then the best configuration found at its size, which also depends on how many were tried there.
+    ``step`` is the change of the best value between the two largest sizes, as a share (-0.08 is 8 % less), with its
+    interval; None where it is not known.
     """
 
     points: tuple[SizePoint, ...]
@@ -99,10 +81,10 @@ def data_size(report: Report) -> DataSize | None:
     if len(sizes) < 2:
         return None
     fractions = {float(varied.value_of[trial.run_id]) for _, here in sizes for trial in here}
-    complete = [found for found in matched_sets(report.ranked, NAME) if set(found.trials) == fractions]
+    complete = [found for found in matched_sets(report.ranked, NAME) if set(found) == fractions]
     points = []
     for level, here in sizes:
-        chosen = [found.trials[value] for found in complete for value in found.trials if value == level.low]
+        chosen = [trial for found in complete for value, trial in found.items() if value == level.low]
         points.append(_point(report, varied, level, here=here, matched=[] if varied.binned else chosen))
     step = _step(report, sizes[-2][1], sizes[-1][1])
     sets = 0 if varied.binned else len(complete)
@@ -123,7 +105,7 @@ def _point(
     chosen = matched or here[:1]
     fraction = median(float(varied.value_of[trial.run_id]) for trial in (chosen if not varied.binned else here))
     low, high = (f"{100 * (end or 0.0):.3g}" for end in (level.low, level.high))
-    all_rows = _training_rows(report)
+    splits = report.sweep.record.splits  # rows of a fold in the middle
     known_gaps = [gap for trial in chosen if (gap := point_of(trial).gap_best) is not None]
     values = [value for trial in chosen if (value := point_of(trial).best_value) is not None]
     of_values = [best_values(report, trial) for trial in chosen]
@@ -131,7 +113,7 @@ def _point(
     return SizePoint(
         label=f"{low} %" if low == high else f"{low} to {high} %",
         fraction=fraction,
-        rows=None if all_rows is None else round(fraction * all_rows),
+        rows=round(fraction * float(median(split.training for split in splits))) if splits else None,
         configurations=len(here),
         value=_band(report, of_values) or Estimate(float(np.mean(values))),
         gap=_band(report, of_gaps) or (Estimate(float(np.mean(known_gaps))) if known_gaps else None),
@@ -152,12 +134,12 @@ def _step(report: Report, first: Sequence[Trial], last: Sequence[Trial]) -> tupl
     sides = [{trial.run_id for trial in side} for side in (first, last)]
     pairs = []
     for found in matched_sets(report.ranked, NAME):
-        ends = [[trial for trial in found.trials.values() if trial.run_id in side] for side in sides]
+        ends = [[trial for trial in found.values() if trial.run_id in side] for side in sides]
         if all(ends):
             pairs.append((ends[0][0], ends[1][-1]))
     point = point_of(last[0])
     fits = f"{counted(point.folds, 'fold')} x {counted(point.repeats, 'seed')}"
-    matched = _best(effects_of_pairs(report, pairs)) if pairs else None
+    matched = effect_on(BEST_VALUE, effects_of_pairs(report, pairs))
     if matched is not None and matched.estimate.low is None:
         matched = None
     of_pairs = f"{counted(len(pairs), 'pair')} of configurations, equal otherwise, {fits}"
@@ -165,7 +147,7 @@ def _step(report: Report, first: Sequence[Trial], last: Sequence[Trial]) -> tupl
         return matched, of_pairs
     trials, others = [*first, *last], [other for other in report.varied if other.name != NAME]
     effects = effects_of_regression(trials, [float(trial.run_id in sides[1]) for trial in trials], others)
-    if not isinstance(effects, str) and (effect := _best(effects)):
+    if not isinstance(effects, str) and (effect := effect_on(BEST_VALUE, effects)):
         return effect, f"{effect.configurations} configurations, other settings held equal by a regression, {fits}"
     if matched:
         return matched, of_pairs
@@ -175,25 +157,11 @@ def _step(report: Report, first: Sequence[Trial], last: Sequence[Trial]) -> tupl
     return f"no two configurations differ in the number of rows alone, and a regression is not possible{reason}"
 
 
-def _best(effects: Sequence[Effect]) -> Effect | None:
-    return next((effect for effect in effects if effect.name == BEST_VALUE.name), None)
-
-
 def _change_words(first: SizePoint, last: SizePoint, step: Estimate, value_name: str) -> str:
     rows = f" ({first.rows:,} to {last.rows:,} of a fold)" if first.rows is not None and last.rows is not None else ""
-    low, high = step.low or 0.0, step.high or 0.0
-    digits = 0 if max(abs(low), abs(high)) >= 0.1 else 1
-    value, low, high = (100 * number for number in (step.value, low, high))
-    if step.sign < 0:
-        change = f"falls by {-value:.{digits}f} % [{-high:.{digits}f}, {-low:.{digits}f}]"
-    elif step.sign > 0:
-        change = f"rises by {value:.{digits}f} % [{low:.{digits}f}, {high:.{digits}f}]"
-    else:
-        change = f"changes by {value:+.{digits}f} % [{low:+.{digits}f}, {high:+.{digits}f}]"
-    return f"From {first.label} to {last.label} of the rows{rows} {value_name} {change}"
-
-
-def _training_rows(report: Report) -> float | None:
-    """Training rows of a fold in the middle; None where the splits are not recorded."""
-    splits = report.sweep.record.splits
-    return float(median(split.training for split in splits)) if splits else None
+    ends = sorted([step.low or 0.0, step.high or 0.0], reverse=step.sign < 0)
+    digits = 0 if max(map(abs, ends)) >= 0.1 else 1
+    verb = {-1: "falls", 0: "changes", 1: "rises"}[step.sign]
+    shown = f"{'' if step.sign else '+'}.{digits}f"
+    value, near, far = (f"{100 * (step.sign or 1) * number:{shown}}" for number in (step.value, *ends))
+    return f"From {first.label} to {last.label} of the rows{rows} {value_name} {verb} by {value} % [{near}, {far}]"

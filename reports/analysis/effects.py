@@ -38,18 +38,10 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Effect:
-    """How far a quantity moves.
+    """How far the quantity of this name moves: by -0.35 with the unit ``SHARE`` is 35 % less.
 
-    Attributes
-    ----------
-    name
-        ``best value``, ``best epoch``, ``onset``, ``severity``, ``gap at best`` or ``gap at the end``.
-    estimate
-        The change, as a number: -0.35 with the unit ``SHARE`` is 35 % less.
-    unit
-        What it is counted in.
-    configurations
-        Number that it rests on; best epochs beyond the end of a training, and onsets that never came, do not count.
+    It rests on so many ``configurations``; best epochs beyond the end of a training, and onsets that never came, do not
+    count.
     """
 
     name: str
@@ -73,46 +65,32 @@ class Effect:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that a change may move.
+    """Something that a change may move, and the unit of the effect.
 
-    Attributes
-    ----------
-    name
-        As in ``Effect``.
-    of_point
-        Its value; None where there is none or only a lower bound.
-    of_fits
-        Its value in each fit, shape (fits,); None where fits have none of their own or curves are missing.
-    log
-        Whether ratios are compared, not differences: of numbers above zero.
-    unit
-        Of the effect.
+    ``of_point`` gives its value, None where there is none or only a lower bound; ``of_fits`` its value in each fit,
+    shape (fits,), None where fits have none of their own or curves are missing. With ``log`` ratios are compared, not
+    differences: of numbers above zero.
     """
 
     name: str
     of_point: Callable[[OverfittingPoint], float | None]
-    of_fits: Callable[[Report, Trial], Array | None]
-    log: bool
-    unit: Unit
+    of_fits: Callable[[Report, Trial], Array | None] = lambda *_: None
+    log: bool = False
+    unit: Unit = Unit.SHARE
 
 
-BEST_VALUE = Quantity("best value", lambda point: point.best_value, fits.best_values, log=True, unit=Unit.SHARE)
-SEVERITY = Quantity("severity", lambda point: point.severity, fits.severities, log=False, unit=Unit.POINTS)
-GAP_BEST = Quantity(
-    "gap at best", lambda point: point.gap_best, partial(fits.gaps, final=False), log=False, unit=Unit.SHARE
-)
-GAP_FINAL = Quantity(
-    "gap at the end", lambda point: point.gap_final, partial(fits.gaps, final=True), log=False, unit=Unit.SHARE
-)
-BEST_EPOCH = Quantity(
-    "best epoch",
-    lambda point: None if last_seen(point)[1] else point.best_epoch,
-    lambda *_: None,
-    log=True,
-    unit=Unit.SHARE,
-)
-ONSET = Quantity("onset", lambda point: point.onset, lambda *_: None, log=True, unit=Unit.SHARE)
-QUANTITIES = (BEST_VALUE, SEVERITY, GAP_BEST, GAP_FINAL, BEST_EPOCH, ONSET)
+BEST_VALUE = Quantity("best value", lambda point: point.best_value, fits.best_values, log=True)
+SEVERITY = Quantity("severity", lambda point: point.severity, fits.severities, unit=Unit.POINTS)
+GAP_BEST = Quantity("gap at best", lambda point: point.gap_best, partial(fits.gaps, final=False))
+GAP_FINAL = Quantity("gap at the end", lambda point: point.gap_final, partial(fits.gaps, final=True))
+BEST_EPOCH = Quantity("best epoch", lambda point: None if last_seen(point)[1] else point.best_epoch, log=True)
+ONSET = Quantity("onset", lambda point: point.onset, log=True)
+QUANTITIES = (BEST_VALUE, BEST_EPOCH, ONSET, SEVERITY, GAP_BEST, GAP_FINAL)
+
+
+def effect_on(quantity: Quantity, effects: Sequence[Effect]) -> Effect | None:
+    """The effect on a quantity; None where it is not known."""
+    return next((effect for effect in effects if effect.name == quantity.name), None)
 
 
 def effects_of_pairs(report: Report, pairs: Sequence[tuple[Trial, Trial]]) -> tuple[Effect, ...]:
@@ -144,22 +122,12 @@ def effects_of_pairs(report: Report, pairs: Sequence[tuple[Trial, Trial]]) -> tu
 def effects_of_regression(
     trials: Sequence[Trial], ends: Sequence[float], others: Sequence[VariedSetting]
 ) -> tuple[Effect, ...] | str:
-    """Effects of a setting, all other settings being held equal by a regression; or why there are none.
+    """Effects of going from a setting's first end to its second, all others held equal; or why there are none.
 
-    Parameters
-    ----------
-    trials
-        Configurations in which the setting has an effect.
-    ends
-        Where each lies between the setting's first end, 0, and its second, 1.
-    others
-        The other settings that vary.
-
-    Returns
-    -------
-    Effects of going from the first end to the second. Best epochs and best values are compared as ratios, severities
-    as ratios of end to best, and then put in percentage points for an average configuration. Best epochs that may lie
-    beyond the end are left out, so where a remedy moves them there its effect is understated.
+    ``trials`` are the configurations in which the setting has an effect, ``ends`` where each lies between its first
+    end, 0, and its second, 1. Best epochs and best values are compared as ratios, severities as ratios of end to best,
+    and then put in percentage points for an average configuration. Best epochs that may lie beyond the end are left
+    out, so where a remedy moves them there its effect is understated.
     """
     positions = np.asarray(ends, float)
     if min((positions < 0.5).sum(), (positions > 0.5).sum()) < LEAST_A_VALUE:
@@ -190,12 +158,7 @@ def effects_of_regression(
 class Partial:
     """The outcome where a setting is at its first end and at its second, everything else being average.
 
-    Attributes
-    ----------
-    first, second
-        Shape (1 + draws,): the estimate, then one value a draw of the bootstrap.
-    configurations
-        Number that it rests on.
+    Both have the shape (1 + draws,): the estimate, then one value a draw of the bootstrap over ``configurations``.
     """
 
     first: Array
@@ -211,18 +174,9 @@ def partial_effect(outcome: Array, setting: Array, others: Array, *, seed: int =
     widened by ``sqrt(n / (n - coefficients - 1))``. In a simulation (``tests/test_remedies.py``) 9 of 10 or more of
     the intervals hold the true effect.
 
-    Parameters
-    ----------
-    outcome
-        Shape (n,).
-    setting
-        Shape (n,), 0 at its first end, 1 at its second.
-    others
-        Shape (n, k), columns centred, as ``covariates`` makes them.
-
-    Returns
-    -------
-    The effect; or why there is none, as the end of a sentence.
+    ``outcome`` and ``setting`` have the shape (n,), the setting being 0 at its first end and 1 at its second;
+    ``others`` (n, k), columns centred, as ``covariates`` makes them. Where there is no effect the answer is why, as the
+    end of a sentence.
     """
     count = len(outcome)
     if count < LEAST:
@@ -319,8 +273,7 @@ def _of_partial(quantity: Quantity, effect: Partial) -> tuple[Estimate, Unit]:
 
 
 def _percentile(values: Array) -> Estimate:
-    low, high = np.percentile(values[1:], [2.5, 97.5])
-    return Estimate(float(values[0]), float(low), float(high))
+    return Estimate(*map(float, (values[0], *np.percentile(values[1:], [2.5, 97.5]))))
 
 
 def _map(estimate: Estimate, function: Callable[[float], float]) -> Estimate:

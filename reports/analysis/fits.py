@@ -18,13 +18,7 @@ USUAL_RATIO = 0.25
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval.
-
-    Attributes
-    ----------
-    value, low, high
-        ``low`` and ``high`` are None where there is nothing to judge by how sure the value is.
-    """
+    """A number with its 95 % interval, whose ends are None where there is nothing to judge by how sure it is."""
 
     value: float
     low: float | None = None
@@ -45,14 +39,9 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class FitCurves:
-    """The monitored curves of all fits of a trial, of the epochs that were judged; all finite.
+    """The monitored curves of all fits of a trial, of the epochs that were judged; all finite, shape (fits, epochs).
 
-    Attributes
-    ----------
-    validation, training
-        Shape (fits, epochs); ``training``, its twin, is None where it was not recorded.
-    best
-        Column of the configuration's best epoch.
+    ``training``, its twin, is None where it was not recorded; ``best`` is the column of the configuration's best epoch.
     """
 
     validation: Array
@@ -107,20 +96,21 @@ def over_fits(differences: Array, ratio: float | None) -> Estimate:
     Folds share training rows, hence Nadeau and Bengio's (2003) standard error; ``ratio`` is that of validation to
     training rows, None where it is not known. A single fit has no interval.
     """
-    ratio = USUAL_RATIO if ratio is None else ratio
-    mean = float(differences.mean())
     if len(differences) < 2:
-        return Estimate(mean)
-    half = float(_quantile(len(differences)) * standard_error(differences, ratio))
-    return Estimate(mean, mean - half, mean + half)
+        return Estimate(float(differences.mean()))
+    error = standard_error(differences, USUAL_RATIO if ratio is None else ratio)
+    return _around(differences, float(_quantile(differences) * error))
 
 
 def over_sets(differences: Array) -> Estimate:
     """Mean of the differences found in several matched sets, shape (sets,), with the interval of a t-test."""
+    return _around(differences, float(_quantile(differences) * differences.std(ddof=1) / np.sqrt(len(differences))))
+
+
+def _around(differences: Array, half: float) -> Estimate:
     mean = float(differences.mean())
-    half = float(_quantile(len(differences)) * differences.std(ddof=1) / np.sqrt(len(differences)))
     return Estimate(mean, mean - half, mean + half)
 
 
-def _quantile(count: int) -> float:
-    return float(stdtrit(count - 1, (1 + INTERVAL_LEVEL) / 2))
+def _quantile(differences: Array) -> float:
+    return float(stdtrit(len(differences) - 1, (1 + INTERVAL_LEVEL) / 2))

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -22,29 +22,20 @@ if TYPE_CHECKING:
 LEAST = 8
 #: fANOVA's time grows faster than the number of trials; from here on PED-ANOVA takes its place.
 LARGE = 400
-TREES = 32
+TREES, SEED = 32, 0
 #: PED-ANOVA asks what sets this best share of the configurations apart. Its own tenth would be one of ten.
 BEST_SHARE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
 class Importances:
-    """The share of each setting in what makes configurations differ.
+    """The share of each setting, the most important first, in what makes configurations differ; the sum is 1.
 
-    Attributes
-    ----------
-    target
-        ``best value`` or ``severity``.
-    method
-        ``fANOVA`` (of the variance that a random forest explains, what each setting explains by itself) or
-        ``PED-ANOVA`` (how far the best quarter's settings differ from all).
-    configurations
-        Number that it rests on.
-    settings, shares
-        The settings, the most important first, and their shares, which add up to 1.
-    explained
-        Share of the variance between configurations that a random forest predicts of those it has not seen. About 0
-        or below, the settings say nothing of the target, and the shares are of nothing. None where it is not known.
+    They differ in the ``target``, ``best value`` or ``severity``. The ``method`` is ``fANOVA`` (of the variance that a
+    random forest explains, what each setting explains by itself) or ``PED-ANOVA`` (how far the best quarter's settings
+    differ from all). ``explained`` is the share of the variance between configurations that a random forest predicts of
+    those it has not seen. About 0 or below, the settings say nothing of the target, and the shares are of nothing. None
+    where it is not known.
     """
 
     target: str
@@ -55,24 +46,13 @@ class Importances:
     explained: float | None
 
 
-def setting_importances(report: Report, *, seed: int = 0) -> tuple[Importances, ...] | None:
+def setting_importances(report: Report) -> tuple[Importances, ...] | None:
     """Importances for the best value and for the severity, as far as either differs between configurations.
 
-    Parameters
-    ----------
-    seed
-        Of the random forests; equal seeds give equal results.
-
-    Returns
-    -------
-    One a target; None with fewer than ``LEAST`` configurations or fewer than two settings that vary.
-
-    Notes
-    -----
-    A setting without effect in some networks is given its middle value there for fANOVA, which knows no missing ones,
-    as Hutter et al. (2014) do it with the default; PED-ANOVA leaves those networks out. Best values and severities are
-    compared on a log scale. Shares say nothing of the direction, and where a tuner has searched they speak of where
-    it searched most.
+    None with fewer than ``LEAST`` configurations or fewer than two settings that vary. A setting without effect in some
+    networks is given its middle value there for fANOVA, which knows no missing ones, as Hutter et al. (2014) do it with
+    the default; PED-ANOVA leaves those networks out. Best values and severities are compared on a log scale. Shares say
+    nothing of the direction, and where a tuner has searched they speak of where it searched most.
     """
     trials = [trial for trial in report.ranked if trial.configuration]
     settings = [
@@ -84,15 +64,12 @@ def setting_importances(report: Report, *, seed: int = 0) -> tuple[Importances, 
         return None
     values = {trial: _log(point_of(trial).best_value) for trial in trials}
     severities = {trial: _log_end(point_of(trial).severity) for trial in trials}
-    found = (
-        _importances("best value", values, settings, seed),
-        _importances("severity", severities, settings, seed),
-    )
-    return tuple(filter(None, found)) or None
+    targets = {"best value": values, "severity": severities}
+    return tuple(filter(None, (_importances(*target, settings) for target in targets.items()))) or None
 
 
 def _importances(
-    target: str, values: Mapping[Trial, float | None], settings: Sequence[VariedSetting], seed: int
+    target: str, values: Mapping[Trial, float | None], settings: Sequence[VariedSetting]
 ) -> Importances | None:
     kept = [(trial, value) for trial, value in values.items() if value is not None]
     if len(kept) < LEAST or np.ptp([value for _, value in kept]) < 1e-12:
@@ -104,12 +81,9 @@ def _importances(
     with _quiet():
         shares, method = None, "fANOVA"
         if len(kept) <= LARGE:
-            evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=seed)
-            try:
-                study = _study(used, outcomes, settings, fill=True)
-                shares = get_param_importances(study, evaluator=evaluator)
-            except (RuntimeError, ValueError, ZeroDivisionError):
-                shares = None
+            evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=SEED)
+            with suppress(RuntimeError, ValueError, ZeroDivisionError):
+                shares = get_param_importances(_study(used, outcomes, settings, fill=True), evaluator=evaluator)
         if shares is None or not all(np.isfinite(share) for share in shares.values()):
             method = "PED-ANOVA"
             study = _study(used, outcomes, settings, fill=False)
@@ -121,7 +95,7 @@ def _importances(
         configurations=len(kept),
         settings=tuple(order),
         shares=tuple(float(shares[varied.name]) for varied in order),
-        explained=_explained(used, outcomes, settings, seed),
+        explained=_explained(used, outcomes, settings),
     )
 
 
@@ -131,14 +105,12 @@ def _study(
     """A study in memory that holds the trials as if Optuna had asked for them."""
     import optuna
 
-    distributions = {varied.name: _distribution(varied) for varied in settings}
     study = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=0))
     for trial, value in zip(trials, values, strict=True):
-        params = {
-            varied.name: _setting(varied, trial) for varied in settings if fill or trial.run_id in varied.value_of
-        }
-        known = {name: distributions[name] for name in params}
-        study.add_trial(optuna.create_trial(params=params, distributions=known, value=value))
+        known = [varied for varied in settings if fill or trial.run_id in varied.value_of]
+        params = {varied.name: _setting(varied, trial) for varied in known}
+        distributions = {varied.name: _distribution(varied) for varied in known}
+        study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=value))
     return study
 
 
@@ -162,9 +134,7 @@ def _setting(varied: VariedSetting, trial: Trial) -> str | float:
     return median(varied.position(float(number)) for number in varied.value_of.values())
 
 
-def _explained(
-    trials: Sequence[Trial], values: Sequence[float], settings: Sequence[VariedSetting], seed: int
-) -> float | None:
+def _explained(trials: Sequence[Trial], values: Sequence[float], settings: Sequence[VariedSetting]) -> float | None:
     """Out-of-bag R² of a random forest."""
     from sklearn.ensemble import RandomForestRegressor
 
@@ -175,7 +145,7 @@ def _explained(
             columns.append([float(value) for value in here])
         else:
             columns += [[float(value == level.label) for value in here] for level in varied.levels]
-    forest = RandomForestRegressor(100, oob_score=True, random_state=seed, n_jobs=1)
+    forest = RandomForestRegressor(100, oob_score=True, random_state=SEED, n_jobs=1)
     forest.fit(np.array(columns).T, values)
     score = float(forest.oob_score_)
     return score if np.isfinite(score) else None

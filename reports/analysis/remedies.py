@@ -19,6 +19,7 @@ from reports.analysis.effects import (
     GAP_FINAL,
     SEVERITY,
     Effect,
+    effect_on,
     effects_of_pairs,
     effects_of_regression,
 )
@@ -58,24 +59,11 @@ class Help(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Remedy:
-    """A row of the table of remedies.
+    """A row of the table of remedies: the setting (``dropout``), the remedy in words, and what it does.
 
-    Attributes
-    ----------
-    name, title
-        The setting (``dropout``), and the remedy in words.
-    change
-        From where to where: ``dropout 0 → 0.5``; empty where the setting does not vary.
-    basis, configurations
-        What the effects rest on, and how many configurations.
-    effects
-        The best value first; empty where the sweep cannot say.
-    pairs
-        All that differ in the remedy alone, without (or with less of) it and with it, whatever the basis.
-    verdict
-        In words.
-    reason
-        Why the sweep cannot say; empty where it can.
+    ``change`` says from where to where, ``dropout 0 → 0.5``, and is empty where the setting does not vary. ``effects``
+    have the best value first; they are empty where the sweep cannot say, for this ``reason``. ``pairs`` are all that
+    differ in the remedy alone, without (or with less of) it and with it, whatever the basis of the effects is.
     """
 
     name: str
@@ -88,16 +76,12 @@ class Remedy:
     effects: tuple[Effect, ...] = ()
     pairs: tuple[tuple[Trial, Trial], ...] = ()
 
-    def effect(self, name: str) -> Effect | None:
-        """The effect on a quantity, by its name; None where it is not known."""
-        return next((effect for effect in self.effects if effect.name == name), None)
-
     def sentence(self, value_name: str) -> str:
         """The row in words; ``value_name`` is what the monitored metric is called."""
         if self.verdict is Help.CANNOT_SAY:
             return f"{capitalised(self.title)}: this sweep cannot say, {self.reason}."
-        names = (BEST_VALUE.name, SEVERITY.name, GAP_FINAL.name)
-        shown = [effect for name in names if (effect := self.effect(name))]
+        of_each = (effect_on(quantity, self.effects) for quantity in (BEST_VALUE, SEVERITY, GAP_FINAL))
+        shown = [effect for effect in of_each if effect]
         moved = listed([f"{effect.name.replace(BEST_VALUE.name, value_name)} {effect.text}" for effect in shown])
         count = len(self.pairs)
         rests = counted(self.configurations, "configuration")
@@ -114,16 +98,16 @@ def remedies(report: Report) -> tuple[Remedy, ...]:
     One or two pairs have an interval only where the report has their curves.
     """
     rows: list[Remedy] = []
+    by_name = {varied.name: varied for varied in report.varied}
     known = {name: of.remedy for name, of in SETTINGS.items() if of.remedy}
     for name, remedy in sorted(known.items(), key=lambda item: item[1].place):
-        title, less = remedy.words, remedy.less
-        varied = next((varied for varied in report.varied if varied.name == name), None)
-        if varied is None:
-            rows.append(Remedy(name, title, "", Help.CANNOT_SAY, reason="since all configurations have the same"))
+        if (varied := by_name.get(name)) is None:
+            reason = "since all configurations have the same"
+            rows.append(Remedy(name, remedy.words, "", Help.CANNOT_SAY, reason=reason))
         elif varied.numeric:
-            rows.append(_numeric(report, varied, title, less))
+            rows.append(_numeric(report, varied, remedy.words, remedy.less))
         else:
-            rows += _words(report, varied, title)
+            rows += _words(report, varied, remedy.words)
     return tuple(rows)
 
 
@@ -154,8 +138,8 @@ def _numeric(report: Report, varied: VariedSetting, title: str, less: bool) -> R
     shares = [(place - low) / (high - low) for place in places.values()]
     pairs = []
     for found in matched_sets(report.ranked, varied.name):
-        first, second = sorted((min(found.trials, key=float), max(found.trials, key=float)), key=float, reverse=less)
-        pairs.append((found.trials[first], found.trials[second], first, second))
+        first, second = sorted((min(found, key=float), max(found, key=float)), key=float, reverse=less)
+        pairs.append((found[first], found[second], first, second))
     asked = _Asked(
         name=varied.name,
         title=title,
@@ -176,9 +160,9 @@ def _words(report: Report, varied: VariedSetting, title: str) -> list[Remedy]:
     for kind in sorted({str(value) for value in varied.value_of.values()} - {without}):
         pairs: list[tuple[Trial, Trial, Value, Value]] = []
         for found in matched_sets(report.ranked, varied.name):
-            kinds = [value for value in found.trials if str(value).split(" ", maxsplit=1)[0] == kind]
-            if without in found.trials and kinds:
-                pairs.append((found.trials[without], found.trials[kinds[0]], without, kinds[0]))
+            kinds = [value for value in found if str(value).split(" ", maxsplit=1)[0] == kind]
+            if without in found and kinds:
+                pairs.append((found[without], found[kinds[0]], without, kinds[0]))
         trials = [trial for trial in report.ranked if varied.value_of.get(trial.run_id) in (without, kind)]
         asked = _Asked(
             name=varied.name,
@@ -225,14 +209,12 @@ def _remedy(report: Report, asked: _Asked, others: Sequence[VariedSetting]) -> R
 
 
 def _verdict(effects: tuple[Effect, ...]) -> Help:
-    by_name = {effect.name: effect.estimate for effect in effects}
-    best, severity = by_name.get(BEST_VALUE.name), by_name.get(SEVERITY.name)
-    if best is None or best.low is None:
+    best, severity = effect_on(BEST_VALUE, effects), effect_on(SEVERITY, effects)
+    if best is None or best.estimate.low is None:
         return Help.CANNOT_SAY
-    sign = best.sign_of_wider(STRICTER) or (severity.sign_of_wider(STRICTER) if severity else 0)
+    sign = best.estimate.sign_of_wider(STRICTER) or (severity.estimate.sign_of_wider(STRICTER) if severity else 0)
     return {-1: Help.HELPS, 0: Help.NO_SURE_EFFECT, 1: Help.HURTS}[sign]
 
 
 def _step(first: Value, second: Value) -> str:
-    texts = [value if isinstance(value, str) else number_text(value, 3) for value in (first, second)]
-    return " → ".join(texts)
+    return " → ".join(value if isinstance(value, str) else number_text(value, 3) for value in (first, second))

@@ -3,28 +3,21 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median, median_low
+from itertools import chain, count
+from statistics import median_low
+from string import ascii_uppercase
 
 from pipelines.overfitting.point import Verdict
 from pipelines.tracking.trials import Trial
 from reports.analysis.changes import Basis, Change, Match, by_hash, changes, deviation_margin, match, same_fits
-from reports.report import Report, point_of, read_report, saved_epochs, short_labels
-
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from reports.report import Report, median_of_known, point_of, read_report, saved_epochs, short_labels
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A sweep of the comparison.
+    """A sweep of the comparison: its letter on the page, its trials, and the short name of its exercise.
 
-    Attributes
-    ----------
-    letter
-        What it is called on the page: ``A``, ``B``, ...
-    report
-        Its trials, ranked.
-    name
-        Of its exercise, short; with the name of the data where several exercises are called the same.
+    The name has that of the data with it where several exercises are called the same.
     """
 
     letter: str
@@ -51,8 +44,7 @@ class Entry:
     @property
     def severity(self) -> float | None:
         """Median severity of the configurations that have one."""
-        known = [severity for trial in self.report.ranked if (severity := point_of(trial).severity) is not None]
-        return median(known) if known else None
+        return median_of_known(point_of(trial).severity for trial in self.report.ranked)
 
     @property
     def epochs(self) -> tuple[int, int]:
@@ -68,16 +60,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Progress:
-    """How a search got to its best configuration.
+    """How the search of the sweep with this letter got to its best configuration.
 
-    Attributes
-    ----------
-    letter
-        Of the sweep.
-    best_so_far
-        After each trial, in the order of the search; None before the first result.
-    found_after, seconds
-        Trials until the best configuration was found, that one counted, and their wall time.
+    ``best_so_far`` is the value after each trial, in the order of the search; None before the first result. The best
+    configuration was ``found_after`` so many trials, that one counted, which took so many ``seconds`` of wall time.
     """
 
     letter: str
@@ -90,20 +76,11 @@ class Progress:
 class SweepPair:
     """Two sweeps of one exercise, the older one first.
 
-    Attributes
-    ----------
-    first, second
-        The sweeps.
-    same_fits, same_curve
-        Whether values can be paired fit by fit; whether they are of the same metric at all.
-    matches
-        Configurations that both have; those that moved first, then as the older one ranks them.
-    only_first, only_second
-        Ranked configurations that one alone has, the best first.
-    better
-        Letter of the sweep whose best value is lower; empty where there is none or the metrics differ.
-    lead, margin, basis
-        By how much, what chance explains of that, and where this comes from.
+    Their values can be paired fit by fit (``same_fits``), or are of the same metric at all (``same_curve``).
+    ``matches`` are configurations that both have, those that moved first, then as the older one ranks them; the ranked
+    configurations that one alone has come the best first. ``better`` is the letter of the sweep whose best value is
+    lower, empty where there is none or the metrics differ; ``lead`` by how much, ``margin`` what chance explains of
+    that, ``basis`` where this comes from.
     """
 
     first: Entry
@@ -121,20 +98,10 @@ class SweepPair:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The sweeps of one exercise, oldest first.
+    """The sweeps of one exercise, oldest first, what differs between them, and each later one against the oldest.
 
-    Attributes
-    ----------
-    entries
-        The sweeps.
-    labels
-        Name of each trial by run id, without what all configurations of the group share.
-    changes
-        What differs between them, a value a sweep.
-    pairs
-        Each later sweep against the oldest.
-    progress
-        One a sweep that has a result; empty where the sweeps were judged on different curves.
+    ``labels`` name each trial by run id, without what all configurations of the group share. ``progress`` has one a
+    sweep that has a result; it is empty where the sweeps were judged on different curves.
     """
 
     entries: tuple[Entry, ...]
@@ -156,15 +123,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class SweepComparison:
-    """Several sweeps, ready to be shown.
-
-    Attributes
-    ----------
-    entries
-        All of them, in the order given.
-    groups
-        By exercise, in the order given.
-    """
+    """Several sweeps, ready to be shown: all of them, and by exercise, in the order given."""
 
     entries: tuple[Entry, ...]
     groups: tuple[Group, ...]
@@ -191,16 +150,13 @@ def read_comparison(run_ids: Sequence[str], *, tracking_uri: str) -> SweepCompar
 def make_comparison(reports: Sequence[Report]) -> SweepComparison:
     """Put sweeps beside each other, in the order in which they are to be shown."""
     grouped = _by_exercise(reports)
-    ordered = [report for group in grouped for report in group]
-    names = _names([group[0] for group in grouped])
-    entries: dict[str, Entry] = {}
-    for group, name in zip(grouped, names, strict=True):
-        for report in group:
-            number = ordered.index(report)
-            letter = _LETTERS[number] if number < len(_LETTERS) else f"S{number + 1}"
-            entries[report.sweep.run_id] = Entry(letter, report, name)
-    groups = [_group([entries[report.sweep.run_id] for report in group]) for group in grouped]
-    return SweepComparison(tuple(entries[report.sweep.run_id] for report in reports), tuple(groups))
+    letters = chain(ascii_uppercase, (f"S{number}" for number in count(len(ascii_uppercase) + 1)))
+    groups = [
+        [Entry(next(letters), report, name) for report in group]
+        for group, name in zip(grouped, _names([group[0] for group in grouped]), strict=True)
+    ]
+    entries = {entry.run_id: entry for group in groups for entry in group}
+    return SweepComparison(tuple(entries[report.sweep.run_id] for report in reports), tuple(map(_group, groups)))
 
 
 def typical_onset(entry: Entry) -> int | None:

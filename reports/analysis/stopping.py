@@ -54,12 +54,8 @@ class Stops:
 class FitGroup:
     """Fits of one length, of several trials, as rules see them.
 
-    Attributes
-    ----------
-    validation, training
-        Shape (fits, epochs), finite; ``training`` is None where it was not recorded.
-    best_epoch, one_se_epoch
-        Those of the fit's configuration, from the mean over its fits; shape (fits,).
+    The curves have the shape (fits, epochs) and are finite; ``training`` is None where it was not recorded.
+    ``best_epoch`` and ``one_se_epoch``, shape (fits,), are those of the fit's configuration, from the mean over fits.
     """
 
     validation: Array
@@ -73,20 +69,11 @@ Replayed = Callable[[FitGroup], Stops | None]
 
 @dataclass(frozen=True)
 class Rule:
-    """A stopping rule.
+    """A stopping rule, by its name in words, of the family ``Keras``, ``Prechelt`` or ``baseline``.
 
-    Attributes
-    ----------
-    name
-        In words, for a table.
-    family
-        ``Keras``, ``Prechelt`` or ``baseline``.
-    restores
-        Whether the weights of the best epoch are kept, not those of the last.
-    arguments
-        What stands after ``monitor`` in Keras' ``EarlyStopping(...)``; empty for other families.
-    replay
-        Gives its stops for a group of fits; None where it needs a training curve and there is none.
+    With ``restores`` the weights of the best epoch are kept, not those of the last. ``arguments`` is what stands after
+    ``monitor`` in Keras' ``EarlyStopping(...)``; empty for other families. ``replay`` gives the stops for a group of
+    fits; None where it needs a training curve and there is none.
     """
 
     name: str
@@ -100,21 +87,11 @@ class Rule:
 class RuleResult:
     """What a rule costs and saves.
 
-    Attributes
-    ----------
-    rule
-        The rule.
-    loss_percent
-        Loss given away, in percent: the value at the epoch that is kept over the lowest of the fit's curve, minus 1;
-        mean over configurations of the mean over fits. None where every configuration's lowest value is negligible.
-    loss_percent_sd
-        Its deviation between configurations, in percentage points; None with fewer than two.
-    saved_share
-        Epochs not trained, as a share of those recorded; mean over configurations.
-    stopped_share
-        Share of the fits that it ended before the last epoch; the others it trained to the end.
-    configurations, fits
-        What it rests on.
+    ``loss_percent`` is the loss given away, in percent: the value at the epoch that is kept over the lowest of the
+    curve, minus 1; mean over configurations of the mean over fits. None where every configuration's lowest value is
+    negligible. ``loss_percent_sd`` is its deviation between configurations, in percentage points; None with fewer than
+    two. ``saved_share`` are the epochs not trained, as a share of those recorded, mean over configurations;
+    ``stopped_share`` is that of the fits that it ended before the last epoch; the others it trained to the end.
     """
 
     rule: Rule
@@ -128,23 +105,11 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class Replay:
-    """All rules on all curves of a sweep.
+    """All rules on all curves of a sweep, in the order of the rules; without those that no curves were there for.
 
-    Attributes
-    ----------
-    monitor
-        Curve that the rules watched.
-    results
-        One a rule, in the order of the rules; without those that no curves were there for.
-    configurations, fits
-        Replayed.
-    still_improving
-        How many of the configurations were still improving at their last epoch.
-    negligible
-        Configurations left out of the loss given away (not of the epochs saved), since a fit's lowest value is
-        negligible and a ratio to it means nothing.
-    left_out
-        Configurations without usable curves.
+    They watched the curve ``monitor`` of so many ``configurations``, of which some were ``still_improving`` at their
+    last epoch. Those that are ``negligible`` are left out of the loss given away (not of the epochs saved), since a
+    fit's lowest value is, and a ratio to it means nothing; ``left_out`` are those without usable curves.
     """
 
     monitor: str
@@ -163,15 +128,12 @@ def standard_rules() -> tuple[Rule, ...]:
     gl = [(f"GL {alpha:g}: {alpha:g} % above the lowest so far", _gl(alpha)) for alpha in GL_ALPHAS]
     pq = [(f"PQ {alpha:g}: rise over progress above {alpha:g}", _pq(alpha)) for alpha in PQ_ALPHAS]
     up = [(f"UP {strips}: {strips} rises in a row over {STRIP} epochs each", _up(strips)) for strips in UP_STRIPS]
-    baselines = [
-        ("train to the end", lambda group: _common(np.full(len(group.validation), group.validation.shape[1]))),
-        (COMMON_BEST, lambda group: _common(group.best_epoch)),
-        ("all fits to their common one-SE epoch", lambda group: _common(group.one_se_epoch)),
-    ]
     return (
         *keras,
         *(Rule(name, PRECHELT, restores=True, replay=replay) for name, replay in (*gl, *pq, *up)),
-        *(Rule(name, BASELINE, restores=False, replay=replay) for name, replay in baselines),
+        _baseline("train to the end", lambda group: np.full(len(group.validation), group.validation.shape[1])),
+        _baseline(COMMON_BEST, lambda group: group.best_epoch),
+        _baseline("all fits to their common one-SE epoch", lambda group: group.one_se_epoch),
     )
 
 
@@ -197,12 +159,8 @@ def chosen_rule(replay: Replay) -> tuple[RuleResult, float, float] | None:
     """The rule to use: of Keras' callbacks that restore the best weights, the one that saves the most epochs.
 
     Only those compete whose loss given away is within ``TOLERANCE`` of the smallest among them. Of equal savings the
-    one that gives away less is taken, then the first.
-
-    Returns
-    -------
-    The rule, the loss that it gives away, and the smallest loss given away, both in percent. None where nothing was
-    replayed, or no loss given away can be told.
+    one that gives away less is taken, then the first. With it come the loss that it gives away, and the smallest loss
+    given away, both in percent. None where nothing was replayed, or no loss given away can be told.
     """
     candidates = [
         (result, result.loss_percent)
@@ -255,13 +213,12 @@ def progress_quotient(validation: Array, training: Array, alpha: float) -> Stops
     """
     fires = np.zeros(validation.shape, bool)
     ends = np.arange(STRIP - 1, validation.shape[1], STRIP)
-    if ends.size:
-        strips = training[:, : len(ends) * STRIP].reshape(len(training), -1, STRIP)
-        lowest, mean = strips.min(axis=2), strips.mean(axis=2)
-        optimum = np.minimum.accumulate(validation, axis=1)[:, ends]
-        # Both quotients multiplied out: a training value of exactly 0 is progress without end, not an error.
-        loss, progress = 100 * (validation[:, ends] - optimum), 1000 * (mean - lowest)
-        fires[:, ends] = loss * lowest > alpha * progress * optimum
+    strips = training[:, : len(ends) * STRIP].reshape(len(training), len(ends), STRIP)
+    lowest, mean = strips.min(axis=2), strips.mean(axis=2)
+    optimum = np.minimum.accumulate(validation, axis=1)[:, ends]
+    # Both quotients multiplied out: a training value of exactly 0 is progress without end, not an error.
+    loss, progress = 100 * (validation[:, ends] - optimum), 1000 * (mean - lowest)
+    fires[:, ends] = loss * lowest > alpha * progress * optimum
     return _restored(validation, _first(fires))
 
 
@@ -330,8 +287,8 @@ def _up(strips: int) -> Replayed:
     return lambda group: successive_rises(group.validation, strips)
 
 
-def _common(epochs: Epochs) -> Stops:
-    return Stops(epochs, epochs)
+def _baseline(name: str, epochs: Callable[[FitGroup], Epochs]) -> Rule:
+    return Rule(name, BASELINE, restores=False, replay=lambda group: Stops(epochs(group), epochs(group)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from functools import partial
 
 from pipelines.words import counted
 from reports.analysis.data_size import DataSize, SizePoint, data_size
+from reports.analysis.effects import BEST_VALUE, GAP_BEST, ONSET, QUANTITIES, Quantity, effect_on
 from reports.analysis.fits import Estimate
 from reports.analysis.remedies import Help, Remedy, remedies
 from reports.analysis.stopping import COMMON_BEST, TOLERANCE, Replay, RuleResult, chosen_rule, replay_rules
@@ -14,31 +15,11 @@ from reports.tables.table import Cell, Column, Heading, Show, Table, number_colu
 
 #: Losses and metrics that Keras' ``compile`` knows by these names; ``val_loss`` is always there.
 KERAS_METRICS = ("mae", "mse")
-_EFFECTS = (
-    ("best value", "{value} at its best", True),
-    ("best epoch", "best epoch", True),
-    ("onset", "onset", False),
-    ("severity", "severity", True),
-    ("gap at best", "gap at best", False),
-    ("gap at the end", "gap at the end", True),
-)
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The rule to use.
-
-    Attributes
-    ----------
-    result
-        The rule and what it costs and saves.
-    code
-        The line of Keras code.
-    sentence
-        Why this one.
-    notes
-        What to know about it, a sentence each.
-    """
+    """The rule to use and what it costs and saves, the line of Keras code, why this one, and what to know about it."""
 
     result: RuleResult
     code: str
@@ -48,18 +29,10 @@ class Recommendation:
 
 @dataclass(frozen=True, eq=False)
 class Advice:
-    """What to do about over-fitting.
+    """What to do about over-fitting, and the tables behind it; None where there is nothing to say.
 
-    Attributes
-    ----------
-    rule
-        The early-stopping rule to use; None where no curve could be replayed.
-    verdicts
-        What each remedy does that the sweep can speak of, in words: title and verdict.
-    rules, remedies, data
-        The tables behind the answers; None where there is nothing to say.
-    size
-        What the number of training rows does; None where it does not vary.
+    ``rule`` is the early-stopping rule to use, ``verdicts`` has the title of each remedy that the sweep can speak of
+    and what it does, ``size`` what the number of training rows does.
     """
 
     rule: Recommendation | None
@@ -92,13 +65,9 @@ def recommend(replay: Replay) -> Recommendation | None:
         return None
     chosen, loss, least = found
     keras_monitor, monitor_note = _keras_monitor(replay.monitor)
+    code = f'keras.callbacks.EarlyStopping(monitor="{keras_monitor}", {chosen.rule.arguments})'
     notes = (_common_best_note(replay, loss), monitor_note, *replay_notes(replay))
-    return Recommendation(
-        result=chosen,
-        code=f'keras.callbacks.EarlyStopping(monitor="{keras_monitor}", {chosen.rule.arguments})',
-        sentence=_why(chosen, loss, least),
-        notes=tuple(filter(None, notes)),
-    )
+    return Recommendation(chosen, code, _why(chosen, loss, least), tuple(filter(None, notes)))
 
 
 def replay_notes(replay: Replay) -> tuple[str, ...]:
@@ -106,9 +75,7 @@ def replay_notes(replay: Replay) -> tuple[str, ...]:
     total = replay.configurations
     notes = [f"Replayed on {counted(replay.fits, 'recorded curve')} of {counted(total, 'configuration')}."]
     if improving := replay.still_improving:
-        who = (
-            "The only configuration" if improving == total == 1 else f"{improving} of {counted(total, 'configuration')}"
-        )
+        who = "The only configuration" if total == 1 else f"{improving} of {counted(total, 'configuration')}"
         notes.append(
             f"{who} {'was' if improving == 1 else 'were'} still improving at the last epoch: their true best is not "
             "known, so what rules give away there is at least what is counted."
@@ -163,14 +130,15 @@ def _remedies(report: Report, found: tuple[Remedy, ...]) -> Table | None:
     if not known:
         return None
 
-    def effect(name: str, title: str, printed: bool) -> Column[Remedy]:
+    def effect(quantity: Quantity) -> Column[Remedy]:
         def cell(remedy: Remedy) -> Cell:
-            moved = remedy.effect(name)
+            moved = effect_on(quantity, remedy.effects)
             if moved is None:
                 return Cell(NONE)
-            return Cell(moved.text, moved.estimate.value, f"{counted(moved.configurations, 'configuration')}")
+            return Cell(moved.text, moved.estimate.value, counted(moved.configurations, "configuration"))
 
-        return Column(Heading(title.replace("{value}", report.value_name), printed=printed), cell)
+        title = f"{report.value_name} at its best" if quantity is BEST_VALUE else quantity.name
+        return Column(Heading(title, printed=quantity not in (ONSET, GAP_BEST)), cell)
 
     columns: list[Column[Remedy]] = [
         Column(
@@ -178,7 +146,7 @@ def _remedies(report: Report, found: tuple[Remedy, ...]) -> Table | None:
             lambda remedy: Cell(remedy.change, hint=remedy.sentence(report.value_name)),
         ),
         Column(Heading("verdict", numeric=False), lambda remedy: Cell(str(remedy.verdict))),
-        *(effect(*entry) for entry in _EFFECTS),
+        *map(effect, QUANTITIES),
         Column(
             Heading("rests on", numeric=False, printed=False),
             lambda remedy: Cell(
@@ -254,11 +222,10 @@ def _why(chosen: RuleResult, loss: float, least: float) -> str:
         f"It saves {number(100 * chosen.saved_share, 2)} % of the epochs and gives away {number(loss, 2)} % of the "
         "loss against each fit's own best epoch"
     )
+    within = f"within {TOLERANCE:g} percentage point"
     if loss == least:
-        return (
-            f"{costs}: none of Keras' rules gives away less, and none within {TOLERANCE:g} percentage point saves more."
-        )
+        return f"{costs}: none of Keras' rules gives away less, and none {within} saves more."
     return (
-        f"{costs}: the most epochs saved of Keras' rules within {TOLERANCE:g} percentage point of the "
-        f"{number(least, 2)} % that the most careful one gives away."
+        f"{costs}: the most epochs saved of Keras' rules {within} of the {number(least, 2)} % that the most careful "
+        "one gives away."
     )

@@ -32,18 +32,10 @@ _NOTES = (
 
 @dataclass(frozen=True)
 class DocumentedComparison:
-    """One documented figure beside ours, as text.
+    """One documented figure of a variant beside ours, as text; with the short label of its configuration.
 
-    Attributes
-    ----------
-    variant, label
-        Name of the variant, and short label of its configuration.
-    quantity
-        What was documented: ``validation mae after epoch 100``.
-    documented, ours
-        The two values; ours with the deviation between folds, or the interval of an epoch.
-    note
-        What else there is to know, ours and the textbook's.
+    ``quantity`` says what was documented: ``validation mae after epoch 100``. Our value has the deviation between folds
+    with it, or the interval of an epoch; ``note`` is what else there is to know, ours and the textbook's.
     """
 
     variant: str
@@ -89,30 +81,23 @@ def find_pairs(report: Report) -> Table | None:
     return table("pairs", title, columns, matrix.run_ids, notes=notes)
 
 
-def documented_trials(report: Report) -> tuple[tuple[Variant, Trial], ...]:
-    """Each documented variant that was trained, with its trial; found by hash, for a baseline may be one, too."""
-    by_hash = {trial.configuration.hash: trial for trial in report.ranked if trial.configuration}
-    pairs = [(variant, by_hash.get(variant.configuration.hash)) for variant in report.sweep.documented]
-    return tuple((variant, trial) for variant, trial in pairs if trial is not None)
-
-
 def documented_comparisons(report: Report) -> tuple[DocumentedComparison, ...]:
-    """Every documented figure of a variant that was trained, beside ours."""
-    rows = []
-    for variant, trial in documented_trials(report):
-        for figure in variant.figures:
-            ours, note = _ours(report, variant, figure, trial)
-            rows.append(
-                DocumentedComparison(
-                    variant=variant.name,
-                    label=report.labels[trial.run_id],
-                    quantity=_quantity(variant, figure),
-                    documented=f"{figure.value:g}",
-                    ours=ours,
-                    note="; ".join(filter(None, [note, figure.note])),
-                )
-            )
-    return tuple(rows)
+    """Every documented figure of a variant that was trained, beside ours; found by hash, for a baseline may be one."""
+
+    def row(variant: Variant, trial: Trial, figure: Figure) -> DocumentedComparison:
+        ours, note = _ours(report, variant, figure, trial)
+        return DocumentedComparison(
+            variant=variant.name,
+            label=report.labels[trial.run_id],
+            quantity=_quantity(variant, figure),
+            documented=f"{figure.value:g}",
+            ours=ours,
+            note="; ".join(filter(None, [note, figure.note])),
+        )
+
+    by_hash = {trial.configuration.hash: trial for trial in report.ranked if trial.configuration}
+    trained = ((variant, by_hash.get(variant.configuration.hash)) for variant in report.sweep.documented)
+    return tuple(row(variant, trial, figure) for variant, trial in trained if trial for figure in variant.figures)
 
 
 def pair_sentence(pair: Pair, labels: Mapping[str, str]) -> str:
@@ -120,12 +105,12 @@ def pair_sentence(pair: Pair, labels: Mapping[str, str]) -> str:
     first, second = labels[pair.first], labels[pair.second]
     if pair.p_first_better is None or pair.p_second_better is None or pair.p_equal is None:
         return _untested_sentence(pair, first, second)
-    if pair.p_equal >= max(pair.p_first_better, pair.p_second_better):
+    likely = max(pair.p_first_better, pair.p_second_better)
+    if pair.p_equal >= likely:
         return (
             f"{first} and {second} are practically equal with probability {probability(pair.p_equal)}; {first} is "
             f"better {probability(pair.p_first_better)}, {second} {probability(pair.p_second_better)}."
         )
-    likely = max(pair.p_first_better, pair.p_second_better)
     better, worse = (first, second) if likely == pair.p_first_better else (second, first)
     return (
         f"{better} is better than {worse} with probability {probability(likely)}; "
@@ -135,15 +120,10 @@ def pair_sentence(pair: Pair, labels: Mapping[str, str]) -> str:
 
 def pair_notes(pair: Pair) -> tuple[str, ...]:
     """What belongs to a pair's sentence: how it compares with the deviation over seeds, and what it rests on."""
-    notes = []
-    if pair.below_seeds:
-        notes.append(
-            f"The difference ({number(abs(pair.difference), 2)}) is smaller than the deviation over seeds "
-            f"(±{number(pair.sd_seeds, 2)})."
-        )
-    notes.append(seed_note(pair.repeats))
-    notes.append(f"It rests on {basis(pair.folds, pair.repeats)}.")
-    return tuple(filter(None, notes))
+    sizes = f"({number(abs(pair.difference), 2)})", f"(±{number(pair.sd_seeds, 2)})"
+    smaller = f"The difference {sizes[0]} is smaller than the deviation over seeds {sizes[1]}."
+    notes = (smaller if pair.below_seeds else "", seed_note(pair.repeats))
+    return (*filter(None, notes), f"It rests on {basis(pair.folds, pair.repeats)}.")
 
 
 def seed_note(repeats: int) -> str:

@@ -41,9 +41,11 @@ def _heading(group: str, title: str, hint: str) -> Heading:
 
 def _epochs(title: str, hint: str, text: Callable[[OverfittingPoint], str], field: str) -> Column[Trial]:
     """Epochs as ``text`` shows them, sorted by a field of the over-fitting point."""
-    return Column(
-        _heading("Epochs", title, hint), lambda trial: Cell(text(point_of(trial)), getattr(point_of(trial), field))
-    )
+
+    def cell(trial: Trial) -> Cell:
+        return Cell(text(point_of(trial)), getattr(point_of(trial), field))
+
+    return Column(_heading("Epochs", title, hint), cell)
 
 
 def _numbers(group: str, title: str, hint: str, field: str, show: Show) -> Column[Trial]:
@@ -58,12 +60,9 @@ COLUMNS: tuple[Column[Trial], ...] = (
     _epochs(
         "95 % interval", "Of the best epoch: bootstrap over folds", lambda p: interval(p) or NONE, "best_epoch_high"
     ),
-    _epochs("onset", "From here on the curve is surely above its best", lambda p: whole(p.onset), "onset"),
-    _epochs(
-        "one-SE",
-        "Earliest epoch within one standard error of the best",
-        lambda p: whole(p.one_se_epoch),
-        "one_se_epoch",
+    _numbers("Epochs", "onset", "From here on the curve is surely above its best", field="onset", show=whole),
+    _numbers(
+        "Epochs", "one-SE", "Earliest epoch within one standard error of the best", field="one_se_epoch", show=whole
     ),
     number_column(
         _heading("Epochs", "saved", "Epochs after the best one, which need not be trained"),
@@ -145,9 +144,6 @@ def origin_words(trial: Trial, tuner: str) -> str:
 
 
 def _terminal_caption(report: Report, rows: int) -> str:
-    sentences = list(report.remarks)
-    if report.common:
-        sentences.append(f"Common to all: {report.common}.")
-    if len(report.ranked) > rows:
-        sentences.append(f"The {rows} best of {len(report.ranked)}; the report has all.")
-    return " ".join(sentences)
+    common = f"Common to all: {report.common}." if report.common else ""
+    more = f"The {rows} best of {len(report.ranked)}; the report has all." if len(report.ranked) > rows else ""
+    return " ".join(filter(None, (*report.remarks, common, more)))

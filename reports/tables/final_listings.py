@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.tracking.final_models import FinalModel, Ints, Predictions
 from pipelines.words import listed
 from reports.analysis.predictions import share
-from reports.formatting import number
+from reports.formatting import number, signed
 
 #: The worst of all mistakes, of which pictures and tables show some or all.
 WORST = 24
@@ -23,15 +23,10 @@ COLUMNS = 14
 
 @dataclass(frozen=True)
 class Line:
-    """A sample in a table; ``right`` is None where there is no right and wrong.
+    """A sample in a table, its cells being its text, or the values of its columns.
 
-    Attributes
-    ----------
-    predicted, truth, more
-        What was predicted (with its percentage), what is true (empty where they are the same), what else is worth
-        knowing.
-    cells
-        The sample: its text, or the values of its columns.
+    ``right`` is None where there is no right and wrong. What was predicted has its percentage; what is true is empty
+    where they are the same, ``more`` is what else is worth knowing.
     """
 
     right: bool | None
@@ -43,18 +38,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Listing:
-    """Samples as a table.
+    """Samples as a table with a heading and a note; ``predicted`` and ``columns`` head its columns.
 
-    Attributes
-    ----------
-    heading, note
-        Above it, and between the two.
-    predicted, columns
-        Headings of the prediction and of the sample's cells.
-    texts
-        Whether the cells are running text.
-    valued
-        Whether values were predicted: each line has a true value and a residual.
+    ``texts`` says whether the cells are running text, ``valued`` whether values were predicted: each line has a true
+    value and a residual.
     """
 
     heading: str
@@ -79,10 +66,9 @@ def listings(final: FinalModel, tested: Predictions) -> Iterator[Listing]:
         note = "The beginning of each text, decoded. The network is told which words occur, not their order."
     elif len(columns) < len(final.features):
         note = f"The first {len(columns)} of {len(final.features)} columns."
-    worst_heading = "The worst mistakes first" if classes else "The largest residuals first"
     for heading, positions in (
         ("Predictions and how sure they are" if classes else "Predictions", first),
-        (worst_heading, worst),
+        ("The worst mistakes first" if classes else "The largest residuals first", worst),
         ("Mistakes it was least sure of", unsure),
     ):
         lines = tuple(_line(final, tested, int(at), cells[int(tested.rows[at])]) for at in positions)
@@ -128,30 +114,23 @@ def _cells(final: FinalModel) -> tuple[dict[int, tuple[str, ...]], tuple[str, ..
     if test is None or test.inputs.ndim != 2:
         return {}, ()
     columns = final.features or tuple(f"column {index + 1}" for index in range(test.inputs.shape[1]))
-    shown = test.inputs[:, :COLUMNS]
-    return (
-        {
-            int(row): tuple(_value(float(value)) for value in values)
-            for row, values in zip(test.rows, shown, strict=True)
-        },
-        columns[: shown.shape[1]],
-    )
+    shown = zip(test.rows, test.inputs[:, :COLUMNS], strict=True)
+    return {int(row): tuple(_value(float(value)) for value in values) for row, values in shown}, columns[:COLUMNS]
 
 
 def _line(final: FinalModel, tested: Predictions, at: int, cells: tuple[str, ...]) -> Line:
     if tested.probabilities is None:
-        residual = float(tested.residuals[at])
-        off = f"{'+' if residual > 0 else ''}{number(residual, 3)}"
         values = number(float(tested.predictions[at])), number(float(tested.targets[at]))
-        return Line(None, *values, off, cells=cells)
+        return Line(None, *values, signed(float(tested.residuals[at])), cells=cells)
     label, true = int(tested.predictions[at]), int(tested.targets[at])
     of_classes = tested.probabilities[at]
-    others = [other for other in np.argsort(-of_classes, kind="stable")[:3] if other != label]
-    others = [other for other in others if of_classes[other] >= RUNNER_UP]
-    more = listed([f"{final.classes[other]} {share(float(of_classes[other]))}" for other in others[:2]])
+    likely = [other for other in np.argsort(-of_classes, kind="stable")[:3] if of_classes[other] >= RUNNER_UP]
+    shown = (label, *(other for other in likely if other != label))
+    said = [f"{final.classes[number]} {share(float(of_classes[number]))}" for number in shown]
+    more = listed(said[1:3])
     return Line(
         right=label == true,
-        predicted=f"{final.classes[label]} {share(float(of_classes[label]))}",
+        predicted=said[0],
         truth="" if label == true else final.classes[true],
         more=f"then {more}" if len(final.classes) > 2 and more else "",
         cells=cells,

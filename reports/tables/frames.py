@@ -92,7 +92,24 @@ def parameter_points(sweep_run_id: str, tracking_uri: str) -> "pd.DataFrame":
     >>> table = parameter_points(run_id, "sqlite:///mlflow.db")             # doctest: +SKIP
     >>> table[table.parameter == "units"].plot("high", "median_severity", logx=True)            # doctest: +SKIP
     """
-    return parameter_frame(read_report(sweep_run_id, tracking_uri=tracking_uri))
+    report = read_report(sweep_run_id, tracking_uri=tracking_uri)
+    named = [(varied.name, row) for varied in report.varied for row in value_rows(report, varied)]
+    rows = [row for _, row in named]
+    points = [row.point for row in rows]
+    columns = {
+        "parameter": _typed([name for name, _ in named], "string"),
+        "value": _typed([row.level.label for row in rows], "string"),
+        "low": _typed([row.level.low for row in rows], "float64"),
+        "high": _typed([row.level.high for row in rows], "float64"),
+        **_fields(rows, _VALUE_ROW),
+        "overfitting": _typed([row.share for row in rows], "float64"),
+        "at_least": _typed([row.beyond for row in rows], "boolean"),
+        "best_configuration": _typed([row.best.name if row.best else None for row in rows], "string"),
+        **_fields(points, _POINT),
+        "verdict": _verdicts(points),
+        "run_id": _typed([row.best.run_id if row.best else None for row in rows], "string"),
+    }
+    return _captioned(columns, report, "Over-fitting at each value of each setting")
 
 
 def learning_curves(
@@ -126,57 +143,9 @@ def learning_curves(
     >>> curves = learning_curves(run_id, "sqlite:///mlflow.db", metrics=["val_loss"])           # doctest: +SKIP
     >>> curves.groupby(["configuration", "epoch"]).val_loss.agg(["mean", "std"])                # doctest: +SKIP
     """
-    return curves_frame(read_report(sweep_run_id, tracking_uri=tracking_uri), metrics=metrics, run_ids=run_ids)
-
-
-def points_frame(report: Report) -> "pd.DataFrame":
-    """``overfitting_points`` of a report that has been read."""
-    trials = (*report.ranked, *report.others)
-    points = [trial.point for trial in trials]
-    columns = {
-        "rank": _typed([report.ranks.get(trial.run_id) for trial in trials], "Int64"),
-        "configuration": _typed([trial.name for trial in trials], "string"),
-        "origin": _typed([trial.origin for trial in trials], "string"),
-        "status": _typed([trial.status.lower() for trial in trials], "string"),
-        "verdict": _verdicts(points),
-        **_fields(points, _POINT),
-        "epochs_saved": _typed([saved_epochs(point) if point else None for point in points], "Int64"),
-        "parameters": _typed([trial.parameters for trial in trials], "Int64"),
-        "seconds": _typed([trial.seconds for trial in trials], "float64"),
-        **{field.name: _settings(trials, field.name, field.default) for field in fields(Configuration)},
-        "reason": _typed([trial.reason for trial in trials], "string"),
-        "run_id": _typed([trial.run_id for trial in trials], "string"),
-    }
-    return _captioned(columns, report, "Over-fitting points")
-
-
-def parameter_frame(report: Report) -> "pd.DataFrame":
-    """``parameter_points`` of a report that has been read."""
-    named = [(varied.name, row) for varied in report.varied for row in value_rows(report, varied)]
-    rows = [row for _, row in named]
-    points = [row.point for row in rows]
-    columns = {
-        "parameter": _typed([name for name, _ in named], "string"),
-        "value": _typed([row.level.label for row in rows], "string"),
-        "low": _typed([row.level.low for row in rows], "float64"),
-        "high": _typed([row.level.high for row in rows], "float64"),
-        **_fields(rows, _VALUE_ROW),
-        "overfitting": _typed([row.share for row in rows], "float64"),
-        "at_least": _typed([row.beyond for row in rows], "boolean"),
-        "best_configuration": _typed([row.best.name if row.best else None for row in rows], "string"),
-        **_fields(points, _POINT),
-        "verdict": _verdicts(points),
-        "run_id": _typed([row.best.run_id if row.best else None for row in rows], "string"),
-    }
-    return _captioned(columns, report, "Over-fitting at each value of each setting")
-
-
-def curves_frame(
-    report: Report, *, metrics: Sequence[str] | None = None, run_ids: Sequence[str] | None = None
-) -> "pd.DataFrame":
-    """``learning_curves`` of a report that has been read."""
     import pandas as pd
 
+    report = read_report(sweep_run_id, tracking_uri=tracking_uri)
     known = {trial.run_id: trial for trial in report.sweep.trials}
     usual = next((trial.point.folds for trial in report.sweep.trials if trial.point), None)
     if unknown := [run_id for run_id in run_ids or () if run_id not in known]:
@@ -208,6 +177,27 @@ def curves_frame(
     labels = ["run_id", "configuration", "fit", "repeat", "fold", "epoch"]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=labels)
     return _captioned(frame, report, "Learning curves")
+
+
+def points_frame(report: Report) -> "pd.DataFrame":
+    """``overfitting_points`` of a report that has been read."""
+    trials = (*report.ranked, *report.others)
+    points = [trial.point for trial in trials]
+    columns = {
+        "rank": _typed([report.ranks.get(trial.run_id) for trial in trials], "Int64"),
+        "configuration": _typed([trial.name for trial in trials], "string"),
+        "origin": _typed([trial.origin for trial in trials], "string"),
+        "status": _typed([trial.status.lower() for trial in trials], "string"),
+        "verdict": _verdicts(points),
+        **_fields(points, _POINT),
+        "epochs_saved": _typed([saved_epochs(point) if point else None for point in points], "Int64"),
+        "parameters": _typed([trial.parameters for trial in trials], "Int64"),
+        "seconds": _typed([trial.seconds for trial in trials], "float64"),
+        **{field.name: _settings(trials, field.name, field.default) for field in fields(Configuration)},
+        "reason": _typed([trial.reason for trial in trials], "string"),
+        "run_id": _typed([trial.run_id for trial in trials], "string"),
+    }
+    return _captioned(columns, report, "Over-fitting points")
 
 
 def _fields(rows: Sequence[object], kinds: Mapping[str, str]) -> dict[str, Any]:

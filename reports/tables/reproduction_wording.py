@@ -65,14 +65,13 @@ def interval(row: Row, ours: Ours | None) -> str:
 
 def verdict(row: Row) -> str:
     """The verdict in a few words, with how far it is off."""
-    agreement = row.agreement
-    if agreement is Agreement.NO_FIGURE:
-        return "no figure documented"
-    if agreement is Agreement.NOT_MEASURED:
-        return f"not measured: {row.failure}" if row.failure else "not measured"
-    if agreement is Agreement.AGREES:
-        return "agrees"
-    return f"differs by {difference(row)}"
+    if row.agreement is Agreement.DIFFERS:
+        return f"differs by {difference(row)}"
+    return {
+        Agreement.NO_FIGURE: "no figure documented",
+        Agreement.NOT_MEASURED: f"not measured: {row.failure}" if row.failure else "not measured",
+        Agreement.AGREES: "agrees",
+    }[row.agreement]
 
 
 def difference(row: Row) -> str:
@@ -92,10 +91,7 @@ def today(row: Row) -> str:
 def cause(row: Row, others: Sequence[Row] = ()) -> str:
     """Why a row differs, as far as the measurements show; empty where it agrees.
 
-    Parameters
-    ----------
-    others
-        Rows of the same exercise, among which there may be attempts to explain this one.
+    Among the others of the same exercise there may be attempts to explain this one.
     """
     ours = row.ours
     if row.agreement is not Agreement.DIFFERS or ours is None or row.explains:
@@ -134,12 +130,10 @@ def cause(row: Row, others: Sequence[Row] = ()) -> str:
 
 def listed_epochs(ours: Ours) -> str:
     """The values of an estimator over the seeds: ``epochs 41, 55 and 82``; of many their range."""
-    values = sorted(set(ours.values))
-    if len(values) == 1:
-        return f"epoch {values[0]:g}"
+    values = [f"{value:g}" for value in sorted(set(ours.values))]
     if len(values) > _LISTED:
-        return f"epochs {values[0]:g} to {values[-1]:g}"
-    return f"epochs {listed([f'{value:g}' for value in values])}"
+        return f"epochs {values[0]} to {values[-1]}"
+    return f"{'epoch' if len(values) == 1 else 'epochs'} {listed(values)}"
 
 
 def _size_words(row: Row, ours: Ours) -> str:

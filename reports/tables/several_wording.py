@@ -44,16 +44,15 @@ def earliest_sentence(entries: Sequence[Entry]) -> str:
     if not onsets:
         return "In none of these exercises does a configuration surely over-fit within the epochs trained."
     first = min(onsets.values())
-    names = [entry.name for entry, onset in onsets.items() if onset == first]
+    earliest = [entry for entry, onset in onsets.items() if onset == first]
+    if len(earliest) > 1:
+        names = listed([entry.name for entry in earliest])
+        return f"{names} over-fit earliest: half of their over-fitting configurations by epoch {first}."
+    name, share = earliest[0].name, _share_words(earliest[0])
     if len(onsets) == 1:
-        (entry,) = onsets
-        return f"Only {entry.name} surely over-fits: {_share_words(entry)}."
-    if len(names) > 1:
-        return f"{listed(names)} over-fit earliest: half of their over-fitting configurations by epoch {first}."
-    earliest = next(entry for entry, onset in onsets.items() if onset == first)
-    later = sorted(((onset, entry.name) for entry, onset in onsets.items() if onset != first))
-    others = listed([f"{name} (epoch {onset})" for onset, name in later])
-    return f"{earliest.name} over-fits earliest: {_share_words(earliest)}; then {others}."
+        return f"Only {name} surely over-fits: {share}."
+    later = sorted((onset, entry.name) for entry, onset in onsets.items() if onset != first)
+    return f"{name} over-fits earliest: {share}; then {listed([f'{other} (epoch {at})' for at, other in later])}."
 
 
 def shared_sentence(pair: SweepPair) -> str:

@@ -3,7 +3,7 @@
 DataFrames become Markdown, LaTeX (booktabs) and CSV here too, everything from a user escaped.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -19,15 +19,9 @@ Row = TypeVar("Row")
 Show = Callable[[float | None], str]
 
 _LATEX = str.maketrans(
-    {
+    {character: "\\" + character for character in "&%$#_{}"}
+    | {
         "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "<": r"\textless{}",
@@ -50,16 +44,9 @@ _MARKDOWN = str.maketrans(
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell.
+    """What stands in a cell, and a hint for a pointer that rests on it.
 
-    Attributes
-    ----------
-    text
-        As it is shown.
-    value
-        What the column is sorted by, and what CSV files hold; None for the text itself.
-    hint
-        For a pointer that rests on the cell.
+    ``value`` is what the column is sorted by, and what CSV files hold; None for the text itself.
     """
 
     text: str
@@ -69,20 +56,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's heading.
+    """A column's heading, and as a hint what it means, for a pointer that rests on it.
 
-    Attributes
-    ----------
-    title, hint
-        Its words, and what they mean, for a pointer that rests on them.
-    numeric
-        Whether its cells are numbers: set to the right, and sorted as such.
-    printed
-        Whether the column is in the LaTeX table, which has a page's width only.
-    wraps
-        Whether its texts may be broken into lines.
-    group
-        What it has in common with the columns beside it, where a heading has two lines.
+    Cells of a ``numeric`` column are set to the right, and sorted as numbers; texts of one that ``wraps`` may be broken
+    into lines. Only ``printed`` columns are in the LaTeX table, which has a page's width only. ``group`` is what it has
+    in common with the columns beside it, where a heading has two lines.
     """
 
     title: str
@@ -95,18 +73,9 @@ class Heading:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with what is said of it.
+    """A table under its files' name, with sentences above it, what it shows, and below, what it rests on.
 
-    Attributes
-    ----------
-    name, title
-        Its files' name, and its heading.
-    headings, rows
-        Rows have a cell a heading; the first one names the row.
-    lead
-        Sentences above it: what it shows.
-    notes
-        Sentences below it: what it rests on, and what it cannot tell.
+    Rows have a cell a heading; the first one names the row.
     """
 
     name: str
@@ -141,14 +110,9 @@ def table(
     return Table(name, title, headings, cells, lead=tuple(lead), notes=tuple(notes))
 
 
-def number_cell(value: float | None, show: Show, hint: str = "") -> Cell:
-    """A number as ``show`` writes it."""
-    return Cell(show(value), value, hint)
-
-
 def number_column(heading: Heading, value: Callable[[Row], float | None], show: Show) -> Column[Row]:
     """A column of numbers as ``show`` writes them."""
-    return Column(heading, lambda row: number_cell(value(row), show))
+    return Column(heading, lambda row: Cell(show(found := value(row)), found))
 
 
 def epoch_cell(point: OverfittingPoint | None, show: Callable[[OverfittingPoint], str]) -> Cell:
@@ -157,21 +121,16 @@ def epoch_cell(point: OverfittingPoint | None, show: Callable[[OverfittingPoint]
 
 
 def frame(shown: Table, *, printed_only: bool = False, values: bool = False) -> "pd.DataFrame":
-    """The table as a DataFrame of what it shows, or, for CSV, of the values behind it.
+    """The table as a DataFrame of what it shows, or, for CSV, of the ``values`` behind it, None where one is missing.
 
-    Parameters
-    ----------
-    printed_only
-        Whether to leave out what a printed page has no room for.
-    values
-        Whether numbers are numbers; what is missing is then None.
+    With ``printed_only`` without what a printed page has no room for.
     """
     import pandas as pd
 
-    wanted = [at for at, heading in enumerate(shown.headings) if heading.printed or not printed_only]
-    content: Mapping[str, list[object]] = {
-        shown.headings[at].title: [_raw(row[at], shown.headings[at]) if values else row[at].text for row in shown.rows]
-        for at in wanted
+    content = {
+        heading.title: [_raw(row[at], heading) if values else row[at].text for row in shown.rows]
+        for at, heading in enumerate(shown.headings)
+        if heading.printed or not printed_only
     }
     return pd.DataFrame(content)
 
@@ -226,7 +185,7 @@ def markdown(frame: "pd.DataFrame") -> str:
     | 12 | a&#124;b |
     <BLANKLINE>
     """
-    heading, *body = [[_words(text).translate(_MARKDOWN) for text in row] for row in _rows(frame)]
+    heading, *body = [[" ".join(text.split()).translate(_MARKDOWN) for text in row] for row in _rows(frame)]
     rule = ["---:" if numeric else ":---" for numeric in _numeric(frame)]
     return "".join(f"| {' | '.join(row)} |\n" for row in (heading, rule, *body))
 
@@ -236,9 +195,8 @@ def csv(frame: "pd.DataFrame") -> str:
     safe = frame.copy()
     for name, numeric in zip(frame.columns, _numeric(frame), strict=True):
         if not numeric:
-            present = [None if _missing(value) else value for value in frame[name]]
             # As they are: a column of whole numbers with one missing would become decimals.
-            safe[name] = np.array([no_formula(v) if isinstance(v, str) else v for v in present], object)
+            safe[name] = np.array([no_formula(v) if isinstance(v, str) else v for v in frame[name]], object)
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
@@ -250,23 +208,19 @@ def _raw(cell: Cell, heading: Heading) -> object:
 
 def _rows(frame: "pd.DataFrame") -> list[list[str]]:
     """Heading and cells as a reader sees them."""
-    columns = [[_text(value) for value in frame.iloc[:, position]] for position in range(frame.shape[1])]
+    columns = ([_text(value) for value in frame.iloc[:, position]] for position in range(frame.shape[1]))
     heading = [str(name).replace("_", " ") for name in frame.columns]
-    return [heading, *([column[row] for column in columns] for row in range(len(frame)))]
+    return [heading, *map(list, zip(*columns, strict=True))]
 
 
 def _text(value: Any) -> str:
-    if _missing(value):
+    import pandas as pd
+
+    if pd.isna(value):
         return NONE
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return number(float(value)) if isinstance(value, float | np.floating) else str(value)
-
-
-def _missing(value: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.isna(value))
 
 
 def _numeric(frame: "pd.DataFrame") -> Sequence[bool]:
@@ -276,9 +230,4 @@ def _numeric(frame: "pd.DataFrame") -> Sequence[bool]:
 
 
 def _latex(text: str) -> str:
-    return _words(text).translate(_LATEX)
-
-
-def _words(text: str) -> str:
-    """In one line."""
-    return " ".join(text.split())
+    return " ".join(text.split()).translate(_LATEX)

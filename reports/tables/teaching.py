@@ -64,11 +64,8 @@ def paired_difference(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float
 
 def _find(reproduced: Reproduced, variant: str, split: str, metric: str) -> Ours | None:
     """Ours of the variant's last epoch."""
-    rows = [
-        row
-        for row in reproduced.rows
-        if row.variant == variant and row.split == split and row.metric == metric and row.ours is not None
-    ]
+    wanted = (variant, split, metric)
+    rows = [row for row in reproduced.rows if row.ours and (row.variant, row.split, row.metric) == wanted]
     return max(rows, key=lambda row: row.epoch).ours if rows else None
 
 
@@ -112,11 +109,9 @@ def _epoch_sentence(row: Row) -> str:
     if ours is None or ours.point is None or ours.low is None or ours.high is None:
         return ""
     point = ours.point
-    onset = (
-        f"from epoch {point.onset} on it surely does harm"
-        if point.onset
-        else f"by epoch {point.epochs} no harm of it is sure"
-    )
+    onset = f"by epoch {point.epochs} no harm of it is sure"
+    if point.onset:
+        onset = f"from epoch {point.onset} on it surely does harm"
     sentence = (
         f"**When does it over-fit?** Over {counted(point.folds, 'fold')} x {counted(point.repeats, 'repeat')} the best "
         f"epoch is {point.best_epoch} (95 %: {ours.low:g} to {ours.high:g}), and {onset}; the textbook has "

@@ -6,7 +6,8 @@ from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.sweeps import DataFacts, Environment
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted
-from reports.formatting import seconds
+from reports.analysis.changes import shape_text
+from reports.formatting import plain, seconds
 from reports.report import Report
 
 
@@ -18,10 +19,10 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("Data", _data_words(sweep.record.data)),
         ("Data hash", sweep.data_sha256),
         ("Validation", _validation_words(report)),
-        ("Epochs", _text(settings.epochs)),
+        ("Epochs", plain(settings.epochs)),
         ("Tuner", f"{sweep.tuner}, {counted(len(sweep.trials), 'trial')}" if sweep.tuner else ""),
-        ("Seed", _text(settings.seed)),
-        ("Stopping rule", _text(settings.stop)),
+        ("Seed", plain(settings.seed)),
+        ("Stopping rule", plain(settings.stop)),
         ("Judged on", sweep.monitor),
         ("Started", f"{sweep.started:%Y-%m-%d %H:%M} UTC"),
         ("Duration", _duration_words(report)),
@@ -99,7 +100,7 @@ def _data_words(data: DataFacts) -> str:
     words = [
         data.name,
         "" if data.samples is None else counted(data.samples, "training sample"),
-        f"inputs of {' x '.join(str(size) for size in data.input_shape)}" if data.input_shape else "",
+        f"inputs of {shape_text(data)}" if data.input_shape else "",
         counted(len(data.classes), "class", "classes") if data.classes else "",
         data.source,
     ]
@@ -112,26 +113,23 @@ def _validation_words(report: Report) -> str:
         return ""
     repeats = 1 + max(split.repeat for split in splits)
     folds = 1 + max(split.fold for split in splits)
-    training = sorted({split.training for split in splits})
-    validation = sorted({split.validation for split in splits})
     kind = f"{folds}-fold" if folds > 1 else "hold-out"
     return (
         f"{kind}, {counted(repeats, 'repeat')} = {counted(len(splits), 'fit')} a configuration; "
-        f"{_range(training)} rows to train on, {_range(validation)} to validate"
+        f"{_range({split.training for split in splits})} rows to train on, "
+        f"{_range({split.validation for split in splits})} to validate"
     )
 
 
-def _range(sizes: list[int]) -> str:
-    return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+def _range(sizes: set[int]) -> str:
+    return " to ".join(f"{size:,}" for size in sorted({min(sizes), max(sizes)}))
 
 
 def _duration_words(report: Report) -> str:
     sweep = report.sweep
     trained = sum(trial.seconds or 0.0 for trial in sweep.trials)
-    of_trials = f"{seconds(trained)} in trials"
-    if sweep.ended is None:
-        return of_trials
-    return f"{seconds((sweep.ended - sweep.started).total_seconds())}, {of_trials}"
+    whole = f"{seconds((sweep.ended - sweep.started).total_seconds())}, " if sweep.ended else ""
+    return f"{whole}{seconds(trained)} in trials"
 
 
 def _hardware_words(environment: Environment) -> str:
@@ -145,8 +143,8 @@ def _hardware_words(environment: Environment) -> str:
 
 
 def _version_words(environment: Environment) -> str:
-    python = [f"Python {environment.python}"] if environment.python else []
-    return ", ".join(python + [f"{name} {version}" for name, version in environment.packages.items()])
+    versions = {"Python": environment.python, **environment.packages}
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if name != "Python" or version)
 
 
 def _command_words(command: str) -> str:
@@ -157,10 +155,6 @@ def _command_words(command: str) -> str:
     """
     words = command.split(" ")
     return " ".join(word for word in words if not (word.startswith("--") and word.endswith(("=", "=''"))))
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
 
 
 def reason(trial: Trial) -> str:
