@@ -57,8 +57,6 @@ _TITLE, _LEGEND, _HEADING, _LOW = 34, 28, 26, 210
 def save(chart: Chart, folder: Path) -> tuple[Path, Path]:
     """Write a chart as ``<name>.png`` and ``<name>.svg``; its alternative text is within the SVG.
 
-    Returns
-    -------
     The two files, PNG first.
     """
     figure = picture(chart)

@@ -31,18 +31,12 @@ _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation 
 
 @dataclass(frozen=True)
 class Interactive:
-    """A figure whose colours are tokens, see ``palette``: that of the first view, and what the others have instead.
+    """A figure whose colours are tokens, see ``palette``: that of the first view, and what the others have instead."""
 
-    Attributes
-    ----------
-    traces, layout
-        Of the first view.
-    views
-        Of each view its name, for each trace what differs from the first view's, and what differs in the layout.
-    """
-
+    #: ``traces``, ``layout``: of the first view.
     traces: tuple[Trace, ...]
     layout: Layout
+    #: Of each view its name, for each trace what differs from the first view's, and what differs in the layout.
     views: tuple[tuple[str, tuple[Trace, ...], Layout], ...]
 
 

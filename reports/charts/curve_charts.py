@@ -50,8 +50,6 @@ MOST_FOLDS = 20
 def learning_curves(report: Report) -> Chart | None:
     """Training against validation of one configuration, which the reader chooses; the best few and the baseline first.
 
-    Returns
-    -------
     None where no ranked trial has a validation curve of two epochs or more.
     """
     drawn = _with_curves(report)
@@ -76,8 +74,6 @@ def learning_curves(report: Report) -> Chart | None:
 def all_curves(report: Report) -> Chart | None:
     """Mean validation curves of all configurations in one picture, each with its best epoch.
 
-    Returns
-    -------
     None where fewer than two ranked trials have a validation curve.
     """
     drawn = _with_curves(report)[:MOST_CURVES]

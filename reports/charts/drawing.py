@@ -105,15 +105,12 @@ def photograph(images: NDArray[Any]) -> list[NDArray[np.uint8]]:
     One channel is shown as ink on paper, its largest value black; three are colours: uint8 as they are, others from 0
     (or from their least value, where that is negative) to their largest.
 
+    Raises ``ValueError`` where the shape is another.
+
     Parameters
     ----------
     images
         Shape (n, height, width, channels), 1 channel or 3.
-
-    Raises
-    ------
-    ValueError
-        Where the shape is another.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3):

@@ -21,30 +21,18 @@ _SAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028":
 
 @dataclass(frozen=True)
 class Embedded:
-    """Parts of a page.
+    """Parts of a page."""
 
-    Attributes
-    ----------
-    style
-        A ``<style>`` for the page's head. Its colours are variables of ``reports/pages/templates/style.css``.
-    figures
-        A ``<figure>`` each, by the chart's name; put wherever it belongs.
-    script
-        plotly.js and what draws the figures, after all of them; empty where there are none.
-    """
-
+    #: A ``<style>`` for the page's head. Its colours are variables of ``reports/pages/templates/style.css``.
     style: Markup
-    figures: Mapping[str, Markup]
-    script: Markup
+    figures: Mapping[str, Markup]  #: a ``<figure>`` each, by the chart's name; put wherever it belongs
+    script: Markup  #: plotly.js and what draws the figures, after all of them; empty where there are none
 
 
 def embed(charts: Sequence[Chart]) -> Embedded:
     """Charts as parts of a page.
 
-    Raises
-    ------
-    ValueError
-        Where two charts have one name.
+    Raises ``ValueError`` where two charts have one name.
     """
     figures = {chart.name: figure_markup(chart) for chart in charts}
     if len(figures) != len(charts):

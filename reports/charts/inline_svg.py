@@ -109,21 +109,13 @@ def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
 
 @dataclass(frozen=True)
 class _Canvas:
-    """A pair of axes in pixels.
+    """A pair of axes in pixels."""
 
-    Attributes
-    ----------
-    width, height
-        Of the canvas.
-    margins
-        Around the plotting area: left, right, top, bottom.
-    across, up
-        Ends of the axes.
-    """
-
+    #: ``width``, ``height``: of the canvas.
     width: int
     height: int
-    margins: tuple[int, int, int, int]
+    margins: tuple[int, int, int, int]  #: around the plotting area: left, right, top, bottom
+    #: ``across``, ``up``: ends of the axes.
     across: tuple[float, float]
     up: tuple[float, float]
 

@@ -45,10 +45,7 @@ _ROW, _AXES = 22, 58  # pixels
 def agreement_chart(reproductions: Sequence[Reproduced]) -> Chart:
     """Every documented figure in units of the half-width of its interval: within -1 and 1 it agrees.
 
-    Raises
-    ------
-    ValueError
-        Where no row has both a figure and an interval.
+    Raises ``ValueError`` where no row has both a figure and an interval.
     """
     rows = [
         (of.exercise.replace("_", " "), row, at)
@@ -95,8 +92,6 @@ def agreement_chart(reproductions: Sequence[Reproduced]) -> Chart:
 def scores_chart(reproduced: Reproduced) -> Chart | None:
     """Accuracies, or mean absolute errors, of all variants: ours with the interval, and the documented value.
 
-    Returns
-    -------
     None where the exercise has none.
     """
     rows = [(row, row.ours) for row in reproduced.rows if row.metric in SCORES and row.ours is not None]
@@ -141,8 +136,6 @@ def scores_chart(reproduced: Reproduced) -> Chart | None:
 def curves_chart(reproduced: Reproduced, variant: str, job: StoredJob, curves: Curves) -> Chart | None:
     """Loss and score of one variant over the epochs: training, validation, documented points.
 
-    Returns
-    -------
     None where a single epoch was trained.
     """
     names = [name for name in ("loss", *SCORES) if name in curves]
@@ -166,8 +159,6 @@ def curves_chart(reproduced: Reproduced, variant: str, job: StoredJob, curves: C
 def smoothing_chart(reproduced: Reproduced, row: Row, job: StoredJob, curves: Curves) -> Chart | None:
     """The textbook's smoothing beside ours, on the mean over folds and seeds, with both minima.
 
-    Returns
-    -------
     None where the training is too short to be smoothed as the textbook does.
     """
     curve = curves.get(reproduced.monitor)

@@ -46,8 +46,6 @@ _NONE = -0.1
 def over_settings(report: Report) -> Chart | None:
     """Best epoch with interval, and severity, against each varied setting, which the reader chooses.
 
-    Returns
-    -------
     None where fewer than two trials have a result, or nothing was varied.
     """
     trials = configured(report)
@@ -72,8 +70,6 @@ def over_settings(report: Report) -> Chart | None:
 def units_by_depth(report: Report) -> Chart | None:
     """Best value found at each number of units and hidden layers.
 
-    Returns
-    -------
     None where fewer than two widths at two depths were tried.
     """
     trials = [trial for trial in configured(report) if trial.configuration and trial.configuration.layers]
@@ -132,8 +128,6 @@ def parallel(report: Report) -> Chart | None:
     Drawn as plain lines, not as plotly's own parallel coordinates: those need WebGL, cannot be printed sharply, tell
     verdicts by colour alone, and say nothing under the pointer.
 
-    Returns
-    -------
     None where fewer than two trials have a result, or nothing was varied.
     """
     trials = configured(report)

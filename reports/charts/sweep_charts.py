@@ -39,8 +39,6 @@ _MOST_LETTERS = 12
 def history(report: Report) -> Chart | None:
     """Value at the best epoch of each trial in the order they were asked for, and the best so far.
 
-    Returns
-    -------
     None where fewer than two trials have a result.
     """
     numbers = {trial.run_id: number_ for number_, trial in enumerate(report.sweep.trials, start=1)}
@@ -90,8 +88,6 @@ def history(report: Report) -> Chart | None:
 def time_against_quality(report: Report) -> Chart | None:
     """Seconds of each trial against its value, and the trials that no other beats in both.
 
-    Returns
-    -------
     None where fewer than two trials have both.
     """
     trials = [trial for trial in report.ranked if trial.seconds is not None and trial.seconds > 0]
@@ -149,8 +145,6 @@ def time_against_quality(report: Report) -> Chart | None:
 def capacity(report: Report) -> Chart | None:
     """Gap between validation and training against the trainable parameters: the capacity curve.
 
-    Returns
-    -------
     None where fewer than two sizes of networks have a gap.
     """
     trials = sorted(
@@ -196,14 +190,12 @@ def importance(
 ) -> Chart | None:
     """How much of the differences each setting explains.
 
+    None where no setting has a share above 0.
+
     Parameters
     ----------
     for_value, for_severity
         Share of each setting by its name, 0 to 1; the second may be missing.
-
-    Returns
-    -------
-    None where no setting has a share above 0.
     """
     for_severity = for_severity or {}
     names = sorted(
@@ -246,14 +238,12 @@ def importance(
 def data_sizes(report: Report, size: DataSize | None) -> Chart | None:
     """What more training rows did to the best value and to the gap.
 
+    None without it.
+
     Parameters
     ----------
     size
         See ``reports.analysis.data_size``; None where the number of rows does not vary.
-
-    Returns
-    -------
-    None without it.
     """
     if size is None:
         return None

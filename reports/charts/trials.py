@@ -130,25 +130,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Varied:
-    """A setting and the value of it in each of some configurations.
+    """A setting and the value of it in each of some configurations."""
 
-    Attributes
-    ----------
-    setting
-        Which it is.
-    values
-        One a configuration, None where it has no effect.
-    places
-        The same as places on ``axis``: categories are numbered from 0, a zero on a logarithmic scale gets a place
-        beside it.
-    axis
-        With ticks.
-    """
-
-    setting: Setting
-    values: tuple[Value, ...]
+    setting: Setting  #: which it is
+    values: tuple[Value, ...]  #: one a configuration, None where it has no effect
+    #: The same as places on ``axis``: categories are numbered from 0, a zero on a logarithmic scale gets a place beside
+    #: it.
     places: tuple[float | None, ...]
-    axis: Axis
+    axis: Axis  #: with ticks
 
     def words(self, index: int) -> str:
         """The value of one configuration, as a reader sees it."""

@@ -33,29 +33,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, drawn when it is needed.
+    """A picture, drawn when it is needed."""
 
-    Attributes
-    ----------
-    name
-        Of its file.
-    heading, note, alt
-        Above it, below it, and instead of it.
-    draw
-        The figure; the argument says whether it is for a narrow page.
-    photographs
-        Whether its images may be photographs.
-    scrolls
-        Whether a narrow page scrolls it rather than drawing it anew.
-    """
-
-    name: str
+    name: str  #: of its file
+    #: ``heading``, ``note``, ``alt``: above it, below it, and instead of it.
     heading: str
     note: str
     alt: str
-    draw: "Callable[[bool], Figure]"
-    photographs: bool = False
-    scrolls: bool = False
+    draw: "Callable[[bool], Figure]"  #: the figure; the argument says whether it is for a narrow page
+    photographs: bool = False  #: whether its images may be photographs
+    scrolls: bool = False  #: whether a narrow page scrolls it rather than drawing it anew
 
 
 @dataclass(frozen=True)
@@ -78,10 +65,7 @@ class FinalSection:
 def read_final_section(report: Report) -> FinalSection | None:
     """The section for the newest final model of a sweep; None where there is none.
 
-    Raises
-    ------
-    TrackingError
-        When the store does not answer.
+    Raises ``TrackingError`` when the store does not answer.
     """
     final = read_final(report.sweep.run_id, uri=report.sweep.uri)
     return None if final is None else make_section(final)

@@ -60,15 +60,12 @@ def comparison_folder(run_ids: Sequence[str]) -> Path:
 def write_comparison(comparison: SweepComparison, *, output: Path | None = None) -> ComparisonPaths:
     """Write the page, Markdown and CSV of a comparison.
 
+    Raises ``UserError`` when the folder cannot be written.
+
     Parameters
     ----------
     output
         Folder to write to, made where missing; None for ``comparison_folder`` of the sweeps.
-
-    Raises
-    ------
-    UserError
-        When the folder cannot be written.
     """
     folder = output or comparison_folder([entry.run_id for entry in comparison.entries])
     paths = ComparisonPaths(folder, folder / HTML, folder / MARKDOWN, folder / CSV)

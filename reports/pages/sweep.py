@@ -35,23 +35,15 @@ SUMMARY_ROWS = 5
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """Where a report was written, and its summary.
+    """Where a report was written, and its summary."""
 
-    Attributes
-    ----------
-    folder, html, markdown, csv
-        The folder and its files.
-    summary
-        A few lines of Markdown for the description of the sweep's run.
-    pictures
-        PNG files of the final model, beside the Markdown that shows them; empty where there is no final model.
-    """
-
+    #: ``folder``, ``html``, ``markdown``, ``csv``: the folder and its files.
     folder: Path
     html: Path
     markdown: Path
     csv: Path
-    summary: str
+    summary: str  #: a few lines of Markdown for the description of the sweep's run
+    #: PNG files of the final model, beside the Markdown that shows them; empty where there is no final model.
     pictures: tuple[Path, ...] = ()
 
 
@@ -59,6 +51,9 @@ def write_report(
     sweep_run_id: str, *, tracking_uri: str, output: Path | None = None, log_to_run: bool = True
 ) -> ReportPaths:
     """Make the report of a sweep from the tracking store.
+
+    Raises ``TrackingError`` when the store does not answer, has no such run, or the run is not that of a sweep;
+    ``UserError`` when the folder cannot be written.
 
     Parameters
     ----------
@@ -70,13 +65,6 @@ def write_report(
         Folder to write to, made where missing; None for ``report/<exercise>-<run id>`` in the working folder.
     log_to_run
         Whether to keep the files with the run, under ``report/``, so that the MLflow UI shows them.
-
-    Raises
-    ------
-    TrackingError
-        When the store does not answer, has no such run, or the run is not that of a sweep.
-    UserError
-        When the folder cannot be written.
     """
     return publish(read_report(sweep_run_id, tracking_uri=tracking_uri), output=output, log_to_run=log_to_run)
 
@@ -117,10 +105,7 @@ def publish(report: Report, *, output: Path | None = None, log_to_run: bool = Tr
 def write_tables(shown: Sequence[Table], folder: Path) -> None:
     """Each table as CSV (values), Markdown (all that is shown) and LaTeX (what a printed page has room for).
 
-    Raises
-    ------
-    OSError
-        When the folder cannot be written.
+    Raises ``OSError`` when the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for table in shown:
@@ -136,10 +121,7 @@ def write_tables(shown: Sequence[Table], folder: Path) -> None:
 def write_figures(findings: Findings, folder: Path) -> None:
     """Each figure as PNG and SVG.
 
-    Raises
-    ------
-    OSError
-        When the folder cannot be written.
+    Raises ``OSError`` when the folder cannot be written.
     """
     from reports.charts.as_files import save  # matplotlib
 
