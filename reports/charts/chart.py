@@ -203,6 +203,18 @@ def around_log(values: Sequence[float | None], *, margin: float = 0.06) -> tuple
     return 10**low, 10**high
 
 
+def log_axis(title: str, values: Sequence[float]) -> Axis:
+    """A logarithmic axis with round ticks that shows all values, which must be positive."""
+    low, high = around_log(values)
+    return Axis(title, low, high, log=True, ticks=log_ticks(low, high))
+
+
+def named_axis(title: str, names: Sequence[str], room: float = 0.5) -> Axis:
+    """An axis of words, numbered from 0, with this room beside the first and the last."""
+    places = tuple((float(place), name) for place, name in enumerate(names))
+    return Axis(title, -room, len(names) - 1 + room, ticks=places, grid=False)
+
+
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers between two values, about so many.
 
