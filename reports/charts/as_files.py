@@ -155,11 +155,7 @@ def _texts(axes: Axes, mark: Texts) -> None:
 
 def _points(axes: Axes, mark: Points) -> None:
     colour, x, y = LIGHT[mark.role], _floats(mark.x), _floats(mark.y)
-    ends = [
-        (at, low, high)
-        for at, low, high in zip(x, mark.low, mark.high, strict=False)
-        if low is not None and high is not None
-    ]
+    ends = [of for of in zip(x, mark.low, mark.high, strict=False) if None not in of]
     if ends:
         axes.vlines(*zip(*ends, strict=True), color=colour, alpha=0.38, linewidth=2.4)
     stroke = mark.symbol in _OPEN

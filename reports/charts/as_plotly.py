@@ -178,20 +178,16 @@ def _bars(mark: Bars) -> Trace:
 def _cells(mark: Cells) -> list[Trace]:
     across = sorted({cell.x for cell in mark.cells})
     up = sorted({cell.y for cell in mark.cells})
-    shades: list[list[float | None]] = [[None] * len(across) for _ in up]
-    hovers = [[""] * len(across) for _ in up]
-    for cell in mark.cells:
-        row, column = up.index(cell.y), across.index(cell.x)
-        shades[row][column] = round(cell.shade, 4)
-        hovers[row][column] = _hover_text(cell.hover)
+    at = {(cell.x, cell.y): cell for cell in mark.cells}
+    rows = [[at.get((x, y)) for x in across] for y in up]
     heat: Trace = {
         "type": "heatmap",
         "x": across,
         "y": up,
-        "z": shades,
+        "z": [[None if cell is None else round(cell.shade, 4) for cell in row] for row in rows],
         "zmin": 0,
         "zmax": 1,
-        "hovertext": hovers,
+        "hovertext": [["" if cell is None else _hover_text(cell.hover) for cell in row] for row in rows],
         "hovertemplate": _POINTED,
         "hoverongaps": False,
         "colorscale": [[0, token(mark.role, FAINTEST)], [1, token(mark.role, STRONGEST)]],

@@ -107,10 +107,7 @@ def photograph(images: NDArray[Any]) -> list[NDArray[np.uint8]]:
 
     Raises ``ValueError`` where the shape is another.
 
-    Parameters
-    ----------
-    images
-        Shape (n, height, width, channels), 1 channel or 3.
+    ``images``: shape (n, height, width, channels), 1 channel or 3.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3):
@@ -184,16 +181,8 @@ class Canvas:
         middle: bool = False,
     ) -> None:
         """A line of text whose upper edge, or middle, is at ``y``."""
-        self._axes.text(
-            x,
-            y,
-            text,
-            fontsize=pixels(size),
-            color=LIGHT[role],
-            fontweight="bold" if bold else "normal",
-            ha=align,
-            va="center_baseline" if middle else "top",
-        )
+        written = self._axes.text(x, y, text, ha=align, va="center_baseline" if middle else "top")
+        written.set(fontsize=pixels(size), color=LIGHT[role], fontweight="bold" if bold else "normal")
 
     def bar(self, x: float, y: float, *, width: float, height: float, role: str, name: str) -> None:
         """A filled rectangle; ``name`` says what it is the bar of."""

@@ -105,9 +105,8 @@ def units_by_depth(report: Report) -> Chart | None:
     for (x, y), (first, *more) in sorted(filled.items()):
         point, here = point_of(first), f"best of {counted(1 + len(more), 'configuration')} here"
         texts = number(point.best_value, 3), f"{GLYPHS[point.verdict]} {best_epoch(point)}"
-        cells.append(
-            Cell(x, y, _shade(values[x, y], list(values.values())), texts=texts, hover=trial_hover(report, first, here))
-        )
+        shade = _shade(values[x, y], list(values.values()))
+        cells.append(Cell(x, y, shade, texts=texts, hover=trial_hover(report, first, here)))
     uniform = all(len(set(layers)) == 1 for layers, _ in layered)
     across = named_axis("units of each hidden layer" if uniform else "units of the first hidden layer", names)
     up = named_axis("hidden layers", [str(depth) for depth in depths])

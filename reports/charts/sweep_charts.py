@@ -149,10 +149,7 @@ def importance(
 
     None where no setting has a share above 0.
 
-    Parameters
-    ----------
-    for_value, for_severity
-        Share of each setting by its name, 0 to 1; the second may be missing.
+    ``for_value``, ``for_severity``: share of each setting by its name, 0 to 1; the second may be missing.
     """
     for_severity = for_severity or {}
     asked = for_value or for_severity
@@ -189,10 +186,7 @@ def data_sizes(report: Report, size: DataSize | None) -> Chart | None:
 
     None without it.
 
-    Parameters
-    ----------
-    size
-        See ``reports.analysis.data_size``; None where the number of rows does not vary.
+    ``size``: see ``reports.analysis.data_size``; None where the number of rows does not vary.
     """
     if size is None:
         return None

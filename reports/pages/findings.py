@@ -159,10 +159,7 @@ def _stopping(advice: Advice) -> Answer | None:
 
 
 def _helping(advice: Advice) -> Answer | None:
-    verdicts = []
-    for verdict in Help:
-        titles = dict.fromkeys(title for title, found in advice.verdicts if found is verdict)
-        if titles:
-            verdicts.append(f"{verdict}: {listed(list(titles))}")
+    helping = {verdict: dict.fromkeys(title for title, of in advice.verdicts if of is verdict) for verdict in Help}
+    verdicts = [f"{verdict}: {listed(list(titles))}" for verdict, titles in helping.items() if titles]
     text = "; ".join(verdicts)
     return Answer("What helps against it?", f"{capitalised(text)}.", "advice") if verdicts else None

@@ -232,7 +232,6 @@ def _context(report: ReproductionReport) -> dict[str, Any]:
     return {
         "report": report,
         "words": words,
-        "f": formatting,
         "about": about,
         "answers": answers,
         "differing": lambda of: [row for row in of.documented if row.agreement is Agreement.DIFFERS],
