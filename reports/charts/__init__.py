@@ -10,28 +10,12 @@ from reports.analysis.data_size import DataSize
 from reports.charts.as_plotly import plotly_figure
 from reports.charts.chart import Chart
 from reports.charts.curve_charts import all_curves, learning_curves
-from reports.charts.embedding import Embedded, embed
+from reports.charts.embedding import embed
 from reports.charts.setting_charts import over_settings, parallel, units_by_depth
 from reports.charts.sweep_charts import capacity, data_sizes, history, importance, time_against_quality
 from reports.report import Report
 
-__all__ = [
-    "Chart",
-    "Embedded",
-    "all_curves",
-    "capacity",
-    "data_sizes",
-    "embed",
-    "history",
-    "importance",
-    "learning_curves",
-    "make_charts",
-    "over_settings",
-    "parallel",
-    "plotly_figure",
-    "time_against_quality",
-    "units_by_depth",
-]
+__all__ = ["Chart", "embed", "make_charts", "plotly_figure"]
 
 
 def make_charts(
@@ -50,15 +34,9 @@ def make_charts(
         What the number of training rows does; None where it does not vary.
     """
     charts = (
-        learning_curves(report),
-        all_curves(report),
-        over_settings(report),
-        units_by_depth(report),
-        parallel(report),
+        *(draw(report) for draw in (learning_curves, all_curves, over_settings, units_by_depth, parallel)),
         importance(report, for_value or {}, for_severity),
         data_sizes(report, size),
-        history(report),
-        time_against_quality(report),
-        capacity(report),
+        *(draw(report) for draw in (history, time_against_quality, capacity)),
     )
     return tuple(chart for chart in charts if chart is not None)

@@ -57,8 +57,6 @@ _TITLE, _LEGEND, _HEADING, _LOW = 34, 28, 26, 210
 def save(chart: Chart, folder: Path) -> tuple[Path, Path]:
     """Write a chart as ``<name>.png`` and ``<name>.svg``; its alternative text is within the SVG.
 
-    Returns
-    -------
     The two files, PNG first.
     """
     figure = picture(chart)
@@ -122,17 +120,9 @@ def _mark(axes: Axes, mark: Mark) -> None:
     colour = LIGHT[mark.role]
     match mark:
         case Line() if mark.x:
-            axes.plot(
-                _floats(mark.x),
-                _floats(mark.y),
-                color=colour,
-                linewidth=0.8 * mark.width,
-                alpha=mark.opacity,
-                linestyle=(0, (4, 2.5)) if mark.dash else "-",
-                drawstyle="steps-post" if mark.step else "default",
-                solid_capstyle="round",
-                label=mark.name or None,
-            )
+            (line,) = axes.plot(_floats(mark.x), _floats(mark.y), color=colour, label=mark.name or None)
+            line.set(linewidth=0.8 * mark.width, alpha=mark.opacity, solid_capstyle="round")
+            line.set(linestyle=(0, (4, 2.5)) if mark.dash else "-", drawstyle="steps-post" if mark.step else "default")
         case Band() if mark.x:
             low, high = _floats(mark.low), _floats(mark.high)
             axes.fill_between(_floats(mark.x), low, high, color=colour, alpha=mark.opacity, linewidth=0)
@@ -157,27 +147,15 @@ def _mark(axes: Axes, mark: Mark) -> None:
 
 def _texts(axes: Axes, mark: Texts) -> None:
     aside, across, up = _ALIGN[mark.align]
-    for x, y, text in zip(_floats(mark.x), _floats(mark.y), mark.texts, strict=True):
-        axes.annotate(
-            text,
-            (x, y),
-            aside,
-            textcoords="offset points",
-            color=LIGHT[mark.role],
-            fontsize=8,
-            ha=across,
-            va=up,
-            path_effects=[withStroke(linewidth=2.5, foreground=LIGHT["page"])],
-        )
+    halo = [withStroke(linewidth=2.5, foreground=LIGHT["page"])]
+    for place, text in zip(zip(_floats(mark.x), _floats(mark.y), strict=True), mark.texts, strict=True):
+        written = axes.annotate(text, place, aside, textcoords="offset points", ha=across, va=up, fontsize=8)
+        written.set(color=LIGHT[mark.role], path_effects=halo)
 
 
 def _points(axes: Axes, mark: Points) -> None:
     colour, x, y = LIGHT[mark.role], _floats(mark.x), _floats(mark.y)
-    ends = [
-        (at, low, high)
-        for at, low, high in zip(x, mark.low, mark.high, strict=False)
-        if low is not None and high is not None
-    ]
+    ends = [of for of in zip(x, mark.low, mark.high, strict=False) if None not in of]
     if ends:
         axes.vlines(*zip(*ends, strict=True), color=colour, alpha=0.38, linewidth=2.4)
     stroke = mark.symbol in _OPEN
@@ -234,21 +212,12 @@ def _legend(figure: Figure, down: float) -> None:
     entries: dict[str, Any] = {}
     for of in figure.axes:
         handles, labels = of.get_legend_handles_labels()
-        entries |= {label: handle for handle, label in zip(handles, labels, strict=True) if label not in entries}
-    if len(entries) < 2:
-        return
-    figure.legend(
-        list(entries.values()),
-        list(entries),
-        loc="upper left",
-        bbox_to_anchor=(0.0, 1 - _TITLE / down),
-        ncols=len(entries),
-        frameon=False,
-        fontsize=pixels(11.5),
-        borderpad=0.2,
-        columnspacing=1.6,
-        handletextpad=0.6,
-    )
+        for label, handle in zip(labels, handles, strict=True):
+            entries.setdefault(label, handle)
+    if len(entries) > 1:
+        place: Any = {"loc": "upper left", "bbox_to_anchor": (0.0, 1 - _TITLE / down), "ncols": len(entries)}
+        room: Any = {"borderpad": 0.2, "columnspacing": 1.6, "handletextpad": 0.6}
+        figure.legend(list(entries.values()), list(entries), frameon=False, fontsize=pixels(11.5), **place, **room)
 
 
 def _floats(values: Any) -> list[float]:

@@ -27,22 +27,18 @@ FAINTEST, STRONGEST = 0.05, 0.55
 #: Room between panels, as a share of the height.
 _GAP = 0.12
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif'
+#: What is said of each point, and of nothing else.
+_POINTED = "%{hovertext}<extra></extra>"
 
 
 @dataclass(frozen=True)
 class Interactive:
-    """A figure whose colours are tokens, see ``palette``: that of the first view, and what the others have instead.
+    """A figure whose colours are tokens, see ``palette``: that of the first view, and what the others have instead."""
 
-    Attributes
-    ----------
-    traces, layout
-        Of the first view.
-    views
-        Of each view its name, for each trace what differs from the first view's, and what differs in the layout.
-    """
-
+    #: ``traces``, ``layout``: of the first view.
     traces: tuple[Trace, ...]
     layout: Layout
+    #: Of each view its name, for each trace what differs from the first view's, and what differs in the layout.
     views: tuple[tuple[str, tuple[Trace, ...], Layout], ...]
 
 
@@ -72,26 +68,18 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         "template": {"layout": {}},
     }
     if len(figure.views) > 1:
-        layout["updatemenus"] = [
-            {
-                "buttons": [_button(figure, view) for view in figure.views],
-                "x": 1,
-                "xanchor": "right",
-                "y": 1.02,
-                "yanchor": "bottom",
-            }
-        ]
+        place = {"x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+        layout["updatemenus"] = [{"buttons": [_button(figure, view) for view in figure.views], **place}]
     return filled_in({"data": list(figure.traces), "layout": layout})
 
 
 def _traces(view: View) -> list[Trace]:
-    traces: list[Trace] = []
-    for number, panel in enumerate(view.panels, start=1):
-        suffix = "" if number == 1 else str(number)
-        for mark in panel.marks:
-            for trace in _of_mark(mark, panel):
-                traces.append({**trace, "xaxis": f"x{suffix}", "yaxis": f"y{suffix}"})
-    return traces
+    return [
+        {**trace, "xaxis": f"x{index + 1 if index else ''}", "yaxis": f"y{index + 1 if index else ''}"}
+        for index, panel in enumerate(view.panels)
+        for mark in panel.marks
+        for trace in _of_mark(mark, panel)
+    ]
 
 
 def _of_mark(mark: Mark, panel: Panel) -> list[Trace]:
@@ -112,11 +100,9 @@ def _of_mark(mark: Mark, panel: Panel) -> list[Trace]:
 
 def _line(mark: Line, panel: Panel) -> Trace:
     line: dict[str, Any] = {"color": token(mark.role), "width": mark.width}
-    if mark.dash:
-        line["dash"] = "6px,4px"
-    if mark.step:
-        line["shape"] = "hv"
-    trace: Trace = {"type": "scatter", "mode": "lines", "x": list(mark.x), "y": list(mark.y), "line": line}
+    line |= {"dash": "6px,4px"} if mark.dash else {}
+    line |= {"shape": "hv"} if mark.step else {}
+    trace = _scatter("lines", mark, line=line)
     if mark.opacity < 1:
         trace["opacity"] = mark.opacity
     if mark.hover:
@@ -140,29 +126,20 @@ def _band(mark: Band) -> list[Trace]:
 
 
 def _points(mark: Points) -> Trace:
-    symbol = _SYMBOLS.get(mark.symbol, mark.symbol)
+    symbol, hollow = _SYMBOLS.get(mark.symbol, mark.symbol), any(mark.hollow)
     marker: dict[str, Any] = {"color": token(mark.role), "size": mark.size, "symbol": symbol}
-    if any(mark.hollow):
+    if hollow:
         marker["symbol"] = [f"{symbol}-open" if hollow else symbol for hollow in mark.hollow]
-    marker["line"] = {"width": 1.8} if symbol.endswith("-open") or any(mark.hollow) else {"width": 0}
-    if any(mark.hollow):
+    marker["line"] = {"width": 1.8 if hollow or symbol.endswith("-open") else 0}
+    if hollow:
         marker["line"]["color"] = token(mark.role)
-    trace: Trace = {
-        "type": "scatter",
-        "mode": "markers+text" if any(mark.labels) else "markers",
-        "x": list(mark.x),
-        "y": list(mark.y),
-        "marker": marker,
-        "cliponaxis": False,
-    }
-    if any(mark.labels):
+    labelled = any(mark.labels)
+    trace = _scatter("markers+text" if labelled else "markers", mark, marker=marker, cliponaxis=False)
+    if labelled:
         trace |= {"text": [safe(label) for label in mark.labels], "textposition": "bottom left"}
         trace["textfont"] = {"color": token("ink"), "size": 12}
     if mark.hover:
-        trace |= {
-            "hovertext": [_hover_text(hover) for hover in mark.hover],
-            "hovertemplate": "%{hovertext}<extra></extra>",
-        }
+        trace |= {"hovertext": [_hover_text(hover) for hover in mark.hover], "hovertemplate": _POINTED}
         if mark.last:
             trace |= {"customdata": [safe(text) for text in mark.last]}
             trace["hovertemplate"] = "%{hovertext}<br>%{customdata}<extra></extra>"
@@ -184,13 +161,8 @@ def _points(mark: Points) -> Trace:
 def _bars(mark: Bars) -> Trace:
     marker: dict[str, Any] = {"color": token(mark.role)}
     if mark.hatched:
-        marker["pattern"] = {
-            "shape": "/",
-            "fgcolor": token("page"),
-            "bgcolor": token(mark.role),
-            "size": 6,
-            "solidity": 0.3,
-        }
+        colours = {"fgcolor": token("page"), "bgcolor": token(mark.role)}
+        marker["pattern"] = {"shape": "/", **colours, "size": 6, "solidity": 0.3}
     return {
         "type": "bar",
         "orientation": "h",
@@ -199,28 +171,24 @@ def _bars(mark: Bars) -> Trace:
         "width": mark.thickness,
         "marker": marker,
         "hovertext": [_hover_text(hover) for hover in mark.hover],
-        "hovertemplate": "%{hovertext}<extra></extra>",
+        "hovertemplate": _POINTED,
     } | _legend(mark.name, "")
 
 
 def _cells(mark: Cells) -> list[Trace]:
     across = sorted({cell.x for cell in mark.cells})
     up = sorted({cell.y for cell in mark.cells})
-    shades: list[list[float | None]] = [[None] * len(across) for _ in up]
-    hovers = [[""] * len(across) for _ in up]
-    for cell in mark.cells:
-        row, column = up.index(cell.y), across.index(cell.x)
-        shades[row][column] = round(cell.shade, 4)
-        hovers[row][column] = _hover_text(cell.hover)
+    at = {(cell.x, cell.y): cell for cell in mark.cells}
+    rows = [[at.get((x, y)) for x in across] for y in up]
     heat: Trace = {
         "type": "heatmap",
         "x": across,
         "y": up,
-        "z": shades,
+        "z": [[None if cell is None else round(cell.shade, 4) for cell in row] for row in rows],
         "zmin": 0,
         "zmax": 1,
-        "hovertext": hovers,
-        "hovertemplate": "%{hovertext}<extra></extra>",
+        "hovertext": [["" if cell is None else _hover_text(cell.hover) for cell in row] for row in rows],
+        "hovertemplate": _POINTED,
         "hoverongaps": False,
         "colorscale": [[0, token(mark.role, FAINTEST)], [1, token(mark.role, STRONGEST)]],
         "showscale": False,
@@ -234,18 +202,20 @@ def _cells(mark: Cells) -> list[Trace]:
 
 def _texts(mark: Texts) -> Trace:
     before, after = ("&nbsp;" if mark.align == side else "" for side in ("right", "left"))
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": list(mark.x),
-        "y": list(mark.y),
-        "text": [f"{before}{safe(text)}{after}" for text in mark.texts],
-        "textposition": _SIDES.get(mark.align, mark.align),
-        "textfont": {"color": token(mark.role), "size": 11.5},
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "cliponaxis": False,
-    }
+    return _scatter(
+        "text",
+        mark,
+        text=[f"{before}{safe(text)}{after}" for text in mark.texts],
+        textposition=_SIDES.get(mark.align, mark.align),
+        textfont={"color": token(mark.role), "size": 11.5},
+        hoverinfo="skip",
+        showlegend=False,
+        cliponaxis=False,
+    )
+
+
+def _scatter(mode: str, mark: Line | Points | Texts, **more: Any) -> Trace:
+    return {"type": "scatter", "mode": mode, "x": list(mark.x), "y": list(mark.y), **more}
 
 
 def _legend(name: str, group: str) -> Trace:
@@ -335,15 +305,11 @@ def _axis(axis: Axis, anchor: str) -> Layout:
     }
     if axis.bare:
         return made | {"showticklabels": False, "ticks": ""}
-    if axis.ticks:
-        made |= {
-            "tickmode": "array",
-            "tickvals": [float(f"{place:.6g}") for place, _ in axis.ticks],
-            "ticktext": ["<br>".join(safe(line) for line in text.split("\n")) for _, text in axis.ticks],
-        }
-    else:
-        made |= {"nticks": 8}
-    return made
+    if not axis.ticks:
+        return made | {"nticks": 8}
+    places = [float(f"{place:.6g}") for place, _ in axis.ticks]
+    words = ["<br>".join(safe(line) for line in text.split("\n")) for _, text in axis.ticks]
+    return made | {"tickmode": "array", "tickvals": places, "ticktext": words}
 
 
 def safe(text: str) -> str:
@@ -363,17 +329,12 @@ def _difference(content: dict[str, Any], first: dict[str, Any]) -> dict[str, Any
 
 def _button(figure: Interactive, view: tuple[str, tuple[Trace, ...], Layout]) -> dict[str, Any]:
     """A button of plotly's own menu, which puts this view's traces and axes in place of what is shown."""
-    name, changes, _ = view
+    name, changes, patch = view
     # Whatever differs in any view must be set in each, else it would remain from the view before.
     changing = sorted({key for _, patches, _ in figure.views for patch in patches for key in patch})
-    of_layout = sorted({key for _, _, patch in figure.views for key in patch})
+    of_layout = sorted({key for _, _, other in figure.views for key in other})
     traces = [{**trace, **change} for trace, change in zip(figure.traces, changes, strict=True)]
-    layout = {**figure.layout, **view[2]}
-    return {
-        "label": safe(name),
-        "method": "update",
-        "args": [
-            {key: [trace.get(key) for trace in traces] for key in changing},
-            {key: layout.get(key) for key in of_layout},
-        ],
-    }
+    layout = {**figure.layout, **patch}
+    of_traces = {key: [trace.get(key) for trace in traces] for key in changing}
+    arguments = [of_traces, {key: layout.get(key) for key in of_layout}]
+    return {"label": safe(name), "method": "update", "args": arguments}

@@ -18,35 +18,22 @@ Hover = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points; None interrupts it.
+    """A line through points; None interrupts it."""
 
-    Attributes
-    ----------
-    name, role
-        Entry of the legend, none where empty; and the colour's role in ``palette``.
-    x, y
-        Points, in the axes' units.
-    hover
-        What is said of the whole line; without it, and outside a panel that is read by its x, the line is silent.
-    spread
-        Deviation at each point, said beside its value in a panel that is read by its x.
-    step
-        Whether the value stays until the next point.
-    group
-        Lines of one group are shown and hidden together.
-    """
-
+    #: ``name``, ``role``: entry of the legend, none where empty; and the colour's role in ``palette``.
     name: str
     role: str
+    #: ``x``, ``y``: points, in the axes' units.
     x: Numbers
     y: Numbers
+    #: What is said of the whole line; without it, and outside a panel that is read by its x, the line is silent.
     hover: Hover = ()
-    spread: Numbers = ()
+    spread: Numbers = ()  #: deviation at each point, said beside its value in a panel that is read by its x
     width: float = 2.0
     dash: bool = False
-    step: bool = False
+    step: bool = False  #: whether the value stays until the next point
     opacity: float = 1.0
-    group: str = ""
+    group: str = ""  #: lines of one group are shown and hidden together
 
 
 @dataclass(frozen=True)
@@ -64,34 +51,23 @@ class Band:
 
 @dataclass(frozen=True)
 class Points:
-    """Separate points.
-
-    Attributes
-    ----------
-    symbol
-        ``circle``, ``diamond``, ``square``, ``x``, ``triangle-up``, ``-down``, ``-left`` or ``-right``; as outlines
-        ``circle-open``, ``diamond-open``, ``ring`` (around another), ``arrow`` (upwards), ``tick`` (an upright stroke)
-        and ``dash``.
-    hollow
-        Which of them are drawn as an outline; empty for none.
-    low, high
-        Ends of an interval in y; empty for none at all, None for none at a point.
-    labels
-        A letter or two beside each point; empty for none.
-    last
-        A last line for each point's ``hover``: what differs between views, where all else is said once.
-    """
+    """Separate points."""
 
     name: str
     role: str
     x: Numbers
     y: Numbers
+    #: ``circle``, ``diamond``, ``square``, ``x``, ``triangle-up``, ``-down``, ``-left`` or ``-right``; as outlines
+    #: ``circle-open``, ``diamond-open``, ``ring`` (around another), ``arrow`` (upwards), ``tick`` (an upright stroke)
+    #: and ``dash``.
     symbol: str = "circle"
-    hollow: tuple[bool, ...] = ()
+    hollow: tuple[bool, ...] = ()  #: which of them are drawn as an outline; empty for none
     hover: tuple[Hover, ...] = ()
+    #: ``low``, ``high``: ends of an interval in y; empty for none at all, None for none at a point.
     low: Numbers = ()
     high: Numbers = ()
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  #: a letter or two beside each point; empty for none
+    #: A last line for each point's ``hover``: what differs between views, where all else is said once.
     last: tuple[str, ...] = ()
     size: float = 9.0
     group: str = ""
@@ -176,42 +152,18 @@ class View:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure.
+    """A figure."""
 
-    Attributes
-    ----------
-    name
-        Its identifier on a page and the name of its files: lower-case letters and hyphens.
-    title
-        What is seen, as a heading.
-    alt
-        What it shows, in a sentence from its data.
-    views
-        One or more, with the same marks in the same order.
-    choice
-        What the reader chooses between views; empty with a single one.
-    note
-        What must be known beside it; may be empty.
-    height
-        In pixels of a wide page.
-    least_width
-        In pixels; a narrower page scrolls it.
-    pictured
-        How many views the static picture shows, side by side.
-    emphasis
-        Whether the line under the pointer is drawn stronger.
-    """
-
-    name: str
-    title: str
-    alt: str
-    views: tuple[View, ...]
-    choice: str = ""
-    note: str = ""
-    height: int = 420
-    least_width: int = 0
-    pictured: int = 1
-    emphasis: bool = False
+    name: str  #: its identifier on a page and the name of its files: lower-case letters and hyphens
+    title: str  #: what is seen, as a heading
+    alt: str  #: what it shows, in a sentence from its data
+    views: tuple[View, ...]  #: one or more, with the same marks in the same order
+    choice: str = ""  #: what the reader chooses between views; empty with a single one
+    note: str = ""  #: what must be known beside it; may be empty
+    height: int = 420  #: in pixels of a wide page
+    least_width: int = 0  #: in pixels; a narrower page scrolls it
+    pictured: int = 1  #: how many views the static picture shows, side by side
+    emphasis: bool = False  #: whether the line under the pointer is drawn stronger
 
     def __post_init__(self) -> None:
         kinds = {tuple(tuple(type(mark) for mark in panel.marks) for panel in view.panels) for view in self.views}
@@ -249,6 +201,18 @@ def around_log(values: Sequence[float | None], *, margin: float = 0.06) -> tuple
     """The same for a logarithmic axis; values must be positive."""
     low, high = around([math.log10(value) for value in values if value is not None], margin=margin)
     return 10**low, 10**high
+
+
+def log_axis(title: str, values: Sequence[float]) -> Axis:
+    """A logarithmic axis with round ticks that shows all values, which must be positive."""
+    low, high = around_log(values)
+    return Axis(title, low, high, log=True, ticks=log_ticks(low, high))
+
+
+def named_axis(title: str, names: Sequence[str], room: float = 0.5) -> Axis:
+    """An axis of words, numbered from 0, with this room beside the first and the last."""
+    places = tuple((float(place), name) for place, name in enumerate(names))
+    return Axis(title, -room, len(names) - 1 + room, ticks=places, grid=False)
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:

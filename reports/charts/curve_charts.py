@@ -26,8 +26,8 @@ from reports.charts.chart import (
     one_view,
     rounded,
 )
-from reports.charts.palette import SYMBOLS, verdict_class
-from reports.charts.trials import interval_ends, settled, shown_range, trial_hover
+from reports.charts.palette import verdict_class
+from reports.charts.trials import by_verdict, interval_ends, settled, shown_range, trial_hover
 from reports.formatting import best_epoch, interval, number
 from reports.report import BASELINE, Report, point_of
 from reports.tables.configurations import GLYPHS
@@ -50,8 +50,6 @@ MOST_FOLDS = 20
 def learning_curves(report: Report) -> Chart | None:
     """Training against validation of one configuration, which the reader chooses; the best few and the baseline first.
 
-    Returns
-    -------
     None where no ranked trial has a validation curve of two epochs or more.
     """
     drawn = _with_curves(report)
@@ -76,46 +74,38 @@ def learning_curves(report: Report) -> Chart | None:
 def all_curves(report: Report) -> Chart | None:
     """Mean validation curves of all configurations in one picture, each with its best epoch.
 
-    Returns
-    -------
     None where fewer than two ranked trials have a validation curve.
     """
     drawn = _with_curves(report)[:MOST_CURVES]
     if len(drawn) < 2:
         return None
-    marks: list[Line | Points] = []
-    means = {trial.run_id: _mean(report.curves[trial.run_id], report.sweep.monitor, point_of(trial)) for trial in drawn}
-    for verdict, symbol in SYMBOLS.items():
+    points = [point_of(trial) for trial in drawn]
+    means = [
+        _of_fits(report.curves[trial.run_id], report.sweep.monitor, point).mean(axis=0)
+        for trial, point in zip(drawn, points, strict=True)
+    ]
+    marks: list[Mark] = []
+    for verdict, symbol, chosen in by_verdict(drawn):
         role = verdict_class(verdict)
-        of_verdict = [trial for trial in drawn if point_of(trial).verdict is verdict]
-        for trial in reversed(of_verdict):
-            columns = _columns(point_of(trial))
-            best = trial is drawn[0]
-            marks.append(
-                Line(
-                    "",
-                    role,
-                    _epochs(columns),
-                    rounded(means[trial.run_id][columns]),
-                    hover=trial_hover(report, trial, "best of all" if best else ""),
-                    width=3.0 if best else 1.2,
-                    opacity=1.0 if best else 0.55,
-                    group=str(verdict),
-                )
-            )
-        if of_verdict:
-            best_epochs = tuple(point_of(trial).best_epoch or 1 for trial in of_verdict)
-            lowest = [means[trial.run_id][epoch - 1] for trial, epoch in zip(of_verdict, best_epochs, strict=True)]
-            hovers = tuple(trial_hover(report, trial) for trial in of_verdict)
-            points = Points(f"{verdict}, best epoch", role, best_epochs, rounded(lowest), hover=hovers)
-            marks.append(replace(points, symbol=symbol, size=8, group=str(verdict)))
-    last = max(point_of(trial).epochs for trial in drawn)
-    later = np.concatenate([means[trial.run_id][settled(point_of(trial)) :] for trial in drawn])
+        for index in reversed(chosen):
+            columns = _columns(points[index])
+            hover = trial_hover(report, drawn[index], "" if index else "best of all")
+            line = Line("", role, _epochs(columns), rounded(means[index][columns]), hover=hover, group=str(verdict))
+            width, opacity = (1.2, 0.55) if index else (3.0, 1.0)
+            marks.append(replace(line, width=width, opacity=opacity))
+        if chosen:
+            best_epochs = tuple(points[index].best_epoch or 1 for index in chosen)
+            lowest = rounded([means[index][epoch - 1] for index, epoch in zip(chosen, best_epochs, strict=True)])
+            hovers = tuple(trial_hover(report, drawn[index]) for index in chosen)
+            best = Points(f"{verdict}, best epoch", role, best_epochs, lowest, symbol=symbol, hover=hovers)
+            marks.append(replace(best, size=8, group=str(verdict)))
+    last = max(point.epochs for point in points)
+    later = np.concatenate([mean[settled(point) :] for mean, point in zip(means, points, strict=True)])
     later = later[np.isfinite(later)]
     # Of the highest values not all are shown: some configuration is hopeless.
     shown = around([float(later.min()), float(np.quantile(later, 0.9))])
     panel = Panel(epoch_axis(last), Axis(report.value_name, *shown), tuple(marks))
-    onsets = sorted(point.onset for trial in drawn if (point := point_of(trial)).onset is not None)
+    onsets = sorted(point.onset for point in points if point.onset is not None)
     turning = (
         f"{len(onsets)} of {len(drawn)} rise again for sure, half of those by epoch {median_low(onsets)}"
         if onsets
@@ -169,27 +159,30 @@ def _view_name(report: Report, trial: Trial) -> str:
 
 def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
     point, monitor, curves = point_of(trial), report.sweep.monitor, report.curves[trial.run_id]
-    validation = np.asarray(curves[monitor], np.float64)[:, : point.epochs]
-    twin = curves.get(monitor.removeprefix("val_")) if monitor.startswith("val_") else None
-    training = None if twin is None else np.asarray(twin, np.float64)[:, : point.epochs]
+    validation, twin = _of_fits(curves, monitor, point), monitor.removeprefix("val_")
+    training = _of_fits(curves, twin, point) if twin != monitor and twin in curves else None
     columns = _columns(point)
     low, high = shown_range(validation, None if training is None else training.mean(axis=0), point)
     high += 0.14 * (high - low)  # room for the words
-    marks: list[Mark] = [_interval_band(point, low, high)]
-    for name, role, of_fits, dash in (
-        ("training", "training", training, True),
-        ("validation", "accent", validation, False),
-    ):
-        marks += mean_marks(name, role, of_fits, columns, dash=dash)
-    marks.append(_single_folds(validation, point, columns, most=MOST_FOLDS if folds else 0))
-    last, height = point.epochs, high - low
-    best, onset = f"best {best_epoch(point)}", f"onset {point.onset}"
-    for line, epoch, words, share in (
-        (Line("best epoch", "accent", (), (), width=1.6), point.best_epoch, best, 0.97),
-        (Line("onset of over-fitting", "overfits", (), (), width=1.6, dash=True), point.onset, onset, 0.87),
-    ):
-        marks += _marked(line, epoch, words, y=(low, low + share * height, high), last=last)
-    return Panel(epoch_axis(point.epochs), Axis(report.value_name, low, high), tuple(marks), by_x=True)
+    ends = interval_ends(point) or ()
+    lows, highs = (rounded([end] * len(ends)) for end in (low, high))
+    best = Line("best epoch", "accent", (), (), width=1.6)
+    onset = Line("onset of over-fitting", "overfits", (), (), width=1.6, dash=True)
+    at_best, at_onset = ((low, low + share * (high - low), high) for share in (0.97, 0.87))
+    marks = (
+        Band("95 % interval of the best epoch", "accent", ends, lows, high=highs, opacity=0.1),
+        *mean_marks("training", "training", training, columns, dash=True),
+        *mean_marks("validation", "accent", validation, columns, dash=False),
+        _single_folds(validation, point, columns, most=MOST_FOLDS if folds else 0),
+        *_marked(best, point.best_epoch, f"best {best_epoch(point)}", y=at_best, last=point.epochs),
+        *_marked(onset, point.onset, f"onset {point.onset}", y=at_onset, last=point.epochs),
+    )
+    return Panel(epoch_axis(point.epochs), Axis(report.value_name, low, high), marks, by_x=True)
+
+
+def _of_fits(curves: Curves, name: str, point: OverfittingPoint) -> Array:
+    """A metric's curves up to the last epoch that counts, shape (fits, epochs)."""
+    return np.asarray(curves[name], np.float64)[:, : point.epochs]
 
 
 def _single_folds(validation: Array, point: OverfittingPoint, columns: NDArray[np.int_], *, most: int) -> Line:
@@ -235,10 +228,6 @@ def _left_out(report: Report, drawn: Sequence[Trial]) -> str:
     return f"{counted(missing, 'configuration')} {verb} not drawn: the curves are missing, or {MOST_CURVES} are better."
 
 
-def _mean(curves: Curves, monitor: str, point: OverfittingPoint) -> Array:
-    return np.asarray(curves[monitor], np.float64)[:, : point.epochs].mean(axis=0)
-
-
 def _columns(point: OverfittingPoint) -> NDArray[np.int_]:
     """Columns to draw: every one where there are few, else evenly spread with both ends and the marked epochs."""
     marked = [epoch - 1 for epoch in (point.best_epoch, point.onset) if epoch is not None]
@@ -250,13 +239,6 @@ def _columns(point: OverfittingPoint) -> NDArray[np.int_]:
 
 def _epochs(columns: NDArray[np.int_]) -> Numbers:
     return tuple(int(column) + 1 for column in columns)
-
-
-def _interval_band(point: OverfittingPoint, low: float, high: float) -> Band:
-    name = "95 % interval of the best epoch"
-    if (ends := interval_ends(point)) is None:
-        return Band(name, "accent", (), low=(), high=(), opacity=0.1)
-    return Band(name, "accent", ends, low=rounded([low, low]), high=rounded([high, high]), opacity=0.1)
 
 
 def _marked(line: Line, epoch: int | None, words: str, *, y: tuple[float, float, float], last: int) -> list[Mark]:

@@ -105,15 +105,9 @@ def photograph(images: NDArray[Any]) -> list[NDArray[np.uint8]]:
     One channel is shown as ink on paper, its largest value black; three are colours: uint8 as they are, others from 0
     (or from their least value, where that is negative) to their largest.
 
-    Parameters
-    ----------
-    images
-        Shape (n, height, width, channels), 1 channel or 3.
+    Raises ``ValueError`` where the shape is another.
 
-    Raises
-    ------
-    ValueError
-        Where the shape is another.
+    ``images``: shape (n, height, width, channels), 1 channel or 3.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3):
@@ -187,16 +181,8 @@ class Canvas:
         middle: bool = False,
     ) -> None:
         """A line of text whose upper edge, or middle, is at ``y``."""
-        self._axes.text(
-            x,
-            y,
-            text,
-            fontsize=pixels(size),
-            color=LIGHT[role],
-            fontweight="bold" if bold else "normal",
-            ha=align,
-            va="center_baseline" if middle else "top",
-        )
+        written = self._axes.text(x, y, text, ha=align, va="center_baseline" if middle else "top")
+        written.set(fontsize=pixels(size), color=LIGHT[role], fontweight="bold" if bold else "normal")
 
     def bar(self, x: float, y: float, *, width: float, height: float, role: str, name: str) -> None:
         """A filled rectangle; ``name`` says what it is the bar of."""

@@ -17,51 +17,44 @@ from reports.charts.chart import Chart
 from reports.charts.palette import LIGHT
 
 _SAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_FIGURE = Markup(
+    '<figure class="chart"><figcaption id="{0}-title">{1.title}</figcaption>{choice}'
+    '<div class="chart-scroll"><div class="chart-area" id="{0}" role="img" tabindex="0" '
+    'aria-label="{1.title}. {1.alt}" style="height: {1.height}px; min-width: {1.least_width}px"></div></div>'
+    '<noscript><p class="note">{1.alt}</p></noscript>{note}'
+    '<script type="application/json" data-chart="{0}">{data}</script></figure>'
+)
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Parts of a page.
+    """Parts of a page."""
 
-    Attributes
-    ----------
-    style
-        A ``<style>`` for the page's head. Its colours are variables of ``reports/pages/templates/style.css``.
-    figures
-        A ``<figure>`` each, by the chart's name; put wherever it belongs.
-    script
-        plotly.js and what draws the figures, after all of them; empty where there are none.
-    """
-
+    #: A ``<style>`` for the page's head. Its colours are variables of ``reports/pages/templates/style.css``.
     style: Markup
-    figures: Mapping[str, Markup]
-    script: Markup
+    figures: Mapping[str, Markup]  #: a ``<figure>`` each, by the chart's name; put wherever it belongs
+    script: Markup  #: plotly.js and what draws the figures, after all of them; empty where there are none
 
 
 def embed(charts: Sequence[Chart]) -> Embedded:
     """Charts as parts of a page.
 
-    Raises
-    ------
-    ValueError
-        Where two charts have one name.
+    Raises ``ValueError`` where two charts have one name.
     """
     figures = {chart.name: figure_markup(chart) for chart in charts}
     if len(figures) != len(charts):
         raise ValueError("two charts of one page have the same name; names must differ")
-    style = Markup("<style>\n{}</style>").format(Markup(_template("figures.css")))
+    style = Markup(f"<style>\n{_template('figures.css')}</style>")
     if not figures:
         return Embedded(style, figures, Markup(""))
-    paper = Markup('<script type="application/json" id="chart-paper">{}</script>').format(
-        Markup(json_text(dict(LIGHT)))
-    )
-    scripts = [Markup("<script>{}</script>").format(Markup(text)) for text in (_plotly(), _template("figures.js"))]
-    return Embedded(style, figures, Markup("\n").join([paper, *scripts]))
+    paper = f'<script type="application/json" id="chart-paper">{json_text(dict(LIGHT))}</script>'
+    scripts = [f"<script>{text}</script>" for text in (_plotly(), _template("figures.js"))]
+    return Embedded(style, figures, Markup("\n".join([paper, *scripts])))
 
 
 def figure_markup(chart: Chart) -> Markup:
     """One chart: heading, choice of a view, the place it is drawn in, its data."""
-    figure = interactive(chart)
+    figure, identifier = interactive(chart), f"chart-{chart.name}"
     data = {
         "traces": figure.traces,
         "layout": figure.layout,
@@ -70,21 +63,9 @@ def figure_markup(chart: Chart) -> Markup:
         "least": chart.least_width,
         "emphasis": chart.emphasis,
     }
-    identifier = f"chart-{chart.name}"
-    parts = [
-        Markup('<figure class="chart"><figcaption id="{}-title">{}</figcaption>').format(identifier, chart.title),
-        _choice(chart, identifier),
-        Markup(
-            '<div class="chart-scroll"><div class="chart-area" id="{}" role="img" tabindex="0" aria-label="{}" '
-        ).format(identifier, f"{chart.title}. {chart.alt}"),
-        Markup('style="height: {}px; min-width: {}px"></div></div>').format(chart.height, chart.least_width),
-        Markup('<noscript><p class="note">{}</p></noscript>').format(chart.alt),
-        Markup('<p class="note">{}</p>').format(chart.note) if chart.note else Markup(""),
-        Markup('<script type="application/json" data-chart="{}">{}</script></figure>').format(
-            identifier, Markup(json_text(data))
-        ),
-    ]
-    return Markup("").join(parts)
+    note = Markup('<p class="note">{}</p>').format(chart.note) if chart.note else ""
+    choice = _choice(chart, identifier)
+    return _FIGURE.format(identifier, chart, choice=choice, note=note, data=Markup(json_text(data)))
 
 
 def json_text(content: Any) -> str:

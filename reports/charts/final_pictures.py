@@ -285,13 +285,9 @@ def _cell(classes: int, room: float) -> float:
 
 def _against(targets: NDArray[Any], predictions: NDArray[Any]) -> Panel:
     """The line where predicted and true value are equal, and what holds most residuals; the points are many."""
-    low, high = around([*targets, *predictions], margin=0.04)
-    below, above = np.quantile(predictions - targets, [0.05, 0.95])
-    ends = (low, high)
-    marks = (
-        Band("", RIGHT, ends, low=(low + below, high + below), high=(low + above, high + above), opacity=0.1),
-        Line("", "ink", ends, ends, width=1.4, dash=True),
-    )
+    ends = around([*targets, *predictions], margin=0.04)
+    low, high = (tuple(end + residual for end in ends) for residual in np.quantile(predictions - targets, [0.05, 0.95]))
+    marks = Band("", RIGHT, ends, low, high=high, opacity=0.1), Line("", "ink", ends, ends, width=1.4, dash=True)
     return Panel(Axis("true value", *ends), Axis("predicted value", *ends), marks)
 
 

@@ -23,6 +23,8 @@ STYLES = 5
 
 _DIAMOND = "M0,-5.5 L5.5,0 L0,5.5 L-5.5,0 Z"
 _ARROW = "M3,-5 L10,0 L3,5 Z"
+#: A search in pixels: the canvas, and the plotting area within it (left, top, width, height).
+_CANVAS, _BOX = (480, 260), (58, 14, 392, 212)
 
 
 @dataclass(frozen=True)
@@ -76,90 +78,50 @@ def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
     if not values:
         return Markup("")
     longest = max(len(line.best_so_far) for line in lines)
-    low, high = min(values), max(values)
-    room = 0.05 * (high - low) or 0.01 * (abs(low) or 1.0)
-    canvas = _Canvas(480, 260, (58, 30, 14, 34), across=(1, longest), up=(low - room, high + room))
-    whole = [tick for tick in ticks(1, longest) if tick == int(tick)] or [1.0]
+    room = 0.05 * (max(values) - min(values)) or 0.01 * (abs(min(values)) or 1.0)
+    low, high = min(values) - room, max(values) + room
+    left, top, width, height = _BOX
+
+    def x(trial: float) -> float:
+        return left + width * (trial - 1) / max(longest - 1, 1)
+
+    def y(value: float) -> float:
+        return top + height * (high - value) / (high - low)
+
+    levels = ticks(low, high, 5)
+    digits = _digits(levels)
     drawn = [
-        canvas.axes([(tick, f"{tick:.0f}") for tick in whole], 5),
-        f'<text x="{canvas.width - canvas.margins[1]}" y="{canvas.height - 4}" text-anchor="end">trials</text>',
+        f'<line class="grid" x1="{left}" x2="{left + width}" y1="{y(level):.1f}" y2="{y(level):.1f}"/>'
+        f'<text x="{left - 6}" y="{y(level) + 3.5:.1f}" text-anchor="end">{level:,.{digits}f}</text>'
+        for level in levels
     ]
+    drawn += [
+        f'<text x="{x(tick):.1f}" y="{top + height + 16}" text-anchor="middle">{tick:.0f}</text>'
+        for tick in [tick for tick in ticks(1, longest) if tick == int(tick)] or [1.0]
+    ]
+    drawn.append(f'<text x="{left + width}" y="{_CANVAS[1] - 4}" text-anchor="end">trials</text>')
     ends = [(len(line.best_so_far), line.best_so_far[-1]) for line in lines]
     for index, line in enumerate(lines):
         (start, first), *more = [
-            (canvas.x(trial), canvas.y(value))
-            for trial, value in enumerate(line.best_so_far, start=1)
-            if value is not None
+            (x(trial), y(value)) for trial, value in enumerate(line.best_so_far, start=1) if value is not None
         ]
         right, bottom = ([(start, first), *more])[-1]
-        path = f"M{start:.1f},{first:.1f}" + "".join(f" H{x:.1f} V{y:.1f}" for x, y in more)
+        path = f"M{start:.1f},{first:.1f}" + "".join(f" H{across:.1f} V{up:.1f}" for across, up in more)
         # Letters of lines that end at the same place stand one above the other.
-        height = bottom + 4 - 12 * ends[:index].count(ends[index])
+        beside = bottom + 4 - 12 * ends[:index].count(ends[index])
         drawn.append(
             f'<g class="search line-{index % STYLES}"><path d="{path}"/>'
-            f'<circle cx="{canvas.x(line.found_after):.1f}" cy="{bottom:.1f}" r="4"/>'
-            f'<text x="{right + 7:.1f}" y="{height:.1f}">{escape(line.letter)}</text></g>'
+            f'<circle cx="{x(line.found_after):.1f}" cy="{bottom:.1f}" r="4"/>'
+            f'<text x="{right + 7:.1f}" y="{beside:.1f}">{escape(line.letter)}</text></g>'
         )
     words = "; ".join(
         f"sweep {line.letter} reaches {number(line.best_so_far[-1])} after {line.found_after} trials" for line in lines
     )
     label = escape(f"Best {value_name} so far against trials: {words}")
-    return canvas.svg("searches", label, [f"<title>{label}</title>", *drawn])
-
-
-@dataclass(frozen=True)
-class _Canvas:
-    """A pair of axes in pixels.
-
-    Attributes
-    ----------
-    width, height
-        Of the canvas.
-    margins
-        Around the plotting area: left, right, top, bottom.
-    across, up
-        Ends of the axes.
-    """
-
-    width: int
-    height: int
-    margins: tuple[int, int, int, int]
-    across: tuple[float, float]
-    up: tuple[float, float]
-
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """The plotting area: left, top, width, height."""
-        left, right, top, bottom = self.margins
-        return left, top, self.width - left - right, self.height - top - bottom
-
-    def x(self, value: float) -> float:
-        low, high = self.across
-        return self.box[0] + self.box[2] * (value - low) / max(high - low, 1)
-
-    def y(self, value: float) -> float:
-        low, high = self.up
-        return self.box[1] + self.box[3] * (high - value) / (high - low)
-
-    def axes(self, across: Sequence[tuple[float, str]], about: int) -> str:
-        """Grid and labels: those given below, ``about`` so many round numbers beside."""
-        left, top, width, height = self.box
-        levels = ticks(*self.up, about)
-        digits = _digits(levels)
-        parts = []
-        for level in levels:
-            y = self.y(level)
-            parts.append(f'<line class="grid" x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(f'<text x="{left - 6}" y="{y + 3.5:.1f}" text-anchor="end">{level:,.{digits}f}</text>')
-        for place, text in across:
-            parts.append(f'<text x="{self.x(place):.1f}" y="{top + height + 16}" text-anchor="middle">{text}</text>')
-        return "".join(parts)
-
-    def svg(self, name: str, label: str, drawn: Sequence[str]) -> Markup:
-        return Markup(
-            f'<svg class="{name}" viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{label}">'
-            f"{''.join(drawn)}</svg>"
-        )
+    return Markup(
+        f'<svg class="searches" viewBox="0 0 {_CANVAS[0]} {_CANVAS[1]}" role="img" aria-label="{label}">'
+        f"<title>{label}</title>{''.join(drawn)}</svg>"
+    )
 
 
 def _mark(x: str, drawing: str) -> str:

@@ -84,33 +84,18 @@ def token(role: str, opacity: float = 1.0) -> str:
     return f"@{role}" if opacity == 1 else f"@{role}/{opacity:g}"
 
 
-def filled_in(content: Any, colours: Mapping[str, str] = LIGHT) -> Any:
+def filled_in(content: Any, colours: Mapping[str, str] = LIGHT, *, within_colour: bool = False) -> Any:
     """A plotly figure whose colours are known. Only what stands under a name with ``color`` in it is a colour."""
-    return _filled(content, colours, within_colour=False)
-
-
-def _filled(content: Any, colours: Mapping[str, str], *, within_colour: bool) -> Any:
     if isinstance(content, dict):
         return {
-            key: _filled(value, colours, within_colour=within_colour or "color" in key)
+            key: filled_in(value, colours, within_colour=within_colour or "color" in key)
             for key, value in content.items()
         }
-    if not within_colour:
-        return [_filled(item, colours, within_colour=False) for item in content] if _holds_parts(content) else content
-    if isinstance(content, list | tuple):
-        return [_filled(item, colours, within_colour=True) for item in content]
-    if isinstance(content, str) and (found := _TOKEN.fullmatch(content)):
-        return _colour(colours[found[1]], found[2])
+    # Lists of traces, buttons and the like are looked through, those of a hundred numbers are not.
+    if isinstance(content, list | tuple) and content and (within_colour or isinstance(content[0], dict | list | tuple)):
+        return [filled_in(item, colours, within_colour=within_colour) for item in content]
+    if within_colour and isinstance(content, str) and (found := _TOKEN.fullmatch(content)):
+        colour, opacity = colours[found[1]], found[2]
+        red, green, blue = bytes.fromhex(colour[1:])
+        return f"rgba({red},{green},{blue},{float(opacity):g})" if opacity else colour
     return content
-
-
-def _holds_parts(content: Any) -> bool:
-    """Whether it is a list of traces, buttons and the like, rather than one of a hundred numbers."""
-    return isinstance(content, list | tuple) and bool(content) and isinstance(content[0], dict | list | tuple)
-
-
-def _colour(colour: str, opacity: str | None) -> str:
-    if opacity is None:
-        return colour
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{float(opacity):g})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from reports.charts.chart import (
     View,
     around,
     epoch_axis,
+    named_axis,
     one_view,
     short,
     ticks,
@@ -45,10 +47,7 @@ _ROW, _AXES = 22, 58  # pixels
 def agreement_chart(reproductions: Sequence[Reproduced]) -> Chart:
     """Every documented figure in units of the half-width of its interval: within -1 and 1 it agrees.
 
-    Raises
-    ------
-    ValueError
-        Where no row has both a figure and an interval.
+    Raises ``ValueError`` where no row has both a figure and an interval.
     """
     rows = [
         (of.exercise.replace("_", " "), row, at)
@@ -59,8 +58,7 @@ def agreement_chart(reproductions: Sequence[Reproduced]) -> Chart:
     if not rows:
         raise ValueError("there is no documented figure to draw")
     then = [(height, at) for height, (_, row, _) in enumerate(rows) if (at := _position(row, row.today)) is not None]
-    exercises = [exercise for exercise, _, _ in rows]
-    borders = [height - 0.5 for height in range(1, len(rows)) if exercises[height] != exercises[height - 1]]
+    borders = [height - 0.5 for height, (above, row) in enumerate(pairwise(rows), start=1) if above[0] != row[0]]
     ends = (len(rows) - 0.5, -0.5)
     edge = _FURTHEST + 0.25
     marks: list[Mark] = [
@@ -69,8 +67,10 @@ def agreement_chart(reproductions: Sequence[Reproduced]) -> Chart:
         *(Line("", "line", (-edge, edge), (border, border), width=1.3) for border in borders),
         Points("with today's optimizer", TRAINING, *_clipped(then), symbol="circle-open", size=8),
     ]
-    off = [(height, at) for height, (_, row, at) in enumerate(rows) if row.agreement is not Agreement.AGREES]
-    agreeing = [(height, at) for height, (_, row, at) in enumerate(rows) if row.agreement is Agreement.AGREES]
+    agreeing, off = (
+        [(height, at) for height, (_, row, at) in enumerate(rows) if (row.agreement is Agreement.AGREES) is agrees]
+        for agrees in (True, False)
+    )
     for name, role, symbol, found in (
         ("agrees", AGREES, "circle", agreeing),
         ("differs", DIFFERS, "x", [pair for pair in off if abs(pair[1]) <= _FURTHEST]),
@@ -79,14 +79,12 @@ def agreement_chart(reproductions: Sequence[Reproduced]) -> Chart:
     ):
         marks.append(Points(name, role, *_clipped(found), symbol=symbol, size=10))
     texts = [cut(f"{exercise}: {row.variant}, {quantity(row)}", _LETTERS) for exercise, row, _ in rows]
-    across = Axis(
-        "documented value less ours, in half-widths of the 95 % interval", -edge, edge, ticks=_round(-edge, edge, 7)
-    )
+    title = "documented value less ours, in half-widths of the 95 % interval"
     return Chart(
         "agreement",
         "Every documented figure",
         f"{len(rows)} documented figures in half-widths of our interval.",
-        one_view(Panel(across, _rows_axis(texts), tuple(marks))),
+        one_view(Panel(_rounded_axis(title, -edge, edge, about=7), _rows_axis(texts), tuple(marks))),
         height=_AXES + _ROW * len(rows),
         least_width=1000,
     )
@@ -95,8 +93,6 @@ def agreement_chart(reproductions: Sequence[Reproduced]) -> Chart:
 def scores_chart(reproduced: Reproduced) -> Chart | None:
     """Accuracies, or mean absolute errors, of all variants: ours with the interval, and the documented value.
 
-    Returns
-    -------
     None where the exercise has none.
     """
     rows = [(row, row.ours) for row in reproduced.rows if row.metric in SCORES and row.ours is not None]
@@ -132,7 +128,7 @@ def scores_chart(reproduced: Reproduced) -> Chart | None:
         f"{reproduced.exercise}-scores",
         "Documented and measured scores",
         f"{len(rows)} scores with the interval into which one more run falls.",
-        one_view(Panel(Axis("", low, wide, ticks=_round(low, high, 6)), _rows_axis(texts), tuple(marks))),
+        one_view(Panel(replace(_rounded_axis("", low, high, about=6), high=wide), _rows_axis(texts), tuple(marks))),
         height=_AXES + (_ROW + 4) * len(rows),
         least_width=1000,
     )
@@ -141,8 +137,6 @@ def scores_chart(reproduced: Reproduced) -> Chart | None:
 def curves_chart(reproduced: Reproduced, variant: str, job: StoredJob, curves: Curves) -> Chart | None:
     """Loss and score of one variant over the epochs: training, validation, documented points.
 
-    Returns
-    -------
     None where a single epoch was trained.
     """
     names = [name for name in ("loss", *SCORES) if name in curves]
@@ -151,8 +145,8 @@ def curves_chart(reproduced: Reproduced, variant: str, job: StoredJob, curves: C
     rows = [row for row in reproduced.documented if row.variant == variant]
     point = next((row.ours.point for row in rows if row.ours and row.ours.point), None)
     ends: tuple[float, ...] = ()
-    if point is not None and point.best_epoch is not None:
-        ends = ((point.best_epoch_low or point.best_epoch) - 0.3, (point.best_epoch_high or point.best_epoch) + 0.3)
+    if point is not None and (best := point.best_epoch) is not None:
+        ends = ((point.best_epoch_low or best) - 0.3, (point.best_epoch_high or best) + 0.3)
     return Chart(
         f"{reproduced.exercise}-curves",
         f"Learning curves of {variant}",
@@ -166,8 +160,6 @@ def curves_chart(reproduced: Reproduced, variant: str, job: StoredJob, curves: C
 def smoothing_chart(reproduced: Reproduced, row: Row, job: StoredJob, curves: Curves) -> Chart | None:
     """The textbook's smoothing beside ours, on the mean over folds and seeds, with both minima.
 
-    Returns
-    -------
     None where the training is too short to be smoothed as the textbook does.
     """
     curve = curves.get(reproduced.monitor)
@@ -216,9 +208,8 @@ def _curves_panel(name: str, job: StoredJob, curves: Curves, *, rows: Sequence[R
     marks.append(Points("test", AGREES, *_apart([*test]), symbol="dash", size=12))
     of_metric = [row for row in rows if row.metric == name and row.documented is not None]
     for named, role, differs in (("documented", "ink", False), ("documented, differs", DIFFERS, True)):
-        known = [
-            (row.documented or 0.0, row.epoch) for row in of_metric if (row.agreement is Agreement.DIFFERS) is differs
-        ]
+        of_role = [row for row in of_metric if (row.agreement is Agreement.DIFFERS) is differs]
+        known = [(row.documented or 0.0, row.epoch) for row in of_role]
         marks.append(Points(named, role, *_apart(known), symbol="diamond-open", size=9))
     seen += [value for value, _ in test] + [row.documented or 0.0 for row in of_metric]
     low_end, high_end = around([value for value in seen if np.isfinite(value)])
@@ -234,11 +225,11 @@ def _of_seeds(curve: NDArray[Any], job: StoredJob) -> NDArray[np.float64]:
 
 def _rows_axis(texts: Sequence[str]) -> Axis:
     """An axis of lines of text, the first at the top."""
-    return Axis("", len(texts) - 0.5, -0.5, ticks=tuple((float(at), text) for at, text in enumerate(texts)), grid=False)
+    return replace(named_axis("", texts), low=len(texts) - 0.5, high=-0.5)
 
 
-def _round(low: float, high: float, about: int) -> tuple[tuple[float, str], ...]:
-    return tuple((place, short(place)) for place in ticks(low, high, about))
+def _rounded_axis(title: str, low: float, high: float, *, about: int) -> Axis:
+    return Axis(title, low, high, ticks=tuple((place, short(place)) for place in ticks(low, high, about)))
 
 
 def _position(row: Row, ours: Ours | None) -> float | None:

@@ -1,14 +1,14 @@
 """How the settings of a network move its over-fitting point: each on its own scale, units x depth, all side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import combinations, groupby
 from statistics import median
 from textwrap import wrap
 
 import numpy as np
 
-from pipelines.overfitting.point import Verdict
+from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
 from reports.charts.chart import (
@@ -24,6 +24,7 @@ from reports.charts.chart import (
     Texts,
     View,
     around,
+    named_axis,
     one_view,
     percent_ticks,
     rounded,
@@ -31,7 +32,17 @@ from reports.charts.chart import (
     ticks,
 )
 from reports.charts.palette import SYMBOLS, verdict_class
-from reports.charts.trials import FEW_VALUES, JITTER, Varied, configured, trend, trial_hover, value_words, varied
+from reports.charts.trials import (
+    FEW_VALUES,
+    JITTER,
+    Varied,
+    by_verdict,
+    configured,
+    trend,
+    trial_hover,
+    value_words,
+    varied,
+)
 from reports.formatting import best_epoch, number
 from reports.report import Report, point_of, value_of
 from reports.tables.configurations import GLYPHS
@@ -46,16 +57,14 @@ _NONE = -0.1
 def over_settings(report: Report) -> Chart | None:
     """Best epoch with interval, and severity, against each varied setting, which the reader chooses.
 
-    Returns
-    -------
     None where fewer than two trials have a result, or nothing was varied.
     """
     trials = configured(report)
     settings = varied([trial.configuration for trial in trials if trial.configuration])
     if not settings:
         return None
-    hovers = {trial.run_id: trial_hover(report, trial) for trial in trials}
-    views = tuple(View(of.setting.words, _over(trials, of, hovers)) for of in settings)
+    hovers = [trial_hover(report, trial) for trial in trials]
+    views = tuple(View(of.setting.words, _over([point_of(trial) for trial in trials], of, hovers)) for of in settings)
     return Chart(
         "settings",
         "Best epoch and severity against each setting",
@@ -72,55 +81,46 @@ def over_settings(report: Report) -> Chart | None:
 def units_by_depth(report: Report) -> Chart | None:
     """Best value found at each number of units and hidden layers.
 
-    Returns
-    -------
     None where fewer than two widths at two depths were tried.
     """
-    trials = [trial for trial in configured(report) if trial.configuration and trial.configuration.layers]
-    widths = sorted({trial.configuration.layers[0] for trial in trials if trial.configuration})
-    depths = sorted({len(trial.configuration.layers) for trial in trials if trial.configuration})
+    layered = [
+        (trial.configuration.layers, trial)
+        for trial in configured(report)
+        if trial.configuration and trial.configuration.layers
+    ]
+    widths, depths = sorted({layers[0] for layers, _ in layered}), sorted({len(layers) for layers, _ in layered})
     binned = len(widths) > _COLUMNS
-
-    def column(trial: Trial) -> int:
-        units = trial.configuration.layers[0] if trial.configuration else 1
-        return units.bit_length() - 1 if binned else widths.index(units)
-
-    columns = sorted({column(trial) for trial in trials})
+    # Of many widths a column is those of one power of two.
+    powers = {units: units.bit_length() - 1 if binned else index for index, units in enumerate(widths)}
+    columns = sorted(set(powers.values()))
     filled: dict[tuple[int, int], list[Trial]] = {}
-    for trial in trials:  # best first
-        assert trial.configuration is not None
-        key = (columns.index(column(trial)), depths.index(len(trial.configuration.layers)))
-        filled.setdefault(key, []).append(trial)
-    if not _enough(list(filled)):
+    for layers, trial in layered:  # best first
+        filled.setdefault((columns.index(powers[layers[0]]), depths.index(len(layers))), []).append(trial)
+    rows = [{y for x, y in filled if x == column} for column in range(len(columns))]
+    if not any(len(one & other) >= _LEAST_FILLED for one, other in combinations(rows, 2)):
         return None
     names = [_power_words(power) if binned else f"{widths[power]:,}" for power in columns]
     values = {key: value_of(found[0]) for key, found in filled.items()}
-    cells = tuple(
-        Cell(
-            x,
-            y,
-            _shade(values[x, y], list(values.values())),
-            texts=_cell_texts(found[0]),
-            hover=trial_hover(report, found[0], f"best of {counted(len(found), 'configuration')} here"),
-        )
-        for (x, y), found in sorted(filled.items())
-    )
-    uniform = all(len(set(trial.configuration.layers)) == 1 for trial in trials if trial.configuration)
-    units = "units of each hidden layer" if uniform else "units of the first hidden layer"
-    across = Axis(units, -0.5, len(columns) - 0.5, ticks=tuple(enumerate(names)), grid=False)
-    up = Axis(
-        "hidden layers", -0.5, len(depths) - 0.5, ticks=tuple((i, f"{d}") for i, d in enumerate(depths)), grid=False
-    )
+    cells = []
+    for (x, y), (first, *more) in sorted(filled.items()):
+        point, here = point_of(first), f"best of {counted(1 + len(more), 'configuration')} here"
+        texts = number(point.best_value, 3), f"{GLYPHS[point.verdict]} {best_epoch(point)}"
+        shade = _shade(values[x, y], list(values.values()))
+        cells.append(Cell(x, y, shade, texts=texts, hover=trial_hover(report, first, here)))
+    uniform = all(len(set(layers)) == 1 for layers, _ in layered)
+    across = named_axis("units of each hidden layer" if uniform else "units of the first hidden layer", names)
+    up = named_axis("hidden layers", [str(depth) for depth in depths])
     best = min(values, key=lambda key: values[key])
+    shapes = ", ".join(f"{GLYPHS[verdict]} {verdict}" for verdict in SYMBOLS)
     return Chart(
         "units-depth",
         f"Best {report.value_name} by units and depth",
         f"Heat map of {counted(len(cells), 'cell')}: the lowest {report.value_name}, {number(values[best])}, is found "
         f"with {names[best[0]]} units and {counted(depths[best[1]], 'hidden layer')}; the highest cell has "
         f"{number(max(values.values()))}.",
-        one_view(Panel(across, up, (Cells("accent", cells),))),
+        one_view(Panel(across, up, (Cells("accent", tuple(cells)),))),
         note="Each cell shows its best configuration: the value, and the best epoch after the verdict's shape "
-        f"({_shapes()}). The stronger the colour, the better.",
+        f"({shapes}). The stronger the colour, the better.",
         height=110 + 74 * len(depths),
         least_width=64 * len(columns) + 60,
     )
@@ -132,8 +132,6 @@ def parallel(report: Report) -> Chart | None:
     Drawn as plain lines, not as plotly's own parallel coordinates: those need WebGL, cannot be printed sharply, tell
     verdicts by colour alone, and say nothing under the pointer.
 
-    Returns
-    -------
     None where fewer than two trials have a result, or nothing was varied.
     """
     trials = configured(report)
@@ -149,27 +147,17 @@ def parallel(report: Report) -> Chart | None:
     ]
     heights = [[_NONE if height is None else height for height in _heights(axis, of)] for _, axis, of in scales]
     marks: list[Mark] = [Line("", "track", (index, index), (0, 1), width=1) for index in range(len(scales))]
-    for verdict in SYMBOLS:
-        chosen = [index for index, trial in enumerate(trials) if point_of(trial).verdict is verdict]
+    for verdict, _, chosen in by_verdict(trials):
         for order, index in enumerate(reversed(chosen)):
-            best = index == 0
-            marks.append(
-                Line(
-                    str(verdict) if order == 0 else "",
-                    verdict_class(verdict),
-                    tuple(range(len(scales))),
-                    rounded([of_axis[index] for of_axis in heights]),
-                    hover=trial_hover(report, trials[index], *_settings_line(settings, index)),
-                    width=3.5 if best else 1.3,
-                    opacity=1.0 if best else 0.5,
-                    dash=verdict is Verdict.PLATEAU,
-                    group=str(verdict),
-                )
-            )
+            name, y = str(verdict) if order == 0 else "", rounded([of_axis[index] for of_axis in heights])
+            hover = trial_hover(report, trials[index], *_settings_line(settings, index))
+            line = Line(name, verdict_class(verdict), tuple(range(len(scales))), y, hover=hover, group=str(verdict))
+            width, opacity = (3.5, 1.0) if index == 0 else (1.3, 0.5)
+            marks.append(replace(line, width=width, opacity=opacity, dash=verdict is Verdict.PLATEAU))
     marks += [_labels(index, axis, of) for index, (_, axis, of) in enumerate(scales)]
     names = tuple((float(index), "\n".join(wrap(name, 14))) for index, (name, _, _) in enumerate(scales))
     across = Axis("", -0.45, len(scales) - 0.8, ticks=names, grid=False)
-    best_of = ", ".join(f"{of.setting.words} {of.words(0)}" for of in settings)
+    best_of = ", ".join(f"{of.setting.words} {value_words(of.values[0])}" for of in settings)
     return Chart(
         "parallel",
         "All settings side by side",
@@ -183,46 +171,38 @@ def parallel(report: Report) -> Chart | None:
     )
 
 
-def _over(trials: Sequence[Trial], of: Varied, hovers: Mapping[str, Hover]) -> tuple[Panel, Panel]:
+def _over(points: Sequence[OverfittingPoint], of: Varied, hovers: Sequence[Hover]) -> tuple[Panel, Panel]:
     places = rounded(_apart(of), 5)
-    last = max(point_of(trial).epochs for trial in trials)
-    severities = [point_of(trial).severity for trial in trials]
-    epoch_marks: list[Mark] = [_medians(of, [point_of(trial).best_epoch for trial in trials])]
+    last = max(point.epochs for point in points)
+    severities = [point.severity for point in points]
+    epoch_marks: list[Mark] = [_medians(of, [point.best_epoch for point in points])]
     severity_marks: list[Mark] = [_medians(of, severities)]
     for verdict, symbol in SYMBOLS.items():
-        chosen = [index for index, trial in enumerate(trials) if point_of(trial).verdict is verdict]
-        points = [point_of(trials[index]) for index in chosen]
-        hollow = tuple(best_epoch(point).startswith("≥") for point in points)
+        chosen = [(index, point) for index, point in enumerate(points) if point.verdict is verdict]
+        hollow = tuple(best_epoch(point).startswith("≥") for _, point in chosen)
+        best = (point.epochs if open_ else point.best_epoch for (_, point), open_ in zip(chosen, hollow, strict=True))
         drawn = Points(
             str(verdict),
             verdict_class(verdict),
-            tuple(places[index] for index in chosen),
-            tuple(float(p.epochs if open_ else p.best_epoch or 0) for p, open_ in zip(points, hollow, strict=True)),
+            tuple(places[index] for index, _ in chosen),
+            tuple(float(epoch or 0) for epoch in best),
             symbol=symbol,
             hollow=hollow,
-            hover=tuple(hovers[trials[index].run_id] for index in chosen),
-            last=tuple(f"{of.setting.words} {of.words(index)}" for index in chosen),
-            low=tuple(point.best_epoch_low for point in points),
-            high=tuple(point.epochs if point.censored else point.best_epoch_high for point in points),
+            hover=tuple(hovers[index] for index, _ in chosen),
+            last=tuple(f"{of.setting.words} {value_words(of.values[index])}" for index, _ in chosen),
+            low=tuple(point.best_epoch_low for _, point in chosen),
+            high=tuple(point.epochs if point.censored else point.best_epoch_high for _, point in chosen),
             group=str(verdict),
         )
         epoch_marks.append(drawn)
-        at = rounded([point.severity for point in points])
+        at = rounded([point.severity for _, point in chosen])
         severity_marks.append(replace(drawn, name="", y=at, hollow=(), low=(), high=()))
-    beyond = [index for index, trial in enumerate(trials) if point_of(trial).censored]
-    epoch_marks.append(
-        Points(
-            "may lie beyond the end",
-            "ink",
-            tuple(places[index] for index in beyond),
-            rounded([point_of(trials[index]).epochs + 0.075 * last for index in beyond]),
-            symbol="arrow",
-        )
-    )
+    beyond = [(place, point.epochs) for place, point in zip(places, points, strict=True) if point.censored]
+    heights = rounded([epochs + 0.075 * last for _, epochs in beyond])
+    arrows = Points("may lie beyond the end", "ink", tuple(at for at, _ in beyond), heights, symbol="arrow")
     low, high = around([*severities, 0.0])
-    upper = Axis("best epoch", -0.02 * last, last * 1.13)
     return (
-        Panel(of.axis, upper, tuple(epoch_marks)),
+        Panel(of.axis, Axis("best epoch", -0.02 * last, last * 1.13), (*epoch_marks, arrows)),
         Panel(of.axis, Axis("severity", low, high, ticks=percent_ticks(low, high)), tuple(severity_marks)),
     )
 
@@ -269,10 +249,8 @@ def _settings_words(trials: Sequence[Trial], settings: Sequence[Varied]) -> str:
             ]
             words.append(f"median best epoch by {of.setting.words}: {listed([f'{m:g} with {n}' for n, m in middles])}")
             continue
-        for what, values in (
-            ("best epoch", [None if point.best_epoch is None else float(point.best_epoch) for _, point in known]),
-            ("severity", [point.severity for _, point in known]),
-        ):
+        best, severities = [point.best_epoch for _, point in known], [point.severity for _, point in known]
+        for what, values in (("best epoch", best), ("severity", severities)):
             if direction := trend([place for place, _ in known], values):
                 verb = "rises" if direction > 0 else "falls"
                 noun = "grow" if of.setting.name.startswith("units") or of.setting.name == "depth" else "grows"
@@ -281,28 +259,10 @@ def _settings_words(trials: Sequence[Trial], settings: Sequence[Varied]) -> str:
     return f"{text[0].upper()}{text[1:]} ({counted(len(trials), 'configuration')})."
 
 
-def _enough(keys: Sequence[tuple[int, int]]) -> bool:
-    """Whether two columns both have cells in two rows."""
-    rows: dict[int, set[int]] = {}
-    for x, y in keys:
-        rows.setdefault(x, set()).add(y)
-    columns = list(rows.values())
-    return any(len(one & other) >= _LEAST_FILLED for index, one in enumerate(columns) for other in columns[index + 1 :])
-
-
 def _shade(value: float, values: Sequence[float]) -> float:
     """1 for the lowest, by rank: one hopeless cell would make all others look alike."""
     ordered = sorted(set(values))
     return 1.0 if len(ordered) == 1 else 1 - ordered.index(value) / (len(ordered) - 1)
-
-
-def _cell_texts(trial: Trial) -> tuple[str, str]:
-    point = point_of(trial)
-    return number(point.best_value, 3), f"{GLYPHS[point.verdict]} {best_epoch(point)}"
-
-
-def _shapes() -> str:
-    return ", ".join(f"{GLYPHS[verdict]} {verdict}" for verdict in SYMBOLS)
 
 
 def _power_words(power: int) -> str:

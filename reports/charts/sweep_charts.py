@@ -1,6 +1,7 @@
 """What a sweep found: its history, what quality costs in time, capacity and data, and which settings matter."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,20 +14,20 @@ from reports.charts.chart import (
     Band,
     Bars,
     Chart,
-    Hover,
     Line,
     Mark,
     Panel,
     Points,
     around,
     around_log,
-    log_ticks,
+    log_axis,
+    named_axis,
     one_view,
     percent_ticks,
     rounded,
 )
-from reports.charts.palette import SYMBOLS, verdict_class
-from reports.charts.trials import configured, trend, trial_hover
+from reports.charts.palette import verdict_class
+from reports.charts.trials import by_verdict, configured, trend, trial_hover
 from reports.formatting import number, seconds, signed, whole
 from reports.report import Report, point_of, value_of
 from reports.settings import varied_titles
@@ -39,48 +40,33 @@ _MOST_LETTERS = 12
 def history(report: Report) -> Chart | None:
     """Value at the best epoch of each trial in the order they were asked for, and the best so far.
 
-    Returns
-    -------
     None where fewer than two trials have a result.
     """
-    numbers = {trial.run_id: number_ for number_, trial in enumerate(report.sweep.trials, start=1)}
-    trials = [trial for trial in report.sweep.trials if trial.has_result]
-    if len(trials) < 2:
+    numbered = [(number_, trial) for number_, trial in enumerate(report.sweep.trials, start=1) if trial.has_result]
+    if len(numbered) < 2:
         return None
+    places, trials = zip(*numbered, strict=True)
     values = [value_of(trial) for trial in trials]
     best = np.minimum.accumulate(values)
     last = len(report.sweep.trials)
-    asked = [trial for trial in trials if trial.origin != "tuner"]
-    marks: list[Mark] = [
-        Line(
-            "best so far",
-            "accent",
-            (*(numbers[trial.run_id] for trial in trials), last),
-            rounded([*best, best[-1]]),
-            step=True,
-        ),
-        *_by_verdict(report, trials, [numbers[trial.run_id] for trial in trials], values, counted_as="trial"),
-        Points(
-            "baseline or documented",
-            "ink",
-            tuple(numbers[trial.run_id] for trial in asked),
-            rounded([value_of(trial) for trial in asked]),
-            symbol="ring",
-            hover=tuple(trial_hover(report, trial, trial.origin) for trial in asked),
-            size=15,
-        ),
-    ]
+    asked = [index for index, trial in enumerate(trials) if trial.origin != "tuner"]
+    x, y = tuple(places[index] for index in asked), rounded([values[index] for index in asked])
+    hovers = tuple(trial_hover(report, trials[index], trials[index].origin) for index in asked)
+    marks: tuple[Mark, ...] = (
+        Line("best so far", "accent", (*places, last), rounded([*best, best[-1]]), step=True),
+        *_by_verdict(report, trials, places, values, counted_as="trial"),
+        Points("baseline or documented", "ink", x, y, symbol="ring", hover=hovers, size=15),
+    )
     found = int(np.argmin(values))
-    first = f"trial {numbers[trials[found].run_id]} of {last}"
     missing = last - len(trials)
+    across = Axis("trial", 1 - min(0.7, 0.03 * last), last * 1.03)
     return Chart(
         "history",
         "Search history",
         f"{report.value_name} at the best epoch of {counted(len(trials), 'trial')} in the order of the search: the "
-        f"best, {number(values[found])}, was found by {first}; the first trial had {number(values[0])}.",
-        one_view(
-            Panel(Axis("trial", 1 - min(0.7, 0.03 * last), last * 1.03), _value_axis(report, values), tuple(marks))
-        ),
+        f"best, {number(values[found])}, was found by trial {places[found]} of {last}; the first trial had "
+        f"{number(values[0])}.",
+        one_view(Panel(across, _value_axis(report, values), marks)),
         note=f"{counted(missing, 'trial')} without a result {'is' if missing == 1 else 'are'} left out."
         if missing
         else "",
@@ -90,8 +76,6 @@ def history(report: Report) -> Chart | None:
 def time_against_quality(report: Report) -> Chart | None:
     """Seconds of each trial against its value, and the trials that no other beats in both.
 
-    Returns
-    -------
     None where fewer than two trials have both.
     """
     trials = [trial for trial in report.ranked if trial.seconds is not None and trial.seconds > 0]
@@ -100,48 +84,28 @@ def time_against_quality(report: Report) -> Chart | None:
     times = [trial.seconds or 0.0 for trial in trials]
     values = [value_of(trial) for trial in trials]
     front = pareto_front(times, values)
-    letters = list("ABCDEFGHIJKL"[: len(front)]) if len(front) <= _MOST_LETTERS else [""] * len(front)
-    of_front = [trials[index] for index in front]
-    marks: list[Mark] = [
-        Line(
-            "nothing is both faster and better",
-            "ink",
-            rounded([times[index] for index in front]),
-            rounded([values[index] for index in front]),
-            step=True,
-            width=1.6,
-            dash=True,
-        ),
+    letters = tuple("ABCDEFGHIJKL"[: len(front)]) if len(front) <= _MOST_LETTERS else ("",) * len(front)
+    x, y = rounded([times[index] for index in front]), rounded([values[index] for index in front])
+    hovers = tuple(trial_hover(report, trials[index], "on the front") for index in front)
+    marks: tuple[Mark, ...] = (
+        Line("nothing is both faster and better", "ink", x, y, step=True, width=1.6, dash=True),
         *_by_verdict(report, trials, times, values),
-        Points(
-            "",
-            "ink",
-            rounded([times[index] for index in front]),
-            rounded([values[index] for index in front]),
-            symbol="ring",
-            hover=tuple(trial_hover(report, trial, "on the front") for trial in of_front),
-            labels=tuple(letters),
-            size=15,
-        ),
+        Points("", "ink", x, y, symbol="ring", hover=hovers, labels=letters, size=15),
+    )
+    words = [
+        f"{report.labels[trials[index].run_id]} ({seconds(times[index])}, {number(values[index])})" for index in front
     ]
-    low, high = around_log(times)
-    across = Axis("seconds of the trial, all fits", low, high, log=True, ticks=log_ticks(low, high))
-    named = [
-        f"{letter}{': ' if letter else ''}{_front_words(report, trial)}"
-        for letter, trial in zip(letters, of_front, strict=True)
-    ]
-    fastest, best = of_front[0], of_front[-1]
+    named = [f"{letter}{': ' if letter else ''}{of}" for letter, of in zip(letters, words, strict=True)]
     front_words = (
-        f"one configuration, {report.labels[best.run_id]}, is both the fastest and the best"
+        f"one configuration, {report.labels[trials[front[-1]].run_id]}, is both the fastest and the best"
         if len(front) == 1
-        else f"{counted(len(front), 'configuration')} are beaten by none in both, from {_front_words(report, fastest)} "
-        f"to {_front_words(report, best)}"
+        else f"{counted(len(front), 'configuration')} are beaten by none in both, from {words[0]} to {words[-1]}"
     )
     return Chart(
         "time",
         "Time against quality",
         f"Seconds against {report.value_name} of {counted(len(trials), 'configuration')}: {front_words}.",
-        one_view(Panel(across, _value_axis(report, values), tuple(marks))),
+        one_view(Panel(log_axis("seconds of the trial, all fits", times), _value_axis(report, values), marks)),
         note="; ".join(named[:_MOST_LETTERS]) + ".",
     )
 
@@ -149,44 +113,31 @@ def time_against_quality(report: Report) -> Chart | None:
 def capacity(report: Report) -> Chart | None:
     """Gap between validation and training against the trainable parameters: the capacity curve.
 
-    Returns
-    -------
     None where fewer than two sizes of networks have a gap.
     """
-    trials = sorted(
-        (
-            t
-            for t in report.ranked
-            if t.parameters and point_of(t).gap_best is not None and point_of(t).gap_final is not None
-        ),
-        key=lambda trial: trial.parameters or 0,
-    )
-    sizes = [float(trial.parameters or 0) for trial in trials]
+    sized = [(trial.parameters, trial, point_of(trial)) for trial in report.ranked if trial.parameters]
+    known = [entry for entry in sized if entry[2].gap_best is not None and entry[2].gap_final is not None]
+    known.sort(key=lambda entry: entry[0])
+    sizes = tuple(float(parameters) for parameters, _, _ in known)
     if len(set(sizes)) < 2:
         return None
-    at_best = [point_of(trial).gap_best for trial in trials]
-    at_end = [point_of(trial).gap_final for trial in trials]
-    hovers = tuple(trial_hover(report, trial) for trial in trials)
-    of_ends = tuple((report.labels[t.run_id], f"gap {signed(point_of(t).gap_final)} at the last epoch") for t in trials)
-    joined_x = [place for size in sizes for place in (size, size, None)]
+    at_best, at_end = [point.gap_best for *_, point in known], [point.gap_final for *_, point in known]
+    hovers = tuple(trial_hover(report, trial) for _, trial, _ in known)
+    of_ends = tuple((report.labels[t.run_id], f"gap {signed(p.gap_final)} at the last epoch") for _, t, p in known)
+    joined_x = tuple(place for size in sizes for place in (size, size, None))
     joined_y = [place for one, other in zip(at_best, at_end, strict=True) for place in (one, other, None)]
-    low, high = around_log(sizes)
-    marks: tuple[Mark, ...] = (
-        Line("", "track", tuple(joined_x), rounded(joined_y), width=1.2),
-        Points("at the last epoch", "overfits", tuple(sizes), rounded(at_end), symbol="diamond", hover=of_ends),
-        Points("at the best epoch", "accent", tuple(sizes), rounded(at_best), hover=hovers, size=8),
+    marks = (
+        Line("", "track", joined_x, rounded(joined_y), width=1.2),
+        Points("at the last epoch", "overfits", sizes, rounded(at_end), symbol="diamond", hover=of_ends),
+        Points("at the best epoch", "accent", sizes, rounded(at_best), hover=hovers, size=8),
     )
-    across = Axis("trainable parameters", low, high, log=True, ticks=log_ticks(low, high))
-    bottom, top = around([*at_best, *at_end, 0.0])
-    alt = (
-        f"Gap between validation and training of {counted(len(trials), 'configuration')} against trainable parameters: "
-        f"at the best epoch {_trend_words(sizes, at_best)}, at the last epoch {_trend_words(sizes, at_end)}."
-    )
+    up = Axis("gap: validation − training", *around([*at_best, *at_end, 0.0]))
     return Chart(
         "capacity",
         "Generalisation gap against the size of the network",
-        alt,
-        one_view(Panel(across, Axis("gap: validation − training", bottom, top), marks)),
+        f"Gap between validation and training of {counted(len(known), 'configuration')} against trainable parameters: "
+        f"at the best epoch {_trend_words(sizes, at_best)}, at the last epoch {_trend_words(sizes, at_end)}.",
+        one_view(Panel(log_axis("trainable parameters", sizes), up, marks)),
         note="A line joins the two gaps of one configuration: its length is what training on costs.",
     )
 
@@ -196,49 +147,36 @@ def importance(
 ) -> Chart | None:
     """How much of the differences each setting explains.
 
-    Parameters
-    ----------
-    for_value, for_severity
-        Share of each setting by its name, 0 to 1; the second may be missing.
-
-    Returns
-    -------
     None where no setting has a share above 0.
+
+    ``for_value``, ``for_severity``: share of each setting by its name, 0 to 1; the second may be missing.
     """
     for_severity = for_severity or {}
-    names = sorted(
-        {*for_value, *for_severity}, key=lambda name: (for_value.get(name, 0.0), for_severity.get(name, 0.0), name)
-    )
+    asked = for_value or for_severity
+    names = sorted({*for_value, *for_severity}, key=lambda of: (for_value.get(of, 0.0), for_severity.get(of, 0.0), of))
     if not names or max((*for_value.values(), *for_severity.values())) <= 0:
         return None
-    words = varied_titles([trial.configuration for trial in configured(report) if trial.configuration])
-    spoken = [words.get(name, name.replace("_", " ")) for name in names]
-    series = [("of the value", "accent", for_value), ("of the severity", "overfits", for_severity)]
+    titles = varied_titles([trial.configuration for trial in configured(report) if trial.configuration])
+    words = {name: titles.get(name, name.replace("_", " ")) for name in names}
+    series = [("value", "accent", for_value), ("severity", "overfits", for_severity)]
     series = [(name, role, shares) for name, role, shares in series if shares]
     thickness = 0.7 / len(series)
-    marks = tuple(
-        Bars(
-            name,
-            role,
-            tuple(place + (len(series) - 1 - 2 * order) * thickness / 2 for place in range(len(names))),
-            rounded([shares.get(of, 0.0) for of in names]),
-            hover=tuple(_bar_hover(title, shares.get(of, 0.0), name) for of, title in zip(names, spoken, strict=True)),
-            thickness=thickness * 0.92,
-            hatched=order == 1,
-        )
-        for order, (name, role, shares) in enumerate(series)
-    )
+    marks = []
+    for order, (name, role, shares) in enumerate(series):
+        heights = tuple(place + (len(series) - 1 - 2 * order) * thickness / 2 for place in range(len(names)))
+        told = [f"{_share(shares.get(of, 0.0))} of the differences in the {name}" for of in names]
+        hovers = tuple(zip(words.values(), told, strict=True))
+        bars = Bars(f"of the {name}", role, heights, rounded([shares.get(of, 0.0) for of in names]), hover=hovers)
+        marks.append(replace(bars, thickness=thickness * 0.92, hatched=order == 1))
     high = max(max(shares.values()) for _, _, shares in series)
-    top = sorted(for_value or for_severity, key=lambda name: -(for_value or for_severity)[name])[:3]
-    shown = [f"{words.get(name, name.replace('_', ' '))} ({_share((for_value or for_severity)[name])})" for name in top]
+    shown = [f"{words[name]} ({_share(asked[name])})" for name in sorted(asked, key=lambda name: -asked[name])[:3]]
     across = Axis("share of the differences explained", 0, high * 1.06, ticks=percent_ticks(0, high))
-    up = Axis("", -0.6, len(names) - 0.4, ticks=tuple((float(i), name) for i, name in enumerate(spoken)), grid=False)
     return Chart(
         "importance",
         "Which settings matter",
         f"Importance of {counted(len(names), 'setting')}: most of the differences in "
         f"{report.value_name if for_value else 'severity'} are explained by {listed(shown)}.",
-        one_view(Panel(across, up, marks)),
+        one_view(Panel(across, named_axis("", list(words.values()), room=0.6), tuple(marks))),
         height=110 + 44 * len(names),
     )
 
@@ -246,14 +184,9 @@ def importance(
 def data_sizes(report: Report, size: DataSize | None) -> Chart | None:
     """What more training rows did to the best value and to the gap.
 
-    Parameters
-    ----------
-    size
-        See ``reports.analysis.data_size``; None where the number of rows does not vary.
-
-    Returns
-    -------
     None without it.
+
+    ``size``: see ``reports.analysis.data_size``; None where the number of rows does not vary.
     """
     if size is None:
         return None
@@ -269,10 +202,10 @@ def data_sizes(report: Report, size: DataSize | None) -> Chart | None:
     low, high = around_log(places, margin=0.12)
     x = Axis(title, low, high, log=True, ticks=ticks)
     values = [point.value for point in points]
-    panels = [_estimates(x, places, values, title=f"{report.value_name} at best", role="accent", show=number)]
+    panels = [_estimates(x, places, values, f"{report.value_name} at best", role="accent", show=number)]
     gaps = [point.gap for point in points if point.gap is not None]
     if len(gaps) == len(points):
-        panels.append(_estimates(x, places, gaps, title="gap at best", role="overfits", show=signed))
+        panels.append(_estimates(x, places, gaps, "gap at best", role="overfits", show=signed))
     first, last = points[0], points[-1]
     return Chart(
         "data-size",
@@ -305,36 +238,22 @@ def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 
 def _by_verdict(
     report: Report, trials: Sequence[Trial], x: Sequence[float], y: Sequence[float], *, counted_as: str = ""
-) -> list[Mark]:
-    marks: list[Mark] = []
-    for verdict, symbol in SYMBOLS.items():
-        chosen = [index for index, trial in enumerate(trials) if point_of(trial).verdict is verdict]
-        marks.append(
-            Points(
-                str(verdict),
-                verdict_class(verdict),
-                rounded([x[index] for index in chosen]),
-                rounded([y[index] for index in chosen]),
-                symbol=symbol,
-                hover=tuple(
-                    trial_hover(report, trials[i], f"{counted_as} {x[i]:g}" if counted_as else "") for i in chosen
-                ),
-                group=str(verdict),
-            )
-        )
+) -> list[Points]:
+    marks = []
+    for verdict, symbol, chosen in by_verdict(trials):
+        places, values = rounded([x[index] for index in chosen]), rounded([y[index] for index in chosen])
+        more = [f"{counted_as} {x[index]:g}" if counted_as else "" for index in chosen]
+        hovers = tuple(trial_hover(report, trials[at], words) for at, words in zip(chosen, more, strict=True))
+        points = Points(str(verdict), verdict_class(verdict), places, values, symbol=symbol, hover=hovers)
+        marks.append(replace(points, group=str(verdict)))
     return marks
 
 
 def _value_axis(report: Report, values: Sequence[float]) -> Axis:
     """Of the value at the best epoch, logarithmic where the worst would flatten all others."""
-    if min(values) > 0 and max(values) > _WIDE * min(values):
-        low, high = around_log(values)
-        return Axis(f"{report.value_name} at best", low, high, log=True, ticks=log_ticks(low, high))
-    return Axis(f"{report.value_name} at best", *around(values))
-
-
-def _front_words(report: Report, trial: Trial) -> str:
-    return f"{report.labels[trial.run_id]} ({seconds(trial.seconds)}, {number(value_of(trial))})"
+    title = f"{report.value_name} at best"
+    is_wide = min(values) > 0 and max(values) > _WIDE * min(values)
+    return log_axis(title, values) if is_wide else Axis(title, *around(values))
 
 
 def _trend_words(sizes: Sequence[float], gaps: Sequence[float | None]) -> str:
@@ -346,38 +265,25 @@ def _trend_words(sizes: Sequence[float], gaps: Sequence[float | None]) -> str:
     return f"it {'grows' if direction > 0 else 'shrinks'} with size {ends}"
 
 
-def _bar_hover(setting: str, share: float, of: str) -> Hover:
-    return setting, f"{_share(share)} of the differences {of.replace('of the', 'in the')}"
-
-
 def _share(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
 def _estimates(
-    x: Axis,
-    places: Sequence[float],
-    estimates: Sequence[Estimate],
-    *,
-    title: str,
-    role: str,
-    show: Callable[[float | None], str],
+    x: Axis, places: Sequence[float], estimates: Sequence[Estimate], title: str, *, role: str, show: Callable[..., str]
 ) -> Panel:
     values = rounded([estimate.value for estimate in estimates])
     lows = rounded([estimate.value if estimate.low is None else estimate.low for estimate in estimates])
     highs = rounded([estimate.value if estimate.high is None else estimate.high for estimate in estimates])
     at = rounded(places)
-    hover = tuple((f"{title} {show(estimate.value)}", _interval_words(estimate, show)) for estimate in estimates)
-    marks: tuple[Mark, ...] = (
+    within = [
+        "no interval" if of.low is None or of.high is None else f"95 %: {show(of.low)} to {show(of.high)}"
+        for of in estimates
+    ]
+    hover = tuple((f"{title} {show(of.value)}", words) for of, words in zip(estimates, within, strict=True))
+    marks = (
         Band("", role, at, lows, high=highs),
         Line("", role, at, values),
         Points("", role, at, values, hover=hover, low=lows, high=highs),
     )
-    low, high = around([*lows, *highs])
-    return Panel(x, Axis(title, low, high), marks)
-
-
-def _interval_words(estimate: Estimate, show: Callable[[float | None], str]) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "no interval"
-    return f"95 %: {show(estimate.low)} to {show(estimate.high)}"
+    return Panel(x, Axis(title, *around([*lows, *highs])), marks)

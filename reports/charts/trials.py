@@ -5,8 +5,8 @@ categories, and a penalty of zero keeps a place beside the logarithmic scale.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.exercises.configurations import SETTINGS, Configuration
-from pipelines.overfitting.point import OverfittingPoint
+from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted
-from reports.charts.chart import Axis, Hover, around, around_log, log_ticks, short
+from reports.charts.chart import Axis, Hover, around, around_log, log_ticks, named_axis, short
+from reports.charts.palette import SYMBOLS
 from reports.formatting import best_epoch, interval, number, percent, seconds, signed
 from reports.report import Report, point_of
 from reports.settings import setting_of, varied_titles
@@ -67,6 +68,12 @@ def configured(report: Report) -> list[Trial]:
     """Ranked trials whose configuration is known; empty where there is nothing to compare."""
     found = [trial for trial in report.ranked if trial.configuration is not None]
     return found if len(found) > 1 else []
+
+
+def by_verdict(trials: Sequence[Trial]) -> Iterator[tuple[Verdict, str, list[int]]]:
+    """Each verdict that is drawn, its symbol, and which of the trials have it."""
+    for verdict, symbol in SYMBOLS.items():
+        yield verdict, symbol, [index for index, trial in enumerate(trials) if point_of(trial).verdict is verdict]
 
 
 def trend(places: Sequence[float | None], values: Sequence[float | None]) -> float:
@@ -130,29 +137,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Varied:
-    """A setting and the value of it in each of some configurations.
+    """A setting and the value of it in each of some configurations."""
 
-    Attributes
-    ----------
-    setting
-        Which it is.
-    values
-        One a configuration, None where it has no effect.
-    places
-        The same as places on ``axis``: categories are numbered from 0, a zero on a logarithmic scale gets a place
-        beside it.
-    axis
-        With ticks.
-    """
-
-    setting: Setting
-    values: tuple[Value, ...]
+    setting: Setting  #: which it is
+    values: tuple[Value, ...]  #: one a configuration, None where it has no effect
+    #: The same as places on ``axis``: categories are numbered from 0, a zero on a logarithmic scale gets a place beside
+    #: it.
     places: tuple[float | None, ...]
-    axis: Axis
-
-    def words(self, index: int) -> str:
-        """The value of one configuration, as a reader sees it."""
-        return value_words(self.values[index])
+    axis: Axis  #: with ticks
 
 
 def varied(configurations: Sequence[Configuration]) -> tuple[Varied, ...]:
@@ -215,9 +207,7 @@ def _margin(few: Sequence[float]) -> float:
 def _categories(setting: Setting, values: tuple[Value, ...]) -> Varied:
     names = sorted({str(value) for value in values if value is not None})
     places = tuple(None if value is None else float(names.index(str(value))) for value in values)
-    ticks = tuple((float(index), name) for index, name in enumerate(names))
-    axis = Axis(setting.words, -0.5, len(names) - 0.5, ticks=ticks, grid=False)
-    return Varied(Setting(setting.name, setting.words, "category"), values, places, axis)
+    return Varied(replace(setting, scale="category"), values, places, named_axis(setting.words, names))
 
 
 def _beside(positive: Sequence[float]) -> float:

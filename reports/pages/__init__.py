@@ -4,7 +4,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.words import counted
-from reports.charts.palette import css_variables
+from reports import formatting
+from reports.charts.palette import css_variables, verdict_class
+from reports.report import point_of
+from reports.tables.configurations import GLYPHS
 
 
 def templates(*, html: bool) -> Environment:
@@ -16,7 +19,8 @@ def templates(*, html: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"counted": counted, "colours": Markup(css_variables())}
+    environment.globals |= {"counted": counted, "colours": Markup(css_variables()), "f": formatting}
+    environment.globals |= {"point": point_of, "glyphs": GLYPHS, "verdict_class": verdict_class}
     if not html:
         environment.filters["cell"] = lambda text: Markup.escape(" ".join(str(text).split())).replace("|", "&#124;")
         # Between backticks Markdown shows everything as it is.

@@ -1,21 +1,20 @@
 """What a report says and shows of the final model of its sweep, before it is put on a page."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isclose
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from pipelines.tracking.final_models import FinalModel, Ints, Predictions, Samples, read_final
 from pipelines.words import counted
 from reports.analysis.predictions import confusion_counts, confusions, wilson_interval
+from reports.charts import final_pictures as pictures
+from reports.charts.drawing import SMALL_IMAGE, Drawn, drawn
 from reports.formatting import number
 from reports.report import Report
 from reports.tables.final_listings import WORST, Listing, chosen, labelled_texts, listings
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 #: Images shown at most: of the first test rows, and of the mistakes that the model was least sure of.
 FIRST, UNSURE = 15, 9
@@ -33,29 +32,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, drawn when it is needed.
+    """A picture, drawn when it is needed."""
 
-    Attributes
-    ----------
-    name
-        Of its file.
-    heading, note, alt
-        Above it, below it, and instead of it.
-    draw
-        The figure; the argument says whether it is for a narrow page.
-    photographs
-        Whether its images may be photographs.
-    scrolls
-        Whether a narrow page scrolls it rather than drawing it anew.
-    """
-
-    name: str
+    name: str  #: of its file
+    #: ``heading``, ``note``, ``alt``: above it, below it, and instead of it.
     heading: str
     note: str
     alt: str
-    draw: "Callable[[bool], Figure]"
-    photographs: bool = False
-    scrolls: bool = False
+    draw: Callable[[bool], Figure]  #: the figure; the argument says whether it is for a narrow page
+    photographs: bool = False  #: whether its images may be photographs
+    scrolls: bool = False  #: whether a narrow page scrolls it rather than drawing it anew
 
 
 @dataclass(frozen=True)
@@ -67,21 +53,18 @@ class FinalSection:
     overview: tuple[Picture, ...]
     confusions: tuple[tuple[str, str, str], ...]
     blocks: tuple[Picture | Listing, ...]
-    facts: tuple[tuple[str, str], ...] = field(default=())
+    facts: tuple[tuple[str, str], ...]
 
-    @property
-    def pictures(self) -> tuple[Picture, ...]:
-        """All pictures in their order."""
-        return (*self.overview, *(block for block in self.blocks if isinstance(block, Picture)))
+    def drawn(self) -> dict[str, Drawn]:
+        """All pictures in their order, by name."""
+        found = (*self.overview, *(block for block in self.blocks if isinstance(block, Picture)))
+        return {of.name: drawn(of.draw, photographs=of.photographs, scrolls=of.scrolls) for of in found}
 
 
 def read_final_section(report: Report) -> FinalSection | None:
     """The section for the newest final model of a sweep; None where there is none.
 
-    Raises
-    ------
-    TrackingError
-        When the store does not answer.
+    Raises ``TrackingError`` when the store does not answer.
     """
     final = read_final(report.sweep.run_id, uri=report.sweep.uri)
     return None if final is None else make_section(final)
@@ -89,12 +72,11 @@ def read_final_section(report: Report) -> FinalSection | None:
 
 def make_section(final: FinalModel) -> FinalSection:
     """What is shown of a final model; whatever its artifacts do not have is left out."""
-    overview: list[Picture] = []
-    blocks: list[Picture | Listing] = []
+    samples, labelled, tested = _sample_grid(final), labelled_texts(final), final.predictions
+    overview: list[Picture] = [] if samples is None else [samples]
+    blocks: list[Picture | Listing] = [] if labelled is None else [labelled]
     commonest: list[tuple[str, str, str]] = []
-    if (samples := _sample_grid(final)) is not None:
-        overview.append(samples)
-    if (tested := final.predictions) is not None:
+    if tested is not None:
         if final.task.is_classification:
             counts = confusion_counts(tested.targets, tested.predictions, len(final.classes))
             overview.append(_confusion(final, counts))
@@ -104,9 +86,7 @@ def make_section(final: FinalModel) -> FinalSection:
             ]
         else:
             overview += _regression(tested)
-        blocks = list(_images(final, tested) if final.input_kind == "image" else listings(final, tested))
-    if (labelled := labelled_texts(final)) is not None:
-        blocks.insert(0, labelled)
+        blocks += _images(final, tested) if final.input_kind == "image" else listings(final, tested)
     return FinalSection(
         sentence=_sentence(final),
         tiles=tuple(_tiles(final)),
@@ -124,9 +104,8 @@ def _sentence(final: FinalModel) -> str:
     remark = f" {final.remark}" if final.remark else ""
     if not final.test_samples:
         return f"{trained}. This data set has no test set, so there is nothing to test it on."
-    return (
-        f"{trained}, and tested once, on {counted(final.test_samples, 'sample')} that nothing before had seen.{remark}"
-    )
+    tested = f"tested once, on {counted(final.test_samples, 'sample')} that nothing before had seen."
+    return f"{trained}, and {tested}{remark}"
 
 
 def _tiles(final: FinalModel) -> Iterator[Tile]:
@@ -175,8 +154,6 @@ def _facts(final: FinalModel) -> Iterator[tuple[str, str]]:
 
 
 def _sample_grid(final: FinalModel) -> Picture | None:
-    from reports.charts import final_pictures as pictures
-
     train = final.train
     if train is None or train.targets is None or not _is_image(train) or not final.task.is_classification:
         return None
@@ -194,8 +171,6 @@ def _sample_grid(final: FinalModel) -> Picture | None:
 
 
 def _confusion(final: FinalModel, counts: Ints) -> Picture:
-    from reports.charts import final_pictures as pictures
-
     worst = confusions(counts, 1)
     mistake = "no class was taken for another"
     if worst:
@@ -215,8 +190,6 @@ def _confusion(final: FinalModel, counts: Ints) -> Picture:
 
 
 def _regression(tested: Predictions) -> list[Picture]:
-    from reports.charts import final_pictures as pictures
-
     kept = np.isfinite(tested.residuals)
     if not kept.any():
         return []
@@ -243,8 +216,6 @@ def _regression(tested: Predictions) -> list[Picture]:
 
 
 def _images(final: FinalModel, tested: Predictions) -> Iterator[Picture]:
-    from reports.charts import final_pictures as pictures
-
     test, of_classes = final.test, tested.probabilities
     if test is None or of_classes is None or not _is_image(test):
         return
@@ -300,8 +271,6 @@ def _images(final: FinalModel, tested: Predictions) -> Iterator[Picture]:
 
 
 def _are_photographs(samples: Samples) -> bool:
-    from reports.charts.drawing import SMALL_IMAGE
-
     return max(samples.inputs.shape[1:3]) > SMALL_IMAGE
 
 

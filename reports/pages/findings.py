@@ -26,47 +26,28 @@ TRENDS = 2
 
 @dataclass(frozen=True)
 class Answer:
-    """A question that a reviewer has, and what this sweep answers.
+    """A question that a reviewer has, and what this sweep answers."""
 
-    Attributes
-    ----------
-    question, text
-        A few words, and one to three sentences.
-    code
-        A line of code that belongs to it; empty for none.
-    section
-        Where on the page the evidence is.
-    """
-
+    #: ``question``, ``text``: a few words, and one to three sentences.
     question: str
     text: str
-    section: str
-    code: str = ""
+    section: str  #: where on the page the evidence is
+    code: str = ""  #: a line of code that belongs to it; empty for none
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a report finds.
+    """What a report finds."""
 
-    Attributes
-    ----------
-    answers
-        For the first screen.
-    differences, pairs, settings, advice
-        Tables; see the modules of those names.
-    drivers
-        Sentences on what the importances of the settings rest on; empty with too few configurations.
-    charts
-        Figures that have something to show, in the order of the page.
-    """
-
-    answers: tuple[Answer, ...]
+    answers: tuple[Answer, ...]  #: for the first screen
+    #: ``differences``, ``pairs``, ``settings``, ``advice``: tables; see the modules of those names.
     differences: Table | None
     pairs: Table | None
     settings: tuple[Table, ...]
     advice: Advice
+    #: Sentences on what the importances of the settings rest on; empty with too few configurations.
     drivers: tuple[str, ...]
-    charts: tuple[Chart, ...]
+    charts: tuple[Chart, ...]  #: figures that have something to show, in the order of the page
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -178,10 +159,7 @@ def _stopping(advice: Advice) -> Answer | None:
 
 
 def _helping(advice: Advice) -> Answer | None:
-    verdicts = []
-    for verdict in Help:
-        titles = dict.fromkeys(title for title, found in advice.verdicts if found is verdict)
-        if titles:
-            verdicts.append(f"{verdict}: {listed(list(titles))}")
+    helping = {verdict: dict.fromkeys(title for title, of in advice.verdicts if of is verdict) for verdict in Help}
+    verdicts = [f"{verdict}: {listed(list(titles))}" for verdict, titles in helping.items() if titles]
     text = "; ".join(verdicts)
     return Answer("What helps against it?", f"{capitalised(text)}.", "advice") if verdicts else None

@@ -121,6 +121,9 @@ def write_reproduction(
 ) -> ReproductionPaths:
     """Make the report of reproductions from the tracking store.
 
+    Raises ``TrackingError`` when the store does not answer, or has no such reproduction; ``UserError`` when the folder
+    cannot be written.
+
     Parameters
     ----------
     run_ids
@@ -129,13 +132,6 @@ def write_reproduction(
         Folder to write to, made where missing; None for ``report/reproduction`` in the working folder.
     log_to_run
         Whether to keep the files with the runs (and, under ``mlflow run``, with the project's own run).
-
-    Raises
-    ------
-    TrackingError
-        When the store does not answer, or has no such reproduction.
-    UserError
-        When the folder cannot be written.
     """
     report = ReproductionReport(read_reproductions(tracking_uri=tracking_uri, run_ids=run_ids))
     folder = output or FOLDER
@@ -236,7 +232,6 @@ def _context(report: ReproductionReport) -> dict[str, Any]:
     return {
         "report": report,
         "words": words,
-        "f": formatting,
         "about": about,
         "answers": answers,
         "differing": lambda of: [row for row in of.documented if row.agreement is Agreement.DIFFERS],

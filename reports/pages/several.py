@@ -15,12 +15,10 @@ from pipelines.words import listed
 from reports import formatting
 from reports.analysis.several import SweepComparison
 from reports.charts.inline_svg import STYLES, search_figure
-from reports.charts.palette import verdict_class
 from reports.pages import templates
 from reports.pages.sweep import FOLDER
 from reports.report import point_of, saved_epochs
 from reports.tables import several_wording as wording
-from reports.tables.configurations import GLYPHS
 from reports.tables.table import csv
 
 HTML, MARKDOWN, CSV = "comparison.html", "comparison.md", "comparison.csv"
@@ -60,15 +58,9 @@ def comparison_folder(run_ids: Sequence[str]) -> Path:
 def write_comparison(comparison: SweepComparison, *, output: Path | None = None) -> ComparisonPaths:
     """Write the page, Markdown and CSV of a comparison.
 
-    Parameters
-    ----------
-    output
-        Folder to write to, made where missing; None for ``comparison_folder`` of the sweeps.
+    Raises ``UserError`` when the folder cannot be written.
 
-    Raises
-    ------
-    UserError
-        When the folder cannot be written.
+    ``output``: folder to write to, made where missing; None for ``comparison_folder`` of the sweeps.
     """
     folder = output or comparison_folder([entry.run_id for entry in comparison.entries])
     paths = ComparisonPaths(folder, folder / HTML, folder / MARKDOWN, folder / CSV)
@@ -87,13 +79,18 @@ def render_html(comparison: SweepComparison) -> str:
     figures = {
         group: search_figure(group.progress, group.monitors[0]) for group in comparison.compared if group.progress
     }
-    template = templates(html=True).get_template("several.html.j2")
-    return template.render(**_context(comparison), figures=figures, styles=STYLES)
+    return _rendered(comparison, html=True, figures=figures, styles=STYLES)
 
 
 def render_markdown(comparison: SweepComparison) -> str:
     """The same for places that show Markdown, without figures."""
-    return templates(html=False).get_template("several.md.j2").render(**_context(comparison))
+    return _rendered(comparison, html=False)
+
+
+def _rendered(comparison: SweepComparison, *, html: bool, **more: Any) -> str:
+    template = templates(html=html).get_template(f"several.{'html' if html else 'md'}.j2")
+    said = {"headline": wording.headline(comparison), "remarks": wording.remarks(comparison)}
+    return template.render(comparison=comparison, words=wording, **said, **more)
 
 
 def csv_text(comparison: SweepComparison) -> str:
@@ -164,16 +161,3 @@ def terminal_table(comparison: SweepComparison) -> RenderableType:
         if group.changes:
             sentences.append(f"{group.name}: what differs is {listed([c.what for c in group.changes])}.")
     return Lines(table, *(Text(sentence, style="italic") for sentence in sentences))
-
-
-def _context(comparison: SweepComparison) -> dict[str, Any]:
-    return {
-        "comparison": comparison,
-        "headline": wording.headline(comparison),
-        "remarks": wording.remarks(comparison),
-        "words": wording,
-        "f": formatting,
-        "point": point_of,
-        "glyphs": GLYPHS,
-        "verdict_class": verdict_class,
-    }

@@ -1,20 +1,17 @@
 """Puts a report on a page: HTML that needs nothing else, Markdown, CSV, and tables and figures as files."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict
 from pipelines.tracking.runs import save_report
-from reports import formatting
 from reports.charts import embed
 from reports.charts.inline_svg import EpochAxis, forest_row
-from reports.charts.palette import verdict_class
 from reports.pages import picture_file, templates
-from reports.pages.final import FinalSection, read_final_section
 from reports.pages.findings import Findings, find
 from reports.report import Report, point_of, read_report
 from reports.tables import configurations as tables
@@ -25,6 +22,7 @@ from reports.tables.wording import definitions, facts, reason, rests_on
 
 if TYPE_CHECKING:
     from reports.charts.drawing import Drawn
+    from reports.pages.final import FinalSection
 
 FOLDER = Path("report")
 HTML, MARKDOWN, CSV = "report.html", "report.md", "overfitting.csv"
@@ -35,23 +33,15 @@ SUMMARY_ROWS = 5
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """Where a report was written, and its summary.
+    """Where a report was written, and its summary."""
 
-    Attributes
-    ----------
-    folder, html, markdown, csv
-        The folder and its files.
-    summary
-        A few lines of Markdown for the description of the sweep's run.
-    pictures
-        PNG files of the final model, beside the Markdown that shows them; empty where there is no final model.
-    """
-
+    #: ``folder``, ``html``, ``markdown``, ``csv``: the folder and its files.
     folder: Path
     html: Path
     markdown: Path
     csv: Path
-    summary: str
+    summary: str  #: a few lines of Markdown for the description of the sweep's run
+    #: PNG files of the final model, beside the Markdown that shows them; empty where there is no final model.
     pictures: tuple[Path, ...] = ()
 
 
@@ -59,6 +49,9 @@ def write_report(
     sweep_run_id: str, *, tracking_uri: str, output: Path | None = None, log_to_run: bool = True
 ) -> ReportPaths:
     """Make the report of a sweep from the tracking store.
+
+    Raises ``TrackingError`` when the store does not answer, has no such run, or the run is not that of a sweep;
+    ``UserError`` when the folder cannot be written.
 
     Parameters
     ----------
@@ -70,23 +63,18 @@ def write_report(
         Folder to write to, made where missing; None for ``report/<exercise>-<run id>`` in the working folder.
     log_to_run
         Whether to keep the files with the run, under ``report/``, so that the MLflow UI shows them.
-
-    Raises
-    ------
-    TrackingError
-        When the store does not answer, has no such run, or the run is not that of a sweep.
-    UserError
-        When the folder cannot be written.
     """
     return publish(read_report(sweep_run_id, tracking_uri=tracking_uri), output=output, log_to_run=log_to_run)
 
 
 def publish(report: Report, *, output: Path | None = None, log_to_run: bool = True) -> ReportPaths:
     """``write_report`` of a sweep that has been read."""
+    from reports.pages.final import read_final_section  # matplotlib, half a second
+
     report.read_curves()
     findings = find(report)
     final = read_final_section(report)
-    pictures = _draw(final)
+    pictures = final.drawn() if final else {}
     folder = output or FOLDER / f"{report.sweep.exercise or 'sweep'}-{report.sweep.run_id[:8]}"
     files = {folder / picture_file(name): drawn for name, drawn in pictures.items()}
     paths = ReportPaths(
@@ -117,29 +105,25 @@ def publish(report: Report, *, output: Path | None = None, log_to_run: bool = Tr
 def write_tables(shown: Sequence[Table], folder: Path) -> None:
     """Each table as CSV (values), Markdown (all that is shown) and LaTeX (what a printed page has room for).
 
-    Raises
-    ------
-    OSError
-        When the folder cannot be written.
+    Raises ``OSError`` when the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for table in shown:
         file = folder / table.name
-        file.with_suffix(".csv").write_text(csv(frame(table, values=True)), encoding="utf-8")
         sentences = ["", *table.lead, ""] if table.lead else [""]
-        text = "\n".join([f"# {table.title}", *sentences, markdown(frame(table))])
-        file.with_suffix(".md").write_text(text, encoding="utf-8")
-        printed = latex(frame(table, printed_only=True), caption=table.title, label=f"tab:{table.name}")
-        file.with_suffix(".tex").write_text(printed, encoding="utf-8")
+        texts = {
+            ".csv": csv(frame(table, values=True)),
+            ".md": "\n".join([f"# {table.title}", *sentences, markdown(frame(table))]),
+            ".tex": latex(frame(table, printed_only=True), caption=table.title, label=f"tab:{table.name}"),
+        }
+        for ending, text in texts.items():
+            file.with_suffix(ending).write_text(text, encoding="utf-8")
 
 
 def write_figures(findings: Findings, folder: Path) -> None:
     """Each figure as PNG and SVG.
 
-    Raises
-    ------
-    OSError
-        When the folder cannot be written.
+    Raises ``OSError`` when the folder cannot be written.
     """
     from reports.charts.as_files import save  # matplotlib
 
@@ -150,7 +134,7 @@ def write_figures(findings: Findings, folder: Path) -> None:
 
 def render_html(
     report: Report,
-    final: FinalSection | None = None,
+    final: "FinalSection | None" = None,
     pictures: "Mapping[str, Drawn] | None" = None,
     findings: Findings | None = None,
 ) -> str:
@@ -165,6 +149,8 @@ def render_html(
     """
     shown = report.ranked[:FOREST_ROWS]
     axis = EpochAxis(max(report.epochs, 1))
+    counts = Counter(point_of(trial).verdict for trial in report.ranked)
+    groups = Counter(column.heading.group for column in tables.COLUMNS)
     return (
         templates(html=True)
         .get_template("report.html.j2")
@@ -173,11 +159,8 @@ def render_html(
             axis=axis,
             forest=[(trial, forest_row(point_of(trial), axis)) for trial in shown],
             hidden=len(report.ranked) - len(shown),
-            verdicts=[(verdict, count) for verdict in Verdict if (count := _count(report, verdict))],
-            groups=[
-                (tables.group_title(group, report), len(list(columns)))
-                for group, columns in groupby(column.heading.group for column in tables.COLUMNS)
-            ],
+            verdicts=[(verdict, counts[verdict]) for verdict in Verdict if counts[verdict]],
+            groups=[(tables.group_title(group, report), columns) for group, columns in groups.items()],
             final=final,
             pictures=pictures or {},
             findings=findings,
@@ -186,7 +169,7 @@ def render_html(
     )
 
 
-def render_markdown(report: Report, final: FinalSection | None = None, findings: Findings | None = None) -> str:
+def render_markdown(report: Report, final: "FinalSection | None" = None, findings: Findings | None = None) -> str:
     """The same for places that show Markdown, with figures and pictures as files beside it."""
     template = templates(html=False).get_template("report.md.j2")
     return template.render(**_context(report), final=final, findings=findings, figures=FIGURES)
@@ -206,26 +189,7 @@ def _context(report: Report) -> dict[str, Any]:
         "comparisons": documented_comparisons(report),
         "definitions": definitions(report),
         "facts": facts(report),
-        "point": point_of,
         "origin": lambda trial: tables.origin_words(trial, report.sweep.tuner),
-        "glyphs": tables.GLYPHS,
         "rests": rests_on(report),
         "failures": [(trial, reason(trial)) for trial in report.others],
-        "f": formatting,
-        "verdict_class": verdict_class,
     }
-
-
-def _draw(final: FinalSection | None) -> "dict[str, Drawn]":
-    if final is None:
-        return {}
-    from reports.charts.drawing import drawn  # matplotlib, half a second
-
-    return {
-        picture.name: drawn(picture.draw, photographs=picture.photographs, scrolls=picture.scrolls)
-        for picture in final.pictures
-    }
-
-
-def _count(report: Report, verdict: Verdict) -> int:
-    return sum(point_of(trial).verdict is verdict for trial in report.ranked)
