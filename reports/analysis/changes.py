@@ -84,8 +84,9 @@ def match(first: Report, second: Report, labels: Mapping[str, str]) -> tuple[Mat
     for hashed, trial in by_hash(first).items():
         if (other := theirs.get(hashed)) is not None:
             overlap = intervals_overlap(point_of(trial), point_of(other))
-            difference = _difference((first, second), (trial, other), ratio)
-            found.append(Match(labels[trial.run_id], trial, other, overlap, *difference))
+            difference, margin, basis = _difference((first, second), (trial, other), ratio)
+            label = labels[trial.run_id]
+            found.append(Match(label, trial, other, overlap, difference=difference, margin=margin, basis=basis))
     return tuple(found)
 
 
