@@ -22,11 +22,8 @@ class Parameters:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
         self._checker = Checker(texts=True)
-
-    @property
-    def problems(self) -> list[str]:
-        """A sentence for each mistake so far; may be added to."""
-        return self._checker.problems
+        #: A sentence for each mistake so far; may be added to.
+        self.problems = self._checker.problems
 
     def text(self, name: str, default: str = "") -> str:
         """The value, or the default where it is empty."""

@@ -197,9 +197,8 @@ class _Sweep:
                         break
                     in_flight.append(self._launch(candidate, display, runs))
                 if not in_flight:
-                    self.console.print(
-                        "The search space is exhausted: every configuration the tuner names has been trained."
-                    )
+                    exhausted = "The search space is exhausted: every configuration the tuner names has been trained."
+                    self.console.print(exhausted)
                     return
                 while in_flight[0].ended is None:
                     self._wait(in_flight, display)
