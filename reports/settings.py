@@ -68,11 +68,6 @@ class VariedSetting:
             return math.log10(value)
         return math.log10(min(v for v in self.value_of.values() if not isinstance(v, str) and v > 0)) - 1
 
-    def place_of(self, trial: Trial) -> float | None:
-        """``position`` of a trial's number; None where the setting has no effect there."""
-        value = self.value_of.get(trial.run_id)
-        return None if value is None else self.position(float(value))
-
 
 def varied_settings(trials: Iterable[Trial]) -> tuple[VariedSetting, ...]:
     """The settings that take more than one value, as the configurations themselves have them.

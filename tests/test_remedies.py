@@ -213,10 +213,7 @@ def searched(count: int, seed: int = 0, dropout_effect: float = -0.3, severity_e
 
 def test_a_known_effect_is_found_beside_larger_ones() -> None:
     found = row(searched(40), "dropout")
-    best, severity = (
-        effect_on(BEST_VALUE, found.effects).estimate,
-        effect_on(SEVERITY, found.effects).estimate,
-    )
+    best, severity = (effect_on(quantity, found.effects).estimate for quantity in (BEST_VALUE, SEVERITY))
     assert found.basis is Basis.REGRESSION and found.configurations == 40 and found.pairs == ()
     assert best.low < np.expm1(-0.3) < best.high and best.high - best.low < 0.15
     assert severity.value == pytest.approx(np.exp(0) - np.exp(1), abs=0.2)

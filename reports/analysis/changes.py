@@ -83,10 +83,18 @@ def match(first: Report, second: Report, labels: Mapping[str, str]) -> tuple[Mat
     found = []
     for hashed, trial in by_hash(first).items():
         if (other := theirs.get(hashed)) is not None:
-            overlap = intervals_overlap(point_of(trial), point_of(other))
             difference, margin, basis = _difference((first, second), (trial, other), ratio)
-            label = labels[trial.run_id]
-            found.append(Match(label, trial, other, overlap, difference=difference, margin=margin, basis=basis))
+            found.append(
+                Match(
+                    label=labels[trial.run_id],
+                    first=trial,
+                    second=other,
+                    intervals_overlap=intervals_overlap(point_of(trial), point_of(other)),
+                    difference=difference,
+                    margin=margin,
+                    basis=basis,
+                )
+            )
     return tuple(found)
 
 

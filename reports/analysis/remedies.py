@@ -130,12 +130,13 @@ class _Asked:
 
 def _numeric(report: Report, varied: VariedSetting, title: str, less: bool) -> Remedy:
     """Compares the ends: of each matched set, and of the whole range."""
-    places = {trial: place for trial in report.ranked if (place := varied.place_of(trial)) is not None}
-    low, high = min(places.values(), default=0.0), max(places.values(), default=0.0)
-    if low == high:
+    trials = [trial for trial in report.ranked if trial.run_id in varied.value_of]
+    values = [float(varied.value_of[trial.run_id]) for trial in trials]
+    places = [varied.position(value) for value in values]
+    if len(set(places)) < 2:
         return Remedy(varied.name, title, "", Help.CANNOT_SAY, reason="since only one value of it has a result")
-    values = [float(varied.value_of[trial.run_id]) for trial in places]
-    shares = [(place - low) / (high - low) for place in places.values()]
+    low, high = min(places), max(places)
+    shares = [(place - low) / (high - low) for place in places]
     pairs = []
     for found in matched_sets(report.ranked, varied.name):
         first, second = sorted((min(found, key=float), max(found, key=float)), key=float, reverse=less)
@@ -146,7 +147,7 @@ def _numeric(report: Report, varied: VariedSetting, title: str, less: bool) -> R
         prefix=f"{varied.title} ",
         change=_step(*sorted({min(values), max(values)}, reverse=less)),
         pairs=pairs,
-        trials=list(places),
+        trials=trials,
         ends=[1 - share for share in shares] if less else shares,
     )
     return _remedy(report, asked, [other for other in report.varied if other.name != varied.name])
