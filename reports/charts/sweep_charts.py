@@ -35,6 +35,8 @@ from reports.settings import varied_titles
 #: Values further apart than this factor are shown on a logarithmic axis.
 _WIDE = 8.0
 _MOST_LETTERS = 12
+#: How a number is written.
+Shown = Callable[[float | None], str]
 
 
 def history(report: Report) -> Chart | None:
@@ -184,9 +186,7 @@ def importance(
 def data_sizes(report: Report, size: DataSize | None) -> Chart | None:
     """What more training rows did to the best value and to the gap.
 
-    None without it.
-
-    ``size``: see ``reports.analysis.data_size``; None where the number of rows does not vary.
+    ``size``: see ``reports.analysis.data_size``; without it, where the number of rows does not vary, None.
     """
     if size is None:
         return None
@@ -270,7 +270,7 @@ def _share(share: float) -> str:
 
 
 def _estimates(
-    x: Axis, places: Sequence[float], estimates: Sequence[Estimate], title: str, *, role: str, show: Callable[..., str]
+    x: Axis, places: Sequence[float], estimates: Sequence[Estimate], title: str, *, role: str, show: Shown
 ) -> Panel:
     values = rounded([estimate.value for estimate in estimates])
     lows = rounded([estimate.value if estimate.low is None else estimate.low for estimate in estimates])

@@ -54,41 +54,23 @@ class ReproductionReport:
         return tuple((of, row) for of in self.reproductions for row in of.rows)
 
     @property
-    def documented(self) -> int:
-        """Rows with a documented figure."""
-        return sum(len(of.documented) for of in self.reproductions)
-
-    @property
-    def agreeing(self) -> int:
-        """Of these, the ones that agree."""
-        return sum(len(of.agreeing) for of in self.reproductions)
-
-    @property
     def with_both(self) -> tuple[Row, ...]:
         """Documented rows that were trained with the optimizer as it was and as it is today."""
         return tuple(row for of in self.reproductions for row in of.documented if row.ours and row.today)
 
     @property
-    def agreeing_today(self) -> int:
-        """Of these, the ones that agree with today's."""
-        return sum(bool(row.today and row.today.agrees) for row in self.with_both)
-
-    @property
-    def agreeing_then(self) -> int:
-        """Of these, the ones that agree with the optimizer as it was."""
-        return sum(bool(row.ours and row.ours.agrees) for row in self.with_both)
-
-    @property
     def headline(self) -> str:
         """The answer in a sentence."""
-        if not self.documented:
+        documented = sum(len(of.documented) for of in self.reproductions)
+        if not documented:
             return "None of these exercises documents a figure."
         results = [row for of in self.reproductions for row in results_of(of)]
         agreeing = sum(row.agreement is Agreement.AGREES for row in results)
         share = 100 * agreeing / max(len(results), 1)
         return (
             f"{agreeing} of {len(results)} documented results agree with ours ({share:.0f} %), and "
-            f"{self.agreeing} of {self.documented} figures, those of single epochs and losses included."
+            f"{sum(len(of.agreeing) for of in self.reproductions)} of {documented} figures, those of single epochs and "
+            "losses included."
         )
 
 
