@@ -32,14 +32,6 @@ FITS = 5
 ENGINE = JaxEngine()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def programs_compiled_fast() -> Iterator[None]:
-    """Rather than compiled to be fast: they run for a few steps only."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def five_fits(key: str = "five fits", **settings: Any) -> Case:
     return make_case(samples=42, folds=FITS, epochs=EPOCHS, key=key, **settings)
 

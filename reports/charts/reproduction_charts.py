@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.overfitting.point import DROPPED
 from pipelines.overfitting.statistics import causal_average, smooth
 from pipelines.reproduction.plan import OF_EPOCHS
 from pipelines.reproduction.results import Reproduced, StoredJob
@@ -39,7 +40,6 @@ AGREES, DIFFERS, TRAINING = "accent", "overfits", "training"
 SCORES = ("accuracy", "mae")
 #: Half-widths of the interval that the figure of all documented values shows to either side.
 _FURTHEST = 3.0
-_DROPPED = 10  # the textbook's smoothing leaves the first epochs out, see overfitting.documented_best_epoch
 _LETTERS = 74
 _ROW, _AXES = 22, 58  # pixels
 
@@ -163,7 +163,7 @@ def smoothing_chart(reproduced: Reproduced, row: Row, job: StoredJob, curves: Cu
     None where the training is too short to be smoothed as the textbook does.
     """
     curve = curves.get(reproduced.monitor)
-    if curve is None or curve.shape[1] <= 2 * _DROPPED or row.ours is None or row.ours.point is None:
+    if curve is None or curve.shape[1] <= 2 * DROPPED or row.ours is None or row.ours.point is None:
         return None
     of_seeds = _of_seeds(curve, job)
     if not np.isfinite(of_seeds).all():
@@ -171,9 +171,9 @@ def smoothing_chart(reproduced: Reproduced, row: Row, job: StoredJob, curves: Cu
     mean, last = of_seeds.mean(axis=0), of_seeds.shape[1]
     smoothed = smooth(mean)
     axis, epochs = epoch_axis(last), tuple(range(1, last + 1))
-    ends = float(mean.min()) * 0.99, float(np.quantile(smoothed[_DROPPED:], 0.98)) * 1.03
-    thick = Line("", DIFFERS, epochs[_DROPPED:], tuple(causal_average(mean[_DROPPED:])), width=2.2)
-    thin = [tuple(causal_average(values[_DROPPED:])) for values in of_seeds]
+    ends = float(mean.min()) * 0.99, float(np.quantile(smoothed[DROPPED:], 0.98)) * 1.03
+    thick = Line("", DIFFERS, epochs[DROPPED:], tuple(causal_average(mean[DROPPED:])), width=2.2)
+    thin = [tuple(causal_average(values[DROPPED:])) for values in of_seeds]
     best = float(row.ours.point.best_epoch or 1)
     marks: list[Mark] = [
         Band("", AGREES, (row.ours.low or 1, row.ours.high or last), ends[:1] * 2, high=ends[1:] * 2, opacity=0.1),
@@ -196,7 +196,7 @@ def smoothing_chart(reproduced: Reproduced, row: Row, job: StoredJob, curves: Cu
 
 
 def _curves_panel(name: str, job: StoredJob, curves: Curves, *, rows: Sequence[Row], ends: tuple[float, ...]) -> Panel:
-    first = min(_DROPPED, job.epochs // 10)  # the first epochs of a long training would flatten the rest
+    first = min(DROPPED, job.epochs // 10)  # the first epochs of a long training would flatten the rest
     seen: list[float] = []
     marks: list[Mark] = []
     for named, of, role, dash in (("training", name, TRAINING, True), ("validation", f"val_{name}", AGREES, False)):
