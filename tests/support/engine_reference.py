@@ -4,11 +4,15 @@ Keras has one backend a process: the environment variable OVERFIT_ATLAS_TEST_BAC
 it before Keras is imported. ``test_engines.py`` runs the contract once for each.
 """
 
+import hashlib
 import os
+import pickle
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 BACKEND = os.environ.get("OVERFIT_ATLAS_TEST_BACKEND", "jax")
@@ -144,8 +148,39 @@ def fit_with_keras(case: Case, fit: Fit, initial_weights: Sequence[NDArray[Any]]
 def fits_with_keras(case: Case, initial_weights: Sequence[NDArray[Any]] | None = None) -> "list[KerasResult]":
     """Train every fit of the plan with ``model.fit``, one call an epoch, its rows put in the plan's order.
 
-    One model serves all of them, for with JAX to compile ``fit`` takes far longer than the few steps of these cases;
-    its weights and its optimizer are set to where each fit begins.
+    The same network from the same weights on the same batches is the same reference on every backend: where
+    ``tests/test_engines.py`` names a folder, what one engine was held against is kept there for the other.
+    """
+    if not (folder := os.environ.get("OVERFIT_ATLAS_TEST_REFERENCES")):
+        return _trained_by_keras(case, initial_weights)
+    kept = Path(folder) / f"{_content(case, initial_weights)}.pickle"
+    if not kept.exists():
+        kept.write_bytes(pickle.dumps(_trained_by_keras(case, initial_weights)))
+    results: list[KerasResult] = pickle.loads(kept.read_bytes())
+    return results
+
+
+def _content(case: Case, initial_weights: Sequence[NDArray[Any]] | None) -> str:
+    """Hash of all that a reference depends on, initial weights included, which Keras' own layers draw by backend."""
+    plan = case.plan
+    arrays = [plan.inputs, plan.targets]
+    for fit in plan.fits:
+        arrays += [fit.train, fit.validation, np.asarray(fit.learning_rate), fit.offset, fit.scale]
+        arrays += seeded_model(plan, fit.seed).get_weights() if initial_weights is None else list(initial_weights)
+    parts = [f"{array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes() for array in arrays]
+    network, optimizer = plan.build_model().to_json(), plan.build_optimizer().get_config()
+    seeds = [fit.seed for fit in plan.fits]
+    settings = repr(
+        (case.task, case.loss, plan.epochs, plan.batch_size, seeds, optimizer, re.sub("[0-9]+", "", network))
+    )
+    return hashlib.sha256(b"".join([settings.encode(), *parts])).hexdigest()
+
+
+def _trained_by_keras(case: Case, initial_weights: Sequence[NDArray[Any]] | None) -> "list[KerasResult]":
+    """The reference itself.
+
+    One model serves all fits, for with JAX to compile ``fit`` takes far longer than the few steps of these cases; its
+    weights and its optimizer are set to where each fit begins.
     """
     plan = case.plan
     network = plan.build_model()
