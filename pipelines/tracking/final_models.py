@@ -72,8 +72,8 @@ class Predictions:
     def worst(self) -> Ints:
         """Positions of the mistakes, the worst first: the most confident, or furthest off; equal ones in test order.
 
-        >>> said = np.array([[0.2, 0.8], [0.4, 0.6], [0.1, 0.9]])
-        >>> Predictions(np.arange(3), np.array([0, 0, 1]), np.array([1, 1, 1]), said).worst()
+        >>> shares = np.array([[0.2, 0.8], [0.4, 0.6], [0.1, 0.9]])
+        >>> Predictions(np.arange(3), np.array([0, 0, 1]), np.array([1, 1, 1]), shares).worst()
         array([0, 1])
         """
         size = np.abs(self.residuals) if self.probabilities is None else self.confidence

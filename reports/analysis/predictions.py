@@ -34,7 +34,7 @@ def confusions(counts: Ints, most: int) -> list[tuple[int, int, int]]:
     np.fill_diagonal(off, 0)
     order = np.argsort(-off, axis=None, kind="stable")[:most]
     pairs = [divmod(int(cell), len(counts)) for cell in order]
-    return [(true, said, int(off[true, said])) for true, said in pairs if off[true, said] > 0]
+    return [(true, taken, int(off[true, taken])) for true, taken in pairs if off[true, taken] > 0]
 
 
 def share(probability: float) -> str:

@@ -127,7 +127,7 @@ def units_by_depth(report: Report) -> Chart | None:
 
 
 def parallel(report: Report) -> Chart | None:
-    """All varied settings, the best epoch and the value as axes side by side, a line a configuration.
+    """All varied settings, the best epoch and the value as axes side by side, a line for each configuration.
 
     Drawn as plain lines, not as plotly's own parallel coordinates: those need WebGL, cannot be printed sharply, tell
     verdicts by colour alone, and say nothing under the pointer.

@@ -89,8 +89,8 @@ def render_markdown(comparison: SweepComparison) -> str:
 
 def _rendered(comparison: SweepComparison, *, html: bool, **more: Any) -> str:
     template = templates(html=html).get_template(f"several.{'html' if html else 'md'}.j2")
-    said = {"headline": wording.headline(comparison), "remarks": wording.remarks(comparison)}
-    return template.render(comparison=comparison, words=wording, **said, **more)
+    sentences = {"headline": wording.headline(comparison), "remarks": wording.remarks(comparison)}
+    return template.render(comparison=comparison, words=wording, **sentences, **more)
 
 
 def csv_text(comparison: SweepComparison) -> str:
@@ -128,7 +128,7 @@ def csv_text(comparison: SweepComparison) -> str:
 
 
 def terminal_table(comparison: SweepComparison) -> RenderableType:
-    """The answer, a row a sweep, and for each exercise with several sweeps what was found, for 100 columns."""
+    """The answer, a row for each sweep, and for each exercise with several sweeps what was found, for 100 columns."""
     table = Table(
         title=Text(wording.headline(comparison), style="bold"),
         title_justify="left",

@@ -126,11 +126,11 @@ def _line(final: FinalModel, tested: Predictions, at: int, cells: tuple[str, ...
     of_classes = tested.probabilities[at]
     likely = [other for other in np.argsort(-of_classes, kind="stable")[:3] if of_classes[other] >= RUNNER_UP]
     shown = (label, *(other for other in likely if other != label))
-    said = [f"{final.classes[number]} {share(float(of_classes[number]))}" for number in shown]
-    more = listed(said[1:3])
+    labelled = [f"{final.classes[number]} {share(float(of_classes[number]))}" for number in shown]
+    more = listed(labelled[1:3])
     return Line(
         right=label == true,
-        predicted=said[0],
+        predicted=labelled[0],
         truth="" if label == true else final.classes[true],
         more=f"then {more}" if len(final.classes) > 2 and more else "",
         cells=cells,
