@@ -44,7 +44,7 @@ KIND_FINAL = "final"
 TAG_FINAL_SWEEP = "atlas.final.sweep"
 TAG_MONITOR = "atlas.monitor"  # of a registered version: the curve that its best value is of
 
-# A reproduction: one run for each exercise, below it one for each training, with the hash of all that its result depends on.
+# A reproduction: one run for each exercise, below it one for each training, with the hash of all its result depends on.
 KIND_REPRODUCTION, KIND_VARIANT = "reproduction", "variant"
 TAG_REPRODUCTION = "atlas.reproduction"  # equal for every start of one and the same reproduction
 TAG_TRAINING = "atlas.training"

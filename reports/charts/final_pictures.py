@@ -73,7 +73,7 @@ def predictions_with_confidence(
     columns: int = 3,
     tile: int = 376,
 ) -> Figure:
-    """Each sample with the predicted class, its percentage, the true class where it is another, and a bar for each class.
+    """Each sample with predicted class and percentage, the true class where it is another, and a bar for each class.
 
     Parameters
     ----------

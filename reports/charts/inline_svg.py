@@ -69,7 +69,7 @@ def forest_row(point: OverfittingPoint, axis: EpochAxis) -> Markup:
 
 
 def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
-    """Best value so far against trials, a line for each sweep; an empty text where no sweep has a result.
+    """Best value so far against trials, a line for each sweep; empty where none has a result.
 
     Each line ends with the letter of its sweep and a mark where its best configuration was found. Dashes differ as
     well as colours.
