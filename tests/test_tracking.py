@@ -26,6 +26,7 @@ from pipelines.exercises.reader import available_exercises, load_exercise
 from pipelines.overfitting.point import OverfittingPoint, Verdict, is_censored
 from pipelines.tracking import names
 from pipelines.tracking import runs as tracked
+from pipelines.tracking.reading import latest_sweep
 from pipelines.tracking.recording import open_sweep
 from pipelines.tracking.store import redacted, tracking_uri, ui_command, ui_link
 from pipelines.tracking.sweeps import (
@@ -679,3 +680,14 @@ def test_links_lead_to_the_runs_and_carry_no_password() -> None:
     assert local == (
         "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=identity0"
     )
+
+
+def test_runs_of_several_experiments_are_found_page_by_page(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracked, "PAGE", 2)
+    client, tags = MlflowClient(uri), {names.TAG_KIND: names.KIND_SWEEP}
+    made = []
+    for time in range(1, 6):
+        experiment = client.create_experiment(f"experiment {time}")
+        made.append(client.create_run(experiment, start_time=time, tags=tags).info.run_id)
+    assert [run.info.run_id for run in tracked.search_all(client, names.KIND_SWEEP)] == made
+    assert latest_sweep(uri) == made[-1]

@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 
 from pipelines.errors import TrackingError
 from pipelines.tracking import names
-from pipelines.tracking.runs import search, search_all
+from pipelines.tracking.runs import all_experiments, search
 from pipelines.tracking.store import MISSING, open_store, redacted, store_client, store_errors
 from pipelines.tracking.sweeps import Sweep, SweepRecord, from_plain
 from pipelines.tracking.trials import Curves, Trial, read_curves, trial_of
@@ -63,10 +63,11 @@ def latest_sweep(uri: str) -> str:
     """
     client, uri = open_store(uri)
     with store_errors(uri, "Looking for a sweep"):
-        sweeps = search_all(client, names.KIND_SWEEP)
+        condition, latest = f"tags.`{names.TAG_KIND}` = '{names.KIND_SWEEP}'", ["attributes.start_time DESC"]
+        sweeps = client.search_runs(all_experiments(client), condition, max_results=1, order_by=latest)
     if not sweeps:
         raise TrackingError(f"The tracking store {redacted(uri)} holds no sweep; 'mlflow run .' makes one.")
-    return str(sweeps[-1].info.run_id)
+    return str(sweeps[0].info.run_id)
 
 
 def read_trial_curves(trial: Trial, *, uri: str) -> Curves | None:

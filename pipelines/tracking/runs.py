@@ -101,12 +101,13 @@ def is_interruption(error: BaseException) -> bool:
 
 def search(client: MlflowClient, experiments: Iterable[str], tags: Mapping[str, str], *, status: str = "") -> list[Run]:
     """All runs that have these tags, and this status where one is named, oldest first."""
+    within = list(experiments)
     wanted = [f"tags.`{tag}` = '{value}'" for tag, value in tags.items()]
     condition = " AND ".join(wanted + ([f"attributes.status = '{status}'"] if status else []))
     order, token = ["attributes.start_time ASC"], None
     runs: list[Run] = []
     while True:
-        page = client.search_runs(list(experiments), condition, max_results=PAGE, order_by=order, page_token=token)
+        page = client.search_runs(within, condition, max_results=PAGE, order_by=order, page_token=token)
         runs += page
         if not (token := page.token):
             return runs
@@ -114,8 +115,12 @@ def search(client: MlflowClient, experiments: Iterable[str], tags: Mapping[str, 
 
 def search_all(client: MlflowClient, kind: str) -> list[Run]:
     """All runs of a kind in any experiment, oldest first."""
-    experiments = (experiment.experiment_id for experiment in client.search_experiments())
-    return search(client, experiments, {names.TAG_KIND: kind})
+    return search(client, all_experiments(client), {names.TAG_KIND: kind})
+
+
+def all_experiments(client: MlflowClient) -> list[str]:
+    """Ids of the experiments that are not deleted."""
+    return [experiment.experiment_id for experiment in client.search_experiments()]
 
 
 def project_run(client: MlflowClient) -> Run | None:
