@@ -47,23 +47,23 @@ class Judge:
             trained=trained,
         )
 
-    def mean(self, curves: Curves) -> NDArray[np.float64] | None:
-        """The monitored curve, mean over the fits, (epochs,), to the last that all have; None where there is none."""
-        mean = np.asarray(curves[self.monitor], np.float64).mean(axis=0)
-        finite = np.isfinite(mean)
-        trained = len(mean) if finite.all() else int(finite.argmin())
-        return mean[:trained] if trained else None
+    def monitored(self, curves: Curves) -> NDArray[np.float64] | None:
+        """The monitored curve of each fit, (fits, epochs), to the last epoch that all have; None where none."""
+        monitored = np.asarray(curves[self.monitor], np.float64)
+        finite = np.atleast_1d(np.isfinite(monitored).all(axis=0))
+        trained = len(finite) if finite.all() else int(finite.argmin())
+        return monitored[:, :trained] if trained else None
 
 
-def objective(curve: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
-    """What a tuner is told: the value at the best epoch, the minimum of the smoothed curve.
+def objective(curves: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
+    """What a tuner is told: the value at the best epoch, the minimum of the smoothed mean curve.
 
-    ``curve`` is the monitored one, mean over the fits, (epochs,), None where the trial has no result; of it the first
+    ``curves`` are the monitored ones, (fits, epochs), None where the trial has no result; of these the first
     ``epochs`` count, or all.
     """
-    if curve is None:
+    if curves is None:
         return None
-    within = curve[:epochs]
+    within = curves[:, :epochs].mean(axis=0)
     return float(within[first_minimum(smooth(within))])
 
 

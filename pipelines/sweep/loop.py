@@ -168,11 +168,11 @@ class _Sweep:
         """Tell the tuner of the trials that an earlier start has finished."""
         for stored in self.run.finished_trials():
             try:
-                curve = None if stored.value is None else self.judge.mean(self.run.curves(stored))
+                monitored = None if stored.value is None else self.judge.monitored(self.run.curves(stored))
             except TrackingError as error:
                 raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
             if stored.configuration is not None:
-                self.results.learn(Candidate(stored.configuration, "an earlier start"), curve)
+                self.results.learn(Candidate(stored.configuration, "an earlier start"), monitored)
             self.tally.add_point(stored.point)
         self.resumed = len(self.results.known)
         if self.resumed:
@@ -262,7 +262,7 @@ class _Sweep:
         assert record is not None
         self.failed += record.status == FAILED
         self.tally.add_point(record.point)
-        self.results.learn(flight.candidate, None if record.status == FAILED else self.judge.mean(record.curves))
+        self.results.learn(flight.candidate, None if record.status == FAILED else self.judge.monitored(record.curves))
 
 
 def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, splits: Sequence[Split]) -> None:
