@@ -1,11 +1,11 @@
 """Which differences between configurations are real: paired tests over fits that share folds and seeds.
 
 A configuration's values are those of all its fits, each at the best epoch of the others. Two are compared fit by fit,
-each pair of fits having the same fold and seed. Folds share training rows, so the standard error of the mean difference is the corrected
-one of Nadeau and Bengio (2003), ``s_d * sqrt(1 / fits + n_validation / n_training)``. The Bayesian correlated t-test of
-Corani and Benavoli (2015) has the same: with their ``rho = n_validation / (n_validation + n_training)``,
-``rho / (1 - rho)`` is that ratio, and the posterior of the difference is a Student distribution with ``fits - 1``
-degrees of freedom, its centre the mean difference and its scale the standard error.
+each pair of fits having the same fold and seed. Folds share training rows, so the standard error of the mean difference
+is the corrected one of Nadeau and Bengio (2003), ``s_d * sqrt(1 / fits + n_validation / n_training)``. The Bayesian
+correlated t-test of Corani and Benavoli (2015) has the same: with their ``rho = n_validation / (n_validation +
+n_training)``, ``rho / (1 - rho)`` is that ratio, and the posterior of the difference is a Student distribution with
+``fits - 1`` degrees of freedom, its centre the mean difference and its scale the standard error.
 
 That error is more careful than the differences between two configurations ask for (``paired_error`` is enough for
 those that nobody picked). Here its excess pays for the choice: the best was picked, among all, by the very values it is
