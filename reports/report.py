@@ -11,6 +11,7 @@ import numpy as np
 
 from pipelines.datasets.folds import parse_holdout
 from pipelines.errors import UserError
+from pipelines.exercises.configurations import NO_HIDDEN_LAYER
 from pipelines.overfitting.judging import Judge
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.reading import read_sweep, read_trial_curves
@@ -193,6 +194,7 @@ def _judged_again(sweep: Sweep, curves: Mapping[str, Curves]) -> Sweep:
 def make_report(sweep: Sweep, curves: Mapping[str, Curves] | None = None) -> Report:
     """Rank the trials of a sweep and shorten their names; without ``curves``, by run id, a report has none."""
     labels, common = short_labels([trial.name for trial in sweep.trials])
+    labels = _told_apart(labels, sweep.trials)
     return Report(
         sweep=sweep,
         ranked=tuple(sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)),
@@ -233,17 +235,29 @@ def short_labels(labels: Sequence[str]) -> tuple[list[str], str]:
 
     The first word, the hidden layers, always stays.
 
-    >>> short_labels(["64-64 relu adam lr=0.0113673", "none adam", "64 tanh adam"])
+    >>> short_labels(["64-64 relu adam lr=0.0113673", "no hidden layer adam", "64 tanh adam"])
     (['64-64 relu lr=0.0114', 'no hidden layer', '64 tanh'], 'adam')
     """
-    words = [label.split(" ") for label in labels]
+    # The one name of a network that has blanks in it; runs of older stores go by the other.
+    words = [label.replace(NO_HIDDEN_LAYER, "none").split(" ") for label in labels]
     differ = len(set(labels)) > 1
     shared = [word for word in words[0][1:] if all(word in label[1:] for label in words)] if differ else []
     shortened = [
-        ["no hidden layer" if layers == "none" else layers, *(_rounded(word) for word in rest if word not in shared)]
+        [NO_HIDDEN_LAYER if layers == "none" else layers, *(_rounded(word) for word in rest if word not in shared)]
         for layers, *rest in words
     ]
     return list(map(" ".join, shortened)), " ".join(shared)
+
+
+def _told_apart(labels: Sequence[str], trials: Sequence[Trial]) -> list[str]:
+    """Labels of which no two configurations have the same, as rounded numbers may make them, by their hash."""
+    owners: dict[str, str] = {}
+    found = []
+    for label, trial in zip(labels, trials, strict=True):
+        hashed = trial.configuration.hash if trial.configuration else ""
+        alone = not hashed or owners.setdefault(label, hashed) == hashed
+        found.append(label if alone else f"{label} #{hashed[:4]}")
+    return found
 
 
 def _rounded(word: str) -> str:

@@ -1,8 +1,7 @@
 """Every name under which something is stored in MLflow, and the names that runs of trials go by in its UI.
 
-A run is named after what varies in its sweep, ``units=64 depth=2 relu lr=0.003``. The words and their order are those
-of ``Configuration.label``, and so of the report's labels; only the widths, which a list of runs has no heading for, are
-spelt out.
+A run is named after what varies in its sweep, ``64-64 relu lr=0.003``. The words and their order are those of
+``Configuration.label``, and so of the terminal and of the report: a network has one name.
 """
 
 from collections.abc import Collection
@@ -109,27 +108,16 @@ def varying_settings(exercise: Exercise) -> frozenset[str]:
 
 
 def run_name(configuration: Configuration, varying: Collection[str] | None, taken: Collection[str] = ()) -> str:
-    """Name of a trial's run: its widths, and the settings that are ``varying`` (None for all).
+    """Name of a trial's run: its hidden layers, and the settings that are ``varying`` (None for all).
 
     Numbers have three digits in a name, so two may be alike: one that is ``taken`` by another trial of the sweep has
     the first digits of its hash added.
 
     >>> run_name(Configuration(layers=(64, 64), loss="mse", learning_rate=0.003), {"units", "learning_rate"})
-    'units=64 depth=2 lr=0.003'
+    '64-64 lr=0.003'
     """
     words = [
-        _widths(configuration) if setting == "layers" else word
-        for setting, word in configuration.words
-        if varying is None or setting == "layers" or setting in varying
+        word for setting, word in configuration.words if varying is None or setting == "layers" or setting in varying
     ]
     name = " ".join(words)
     return f"{name} #{configuration.hash[:4]}" if name in taken else name
-
-
-def _widths(configuration: Configuration) -> str:
-    layers = configuration.layers
-    if not layers:
-        return "no hidden layer"
-    if len(set(layers)) == 1:
-        return f"units={layers[0]} depth={len(layers)}"
-    return f"layers={configuration.layers_text}"
