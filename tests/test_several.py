@@ -155,11 +155,11 @@ def test_equal_folds_and_seeds_are_compared_fit_by_fit() -> None:
     (found,) = one_pair(old, new).matches
     assert found.basis is Basis.PAIRED
     assert found.difference == pytest.approx(0.1, rel=1e-5)
-    # Student's .975 quantile of 7 degrees of freedom, corrected for a third as many rows to validate as to train.
+    # Student's .975 quantile of 7 degrees of freedom; four folds of two repeats count as four rises.
     deviation = 0.02 * math.sqrt(8 / 7)
-    assert found.margin == pytest.approx(2.364624 * deviation * math.sqrt(1 / 8 + 1 / 3), rel=1e-4)
+    assert found.margin == pytest.approx(2.364624 * deviation * math.sqrt(1 / 4), rel=1e-4)
     assert found.within is False and found.moved
-    assert words.within_words(found) == "beyond ±0.034 (paired fits)"
+    assert words.within_words(found) == "beyond ±0.025 (paired fits)"
     (found,) = one_pair(old, replace(new, curves={"b-run0": curves_at(1.1, 0.9)})).matches
     assert found.within is True and not found.moved
 
@@ -315,16 +315,18 @@ def test_the_exercise_that_over_fits_earliest_is_named() -> None:
     assert headline(exercise("boston", [None]), exercise("reuters", [])).startswith("In none of these exercises")
 
 
-def test_rows_are_in_the_order_given_and_letters_go_by_exercise_and_age() -> None:
+def test_rows_letters_and_comparisons_are_in_the_order_given() -> None:
     newer = made([(BASE, made_point(1.0))], "newer", days=3, exercise="boston")
     older = made([(BASE, made_point(1.0))], "older", days=1, exercise="boston")
     other = exercise("reuters", [8])
     comparison = make_comparison([newer, other, older])
     assert [(entry.run_id, entry.letter) for entry in comparison.entries] == [
-        ("newer", "B"),
-        ("reuters", "C"),
-        ("older", "A"),
+        ("newer", "A"),
+        ("reuters", "B"),
+        ("older", "C"),
     ]
+    (pair,) = comparison.compared[0].pairs
+    assert (pair.first.run_id, pair.second.run_id) == ("newer", "older")
     assert [len(group.entries) for group in comparison.groups] == [2, 1]
     assert [group.name for group in comparison.compared] == ["Made"]
 
@@ -423,7 +425,7 @@ def test_the_page_is_well_formed_and_names_of_users_are_escaped(store: Store, sw
     assert "url(" not in text and "http" not in text and "nan" not in page.text
     assert page.count("svg", "searches") == 1
     markdown = paths.markdown.read_text("utf-8")
-    assert "<script" not in markdown and "&lt;script&gt;" in markdown
+    assert "<script" not in markdown and "&lt;script>" in markdown
     for line in re.findall(r"(?m)^\|.*\|$", markdown):
         assert line.count("|") in (4, 12, 15), line
     assert "**bold**" not in render_markdown(make_comparison([comparison.entries[2].report]))

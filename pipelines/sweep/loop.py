@@ -169,12 +169,15 @@ class _Sweep:
         """Tell the tuner of the trials that an earlier start has finished."""
         for stored in self.run.finished_trials():
             try:
-                monitored = None if stored.value is None else self.judge.monitored(self.run.curves(stored))
+                curves = None if stored.value is None else self.run.curves(stored)
             except TrackingError as error:
                 raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
+            point, monitored = stored.point, None
+            if curves is not None and point is not None:
+                point, monitored = self.judge.point(curves, point.epochs), self.judge.monitored(curves)
             if stored.configuration is not None:
                 self.results.learn(Candidate(stored.configuration, "an earlier start"), monitored)
-            self.tally.add_point(stored.point)
+            self.tally.add_point(point)
         self.resumed = len(self.results.known)
         if self.resumed:
             trained = "1 trial was" if self.resumed == 1 else f"{self.resumed:,} trials were"

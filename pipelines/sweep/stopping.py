@@ -38,7 +38,7 @@ def make_rule(stop: Stop, judge: Judge, others: Sequence[NDArray[np.floating[Any
     means = [curves.mean(axis=0) for curves in others]
 
     def overfits(curves: Curves) -> str:
-        onset = judge.point(curves, curves[judge.monitor].shape[1]).onset
+        onset = judge.onset_so_far(curves)
         return f"over-fits since epoch {onset}" if onset else ""
 
     def is_pruned(curves: Curves) -> str:
