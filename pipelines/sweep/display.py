@@ -55,7 +55,9 @@ class SweepDisplay(Bars):
         self._show_sweep()
         width = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
         line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
-        line.append(f"{shortened(bar.label, width):<{width}}  ")
+        # Of the design's trials the names are those of the baseline but for a word, which would be cut off.
+        _, is_design, change = trial.origin.rpartition("design: ")
+        line.append(f"{shortened(change if is_design else bar.label, width):<{width}}  ")
         line.append(_outcome(trial.point, self.monitor, failure), style="red" if failure else "")
         line.append(f"  {trial.seconds or 0.0:.1f} s", style="dim")
         if not self.console.is_terminal and (left := self._time_left()):
