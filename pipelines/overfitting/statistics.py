@@ -84,9 +84,23 @@ def best_epoch_interval(
     With one fold and several repeats (a hold-out) the repeats are drawn: the interval then says how far the best
     epoch moves with the seed, not with other data.
     """
-    fits, epochs = smoothed.shape
-    if fits == 1:
+    if len(smoothed) == 1:
         return None, None
+    drawn = best_epoch_draws(smoothed, folds, repeats, validation_ratio, seed=seed, draws=draws)
+    tail = 100 * (1 - INTERVAL_LEVEL) / 2
+    low, high = np.percentile(drawn, [tail, 100 - tail], method="nearest")
+    return int(low), int(high)
+
+
+def best_epoch_draws(
+    smoothed: Array, folds: int, repeats: int, validation_ratio: float, *, seed: int = 0, draws: int = 1000
+) -> NDArray[np.intp]:
+    """The best epochs of ``best_epoch_interval``'s draws, shape (draws,); two fits or more.
+
+    Of two configurations with the same folds, repeats and seed the same fits are drawn, so draw by draw their
+    difference is one of paired fits.
+    """
+    fits, epochs = smoothed.shape
     generator = np.random.default_rng(seed)
     strata, size = (repeats, folds) if folds > 1 else (1, repeats)
     counts = generator.multinomial(size, np.full(size, 1 / size), size=(draws, strata)).reshape(draws, fits)
@@ -94,12 +108,8 @@ def best_epoch_interval(
     widening = np.sqrt(correlated * size / (size - 1))
     weights = 1 / fits + widening * (counts - 1) / fits
     block = max(1, BLOCK_VALUES // epochs)
-    best = np.concatenate(
-        [first_minimum(weights[start : start + block] @ smoothed) for start in range(0, draws, block)]
-    )
-    tail = 100 * (1 - INTERVAL_LEVEL) / 2
-    low, high = np.percentile(best + 1, [tail, 100 - tail], method="nearest")
-    return int(low), int(high)
+    best = [first_minimum(weights[start : start + block] @ smoothed) for start in range(0, draws, block)]
+    return np.concatenate(best) + 1
 
 
 def standard_error(differences: Array, validation_ratio: float) -> Array:
