@@ -10,6 +10,8 @@ from pipelines.exercises.configurations import SETTINGS, Configuration
 from pipelines.exercises.exercise import Exercise
 
 SCHEMA = "1"
+#: Of the rules by which trials are judged: what was judged by others is judged again where it is reported.
+JUDGING = "2"
 #: Characters of a tag, and of a tag that says why a run ended.
 MAX_TAG, MAX_REASON = 8000, 500
 
@@ -31,6 +33,7 @@ TAG_REASON = "atlas.reason"  # why a run failed, was interrupted or was stopped 
 TAG_CONFIGURATION = "atlas.configuration"
 TAG_ORIGIN = "atlas.origin"
 TAG_VERDICT = "atlas.verdict"
+TAG_JUDGING = "atlas.judging"  # by which rules its over-fitting point was found
 TAG_SEEDS = "atlas.seeds"
 TAG_FIRST_PARENT = "atlas.first_parent"  # the sweep run that trained it, where a later one has taken it over
 
@@ -70,8 +73,9 @@ SWEEP_PARAM_PREFIX = "sweep."
 # Metrics of a trial: one number each.
 BEST_EPOCH, BEST_EPOCH_LOW, BEST_EPOCH_HIGH = "best/epoch", "best/epoch_low", "best/epoch_high"
 BEST_VALUE, BEST_SD_FOLDS, BEST_SD_SEEDS = "best/value", "best/sd_folds", "best/sd_seeds"
-ONSET_EPOCH, ONE_SE_EPOCH = "onset/epoch", "one_se/epoch"
-FINAL_VALUE, GAP_BEST, GAP_FINAL, SEVERITY = "final/value", "gap/best", "gap/final", "severity"
+ONSET_EPOCH, ONSET_LOW, ONSET_HIGH = "onset/epoch", "onset/epoch_low", "onset/epoch_high"
+ONE_SE_EPOCH, FINAL_VALUE, GAP_BEST, GAP_FINAL = "one_se/epoch", "final/value", "gap/best", "gap/final"
+SEVERITY, SEVERITY_LOW, SEVERITY_HIGH = "severity", "severity_low", "severity_high"
 SECONDS_TOTAL, SECONDS_TRAINING, SECONDS_COMPILE = "seconds/total", "seconds/training", "seconds/compile"
 MODEL_PARAMETERS, EPOCHS_TRAINED = "model/parameters", "epochs/trained"
 # Of a curve: its value at the best epoch; its mean and deviation over the fits and its mean on one fold, by epoch. What

@@ -10,10 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.exercises.configurations import SETTINGS
-from pipelines.overfitting.statistics import INTERVAL_LEVEL, best_epoch_draws, smooth
+from pipelines.overfitting.statistics import (
+    INTERVAL_LEVEL,
+    USUAL_RATIO,
+    best_epochs,
+    bootstrap_weights,
+    error_factor,
+    smooth,
+)
 from pipelines.tracking.trials import Trial
 from reports.analysis.fits import (
-    USUAL_RATIO,
     Array,
     Estimate,
     FitCurves,
@@ -143,9 +149,9 @@ def change(report: Report, first: Trial, second: Trial) -> Change:
     if not (open_before and open_after):
         epoch = _epoch_change(report, (first, second), after - before)
     return Change(
-        value=None if values is None else over_fits(values, ratio),
+        value=None if values is None else over_fits(values, points[0], ratio),
         epoch=epoch,
-        rise=None if rises is None else over_fits(rises, ratio),
+        rise=None if rises is None else over_fits(rises, points[0], ratio),
         beyond=int(open_after) - int(open_before),
     )
 
@@ -191,7 +197,8 @@ def _epoch_change(report: Report, trials: tuple[Trial, Trial], value: int) -> Es
     if folds * repeats == 1:
         return Estimate(value)
     ratio = USUAL_RATIO if report.validation_ratio is None else report.validation_ratio
-    before, after = (best_epoch_draws(smooth(of.validation), folds, repeats, ratio) for of in curves)
+    weights = bootstrap_weights(folds, repeats, error_factor(folds, repeats, ratio))
+    before, after = (best_epochs(smooth(of.validation), weights) for of in curves)
     tail = 100 * (1 - INTERVAL_LEVEL) / 2
     low, high = np.percentile(after - before, [tail, 100 - tail], method="nearest")
     return Estimate(value, float(min(low, value)), float(max(high, value)))
