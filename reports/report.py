@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from statistics import median, median_low
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from pipelines.datasets.folds import parse_holdout
 from pipelines.errors import UserError
+from pipelines.exercises.configurations import NO_HIDDEN_LAYER
+from pipelines.overfitting.judging import Judge
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.reading import read_sweep, read_trial_curves
 from pipelines.tracking.sweeps import Sweep
@@ -145,7 +147,7 @@ class Report:
             epochs = counted(point.epochs, "epoch")
             return f"Choose {name}, and train it for longer: after {epochs} it was still improving."
         sureness = f" (95 % interval {interval(point)})" if interval(point) else ""
-        if point.verdict is Verdict.PLATEAU:
+        if point.verdict in (Verdict.PLATEAU, Verdict.UNDECIDED):
             if best_epoch(point) != str(point.best_epoch):
                 enough = f"{counted(point.one_se_epoch or point.epochs, 'epoch')}; going on to {point.epochs}"
                 return f"Choose {name} and train it for {enough} gains nothing that is sure."
@@ -167,12 +169,32 @@ def read_report(sweep_run_id: str, *, tracking_uri: str) -> Report:
         When the store does not answer, has no such run, or the run is not that of a sweep.
     """
     sweep = read_sweep(sweep_run_id, uri=tracking_uri)
-    return make_report(sweep, StoredCurves(sweep))
+    curves = StoredCurves(sweep)
+    return make_report(_judged_again(sweep, curves), curves)
+
+
+def _judged_again(sweep: Sweep, curves: Mapping[str, Curves]) -> Sweep:
+    """Trials that an earlier version judged by its own rules, judged by today's: one table has one measure.
+
+    Where the curves are gone, or the sweep does not say how many rows a fit has, what is stored stays.
+    """
+    stored = make_report(sweep)
+    ratio, monitor = stored.validation_ratio, sweep.monitor
+
+    def today(trial: Trial) -> Trial:
+        point, found = trial.point, {} if trial.judged_today or not trial.has_result else curves.get(trial.run_id, {})
+        if ratio is None or point is None or not {monitor, monitor.removeprefix("val_")} <= set(found):
+            return trial
+        judge = Judge(monitor, point.folds, point.repeats, ratio)
+        return replace(trial, point=judge.point(found, point.epochs))
+
+    return replace(sweep, trials=tuple(map(today, sweep.trials)))
 
 
 def make_report(sweep: Sweep, curves: Mapping[str, Curves] | None = None) -> Report:
     """Rank the trials of a sweep and shorten their names; without ``curves``, by run id, a report has none."""
     labels, common = short_labels([trial.name for trial in sweep.trials])
+    labels = _told_apart(labels, sweep.trials)
     return Report(
         sweep=sweep,
         ranked=tuple(sorted((trial for trial in sweep.trials if trial.has_result), key=value_of)),
@@ -213,17 +235,29 @@ def short_labels(labels: Sequence[str]) -> tuple[list[str], str]:
 
     The first word, the hidden layers, always stays.
 
-    >>> short_labels(["64-64 relu adam lr=0.0113673", "none adam", "64 tanh adam"])
+    >>> short_labels(["64-64 relu adam lr=0.0113673", "no hidden layer adam", "64 tanh adam"])
     (['64-64 relu lr=0.0114', 'no hidden layer', '64 tanh'], 'adam')
     """
-    words = [label.split(" ") for label in labels]
+    # The one name of a network that has blanks in it; runs of older stores go by the other.
+    words = [label.replace(NO_HIDDEN_LAYER, "none").split(" ") for label in labels]
     differ = len(set(labels)) > 1
     shared = [word for word in words[0][1:] if all(word in label[1:] for label in words)] if differ else []
     shortened = [
-        ["no hidden layer" if layers == "none" else layers, *(_rounded(word) for word in rest if word not in shared)]
+        [NO_HIDDEN_LAYER if layers == "none" else layers, *(_rounded(word) for word in rest if word not in shared)]
         for layers, *rest in words
     ]
     return list(map(" ".join, shortened)), " ".join(shared)
+
+
+def _told_apart(labels: Sequence[str], trials: Sequence[Trial]) -> list[str]:
+    """Labels of which no two configurations have the same, as rounded numbers may make them, by their hash."""
+    owners: dict[str, str] = {}
+    found = []
+    for label, trial in zip(labels, trials, strict=True):
+        hashed = trial.configuration.hash if trial.configuration else ""
+        alone = not hashed or owners.setdefault(label, hashed) == hashed
+        found.append(label if alone else f"{label} #{hashed[:4]}")
+    return found
 
 
 def _rounded(word: str) -> str:
@@ -263,6 +297,7 @@ def _rest_sentence(report: Report) -> str:
     parts = (
         (verdicts[Verdict.STILL_IMPROVING], "{were} still improving at the end"),
         (verdicts[Verdict.PLATEAU], "{were} on a plateau"),
+        (verdicts[Verdict.UNDECIDED], "{were} undecided"),
         (diverged, "diverged"),
         (len(report.others) - diverged, "failed or {were} cut off"),
     )

@@ -40,6 +40,8 @@ def test_what_has_no_effect_changes_no_hash() -> None:
 def test_labels() -> None:
     assert GOAL.label == ("conv=6x6-12x5s2-24x4s2p2 200 relu adam lr=0.01 layer_norm=batch dropout=0.4 exponential=0.6")
     assert TRANSFER.label == "mobilenet_v2 fine-tuned adam norm=minus_one_one"
+    tuned = Configuration(layers=(), learning_rate=0.011367), Configuration(dropout=5.72e-05, l2=5.7234e-05)
+    assert [of.label for of in tuned] == ["no hidden layer adam lr=0.0114", "64-64 relu adam dropout<0.01 l2=5.72e-5"]
 
 
 def test_families() -> None:

@@ -160,11 +160,11 @@ def test_a_table_a_setting_speaks_of_all_configurations_at_a_value(report, findi
     assert units.lead and "severity" in units.lead[0]
 
 
-def importances(target: str, explained: float | None, **shares: float) -> Importances:
+def importances(target: str, explained: float, **shares: float) -> Importances:
     from reports.settings import VariedSetting
 
     settings = tuple(VariedSetting(name, name, True, False, (), {}, {}) for name in shares)
-    return Importances(target, "fANOVA", 20, settings, tuple(shares.values()), explained)
+    return Importances(target, 20, settings, tuple(shares.values()), explained, {})
 
 
 def test_settings_that_explain_nothing_drive_nothing(report, monkeypatch):

@@ -167,6 +167,16 @@ def test_labels_leave_out_what_is_common() -> None:
     assert short_labels([]) == ([], "")
 
 
+def test_two_networks_never_have_one_label(report) -> None:
+    near, far = (replace(BASE, dropout=dropout).canonical() for dropout in (0.25, 0.2501))
+    trials = [
+        replace(report.best, run_id=str(at), configuration=of, name=of.label) for at, of in enumerate((near, far, near))
+    ]
+    labels = make_report(replace(report.sweep, trials=tuple(trials))).labels
+    assert (labels["0"], labels["2"]) == (labels["0"], labels["0"])
+    assert labels["1"] == f"{labels['0']} #{far.hash[:4]}"
+
+
 # The page
 
 
@@ -212,7 +222,8 @@ def test_names_and_reasons_are_escaped(written) -> None:
     for text in (written.markdown.read_text(encoding="utf-8"), written.summary):
         assert "<script" not in text
     markdown = written.markdown.read_text(encoding="utf-8")
-    assert "&lt;script&gt;" in markdown
+    assert "&lt;script>alert('x')&lt;/script> &#124; **bold**" in markdown
+    assert not set(re.findall(r"&#?\w+;", markdown)) - {"&lt;", "&#124;"}  # quotes stay as they are
     ranking = markdown.partition("## All configurations")[2].partition("\n## ")[0]
     rows = [line for line in ranking.splitlines() if re.match(r"\| \d+ \|", line)]
     assert {row.count("|") for row in rows} == {18}

@@ -315,16 +315,18 @@ def test_the_exercise_that_over_fits_earliest_is_named() -> None:
     assert headline(exercise("boston", [None]), exercise("reuters", [])).startswith("In none of these exercises")
 
 
-def test_rows_are_in_the_order_given_and_letters_go_by_exercise_and_age() -> None:
+def test_rows_letters_and_comparisons_are_in_the_order_given() -> None:
     newer = made([(BASE, made_point(1.0))], "newer", days=3, exercise="boston")
     older = made([(BASE, made_point(1.0))], "older", days=1, exercise="boston")
     other = exercise("reuters", [8])
     comparison = make_comparison([newer, other, older])
     assert [(entry.run_id, entry.letter) for entry in comparison.entries] == [
-        ("newer", "B"),
-        ("reuters", "C"),
-        ("older", "A"),
+        ("newer", "A"),
+        ("reuters", "B"),
+        ("older", "C"),
     ]
+    (pair,) = comparison.compared[0].pairs
+    assert (pair.first.run_id, pair.second.run_id) == ("newer", "older")
     assert [len(group.entries) for group in comparison.groups] == [2, 1]
     assert [group.name for group in comparison.compared] == ["Made"]
 
@@ -423,7 +425,7 @@ def test_the_page_is_well_formed_and_names_of_users_are_escaped(store: Store, sw
     assert "url(" not in text and "http" not in text and "nan" not in page.text
     assert page.count("svg", "searches") == 1
     markdown = paths.markdown.read_text("utf-8")
-    assert "<script" not in markdown and "&lt;script&gt;" in markdown
+    assert "<script" not in markdown and "&lt;script>" in markdown
     for line in re.findall(r"(?m)^\|.*\|$", markdown):
         assert line.count("|") in (4, 12, 15), line
     assert "**bold**" not in render_markdown(make_comparison([comparison.entries[2].report]))

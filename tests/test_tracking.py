@@ -154,7 +154,7 @@ def test_a_trial_is_recorded_with_the_names_of_the_schema(uri: str) -> None:
     parent = run_one_trial(uri)
     (trial,) = runs(uri)
     assert trial.info.status == "FINISHED"
-    assert trial.info.run_name == "units=4 depth=2 relu adam lr=0.333 loss=mse"
+    assert trial.info.run_name == "4-4 relu adam lr=0.333 loss=mse"
     (data,) = trial.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("tiny", DATA.sha256[:10])
     assert trial.data.params == {

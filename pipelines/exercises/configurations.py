@@ -16,10 +16,15 @@ from pipelines.datasets.preparation import NORMALISATIONS
 from pipelines.exercises import settings
 from pipelines.exercises.settings import OWN_UNITS, Remedy, Setting, complete, layers_text, parse_layers
 
+#: What a network without hidden layers is called wherever it is shown; files and the store have ``none``.
+NO_HIDDEN_LAYER = "no hidden layer"
+
 
 def _layers_word(configuration: Any) -> str:
     # Behind convolutions or a backbone the lack of dense layers goes without saying.
-    return layers_text(configuration.layers) if configuration.layers or configuration.family == "dense" else ""
+    if not configuration.layers:
+        return NO_HIDDEN_LAYER if configuration.family == "dense" else ""
+    return layers_text(configuration.layers)
 
 
 def _backbone_word(configuration: Any) -> str:
@@ -249,7 +254,7 @@ class Configuration:
     def label(self) -> str:
         """A short name for tables and run names: layers, activation, optimizer, then what is not at its default.
 
-        Numbers have three digits there; ``parameters`` has all of them.
+        Numbers are rounded there as people write them (``Setting.written``); ``parameters`` has all digits.
         """
         return " ".join(word for _, word in self.words)
 
@@ -262,9 +267,8 @@ class Configuration:
             if callable(known.word):
                 words.append((known.name, known.word(self)))
             elif known.word and (value := getattr(canonical, known.name)) != getattr(Configuration, known.name):
-                words.append(
-                    (known.name, f"{known.word}{value:.3g}" if isinstance(value, float) else f"{known.word}{value}")
-                )
+                # "dropout<0.01" rather than "dropout=<0.01"
+                words.append((known.name, f"{known.word}{known.written(value)}".replace("=<", "<")))
         return tuple((name, word) for name, word in words if word)
 
     def parameters(self) -> dict[str, str | int | float]:

@@ -89,6 +89,23 @@ class Setting:
     def allowed(self, task: Task | None) -> Kind:
         return self.kind_of_task.get(task, self.kind) if task else self.kind
 
+    def written(self, value: object) -> str:
+        """A value as people write it: three digits on a logarithmic scale, two decimals elsewhere.
+
+        What would be rounded to 0 is not 0: ``<0.01``.
+
+        >>> Setting(Layers(), "").written(0.2518), Setting(Layers(), "").written(5.72e-05)
+        ('0.25', '<0.01')
+        >>> Setting(Layers(), "", log=True).written(5.7234e-05), Setting(Layers(), "").written(64)
+        ('5.72e-5', '64')
+        """
+        if not isinstance(value, float):
+            return str(value)
+        if self.log or value >= 1 or value == 0:
+            return f"{value:.3g}".replace("e-0", "e-")
+        decimals = f"{value:.2f}" if 0.005 <= value < 0.995 else f"{value:.3g}"
+        return "<0.01" if value < 0.005 else decimals.rstrip("0")
+
     def by_default(self, default: T) -> T:
         """A field of ``Configuration`` that has this default."""
         return field(default=default, metadata={_KEY: self})  # type: ignore[no-any-return, call-overload]

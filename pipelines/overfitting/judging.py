@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.folds import Split
 from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse
-from pipelines.overfitting.statistics import first_minimum, smooth
+from pipelines.overfitting.statistics import best_for_others, find_onset, smooth
+
+#: Level of the onset's test while a trial trains. With that of a finished one, .95, twenty looks at curves that do not
+#: over-fit stop a tenth of them and more.
+ONSET_LEVEL_OF_MANY = 0.99
 
 #: By name, (fits, epochs), NaN where not trained.
 Curves = Mapping[str, NDArray[np.float32]]
@@ -47,24 +51,34 @@ class Judge:
             trained=trained,
         )
 
-    def mean(self, curves: Curves) -> NDArray[np.float64] | None:
-        """The monitored curve, mean over the fits, (epochs,), to the last that all have; None where there is none."""
-        mean = np.asarray(curves[self.monitor], np.float64).mean(axis=0)
-        finite = np.isfinite(mean)
-        trained = len(mean) if finite.all() else int(finite.argmin())
-        return mean[:trained] if trained else None
+    def onset_so_far(self, curves: Curves) -> int | None:
+        """The onset in a training that is still going on, where it is so sure that many looks at it do no harm."""
+        monitored = self.monitored(curves)
+        if monitored is None or monitored.shape != curves[self.monitor].shape:
+            return None
+        smoothed = smooth(monitored)
+        return find_onset(
+            smoothed, self.validation_ratio, curves=monitored, repeats=self.repeats, level=ONSET_LEVEL_OF_MANY
+        )
+
+    def monitored(self, curves: Curves) -> NDArray[np.float64] | None:
+        """The monitored curve of each fit, (fits, epochs), to the last epoch that all have; None where none."""
+        monitored = np.asarray(curves[self.monitor], np.float64)
+        finite = np.atleast_1d(np.isfinite(monitored).all(axis=0))
+        trained = len(finite) if finite.all() else int(finite.argmin())
+        return monitored[:, :trained] if trained else None
 
 
-def objective(curve: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
-    """What a tuner is told: the value at the best epoch, the minimum of the smoothed curve.
+def objective(curves: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
+    """What a tuner is told: the value at the best epoch, each fit read at that of the others; see ``best_value``.
 
-    ``curve`` is the monitored one, mean over the fits, (epochs,), None where the trial has no result; of it the first
+    ``curves`` are the monitored ones, (fits, epochs), None where the trial has no result; of these the first
     ``epochs`` count, or all.
     """
-    if curve is None:
+    if curves is None:
         return None
-    within = curve[:epochs]
-    return float(within[first_minimum(smooth(within))])
+    within = np.asarray(curves[:, :epochs], np.float64)
+    return float(within[np.arange(len(within)), best_for_others(smooth(within))].mean())
 
 
 @dataclass

@@ -14,16 +14,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from pipelines.errors import UserError
 from pipelines.overfitting.statistics import (
+    ONSET_LEVEL,
+    SINGLE_FIT_ERRORS,
     Array,
+    at_end,
     best_epoch_interval,
+    best_for_others,
     causal_average,
+    error_factor,
     find_one_se_epoch,
     find_onset,
     first_minimum,
     negligible,
+    onset_interval,
+    paired_error,
+    single_fit_error,
     smooth,
 )
 
@@ -31,6 +40,10 @@ from pipelines.overfitting.statistics import (
 CENSORED_SHARE = 0.05
 #: Still improving: nothing before this share of the training is as good as the best epoch.
 IMPROVING_SHARE = 0.75
+#: A rise of the validation curve by this share of its best value matters: no plateau where it may be as large.
+RISE_THAT_MATTERS = 0.05
+#: Nobody trains more often than this to get a verdict.
+MOST_REPEATS = 20
 #: A fit has exploded when its training loss ends this many times above its first epoch.
 EXPLOSION = 10.0
 #: First epochs that the textbook leaves out.
@@ -43,6 +56,7 @@ class Verdict(StrEnum):
     OVERFITS = "overfits"
     STILL_IMPROVING = "still improving"
     PLATEAU = "plateau"
+    UNDECIDED = "undecided"
     DIVERGED = "diverged"
 
 
@@ -58,7 +72,8 @@ class OverfittingPoint:
     verdict
         ``overfits`` where an onset exists; ``still improving`` where the optimum is censored and no epoch of the
         first three quarters is within a standard error of it (the upper end of the interval alone says little: on a
-        flat curve it reaches the end in most draws); else ``plateau``. ``diverged`` where any fit diverged.
+        flat curve it reaches the end in most draws); ``plateau`` where a rise by 5 % at the end is excluded as surely
+        as an onset is shown; else ``undecided``. ``diverged`` where any fit diverged.
     best_epoch
         Minimum of the smoothed mean curve; what a final training uses.
     best_epoch_low, best_epoch_high
@@ -66,11 +81,14 @@ class OverfittingPoint:
     censored
         The best epoch or its upper end lies in the last 5 % of the training: print ">= epochs". False with an onset.
     onset
-        First epoch from which the validation curve is surely, and lastingly, above its best.
+        First epoch from which the validation curve lies lastingly above its best, where it surely comes to that.
+    onset_low, onset_high
+        95 % interval of the onset; None without one and for a single fit.
     one_se_epoch
         Earliest epoch within one standard error of the best.
     best_value, final_value
-        Mean over fits at the best and at the last epoch, as measured (not smoothed).
+        Mean over fits at the best and at the last epoch, as measured (not smoothed). "At the best", here and below,
+        each fit is read at the epoch that is best for the *other* fits, which its own noise has not chosen.
     sd_folds
         Deviation between the folds of one repeat at the best epoch (root of the mean variance over repeats). None
         with one fold.
@@ -80,8 +98,10 @@ class OverfittingPoint:
     gap_best, gap_final
         Mean validation minus mean training value at the two epochs; None without training curves.
     severity
-        Smoothed mean curve, end over best, minus 1 (Prechelt's generalisation loss); None where the best value is
-        negligible.
+        The rise at the end: smoothed curves, end over best, minus 1 (Prechelt's generalisation loss); None where the
+        best value is negligible.
+    severity_low, severity_high
+        Its 90 % interval, each end as sure as the verdict (95 %); None where there is no severity.
     epochs, fits, folds, repeats
         Size of what was analysed; ``epochs`` is shorter than planned where the training was stopped.
     diverged_fits, diverged_epoch
@@ -94,6 +114,8 @@ class OverfittingPoint:
     best_epoch_high: int | None = None
     censored: bool = False
     onset: int | None = None
+    onset_low: int | None = None
+    onset_high: int | None = None
     one_se_epoch: int | None = None
     best_value: float | None = None
     sd_folds: float | None = None
@@ -102,6 +124,8 @@ class OverfittingPoint:
     gap_best: float | None = None
     gap_final: float | None = None
     severity: float | None = None
+    severity_low: float | None = None
+    severity_high: float | None = None
     epochs: int
     fits: int
     folds: int
@@ -115,6 +139,30 @@ class OverfittingPoint:
         if self.verdict is not Verdict.DIVERGED:
             return None
         return f"{self.diverged_fits} of {self.fits} fits diverged, the first at epoch {self.diverged_epoch}."
+
+    @property
+    def visible_rise(self) -> float | None:
+        """The smallest rise at the end that would have been sure, as a share of the best value; None if not known."""
+        return None if self.severity is None or self.severity_high is None else self.severity_high - self.severity
+
+    @property
+    def repeats_to_decide(self) -> int | None:
+        """Repeats in all with which an undecided rise, if it stays as it is, would be sure or too small to matter.
+
+        None where there is nothing to decide, or where 20 would not do: then only more folds or rows can.
+        """
+        if self.verdict is not Verdict.UNDECIDED or self.folds == 1 or not (seen := self.visible_rise):
+            return None
+        severity = self.severity or 0.0
+
+        def error(repeats: int) -> float:
+            return float(stdtrit(self.folds * repeats - 1, ONSET_LEVEL)) * error_factor(self.folds, repeats)
+
+        for repeats in range(self.repeats + 1, MOST_REPEATS + 1):
+            half = seen * error(repeats) / error(self.repeats)
+            if severity > half or severity + half <= RISE_THAT_MATTERS:
+                return repeats
+        return None
 
 
 def analyse(
@@ -162,21 +210,28 @@ def analyse(
         )
     curves = curves[:, :epochs]
     smoothed = smooth(curves)
-    mean = smoothed.mean(axis=0)
-    best = int(first_minimum(mean))
-    low, high = best_epoch_interval(smoothed, folds, repeats, validation_ratio, seed=seed, draws=draws)
+    best = int(first_minimum(smoothed.mean(axis=0)))
+    bootstrap = {"seed": seed, "draws": draws}
+    low, high = best_epoch_interval(smoothed, folds, repeats, validation_ratio, **bootstrap)
     if low is not None and high is not None:
         low, high = min(low, best + 1), max(high, best + 1)
-    onset = find_onset(smoothed, validation_ratio, curves=curves)
+    onset = find_onset(smoothed, validation_ratio, curves=curves, repeats=repeats)
+    onset_low = onset_high = None
+    if onset is not None:
+        onset_low, onset_high = onset_interval(smoothed, folds, repeats, validation_ratio, **bootstrap)
+    if onset_low is not None and onset_high is not None and onset is not None:
+        onset_low, onset_high = min(onset_low, onset), max(onset_high, onset)
     one_se = find_one_se_epoch(smoothed, best, validation_ratio, curves=curves)
     censored = is_censored(best + 1, high, onset, epochs)
+    rise = _rise(smoothed, curves, repeats, validation_ratio)
     if onset is not None:
         verdict = Verdict.OVERFITS
     elif censored and one_se > IMPROVING_SHARE * epochs:
         verdict = Verdict.STILL_IMPROVING
     else:
-        verdict = Verdict.PLATEAU
-    at_best = curves[:, best].reshape(repeats, folds)
+        verdict = Verdict.PLATEAU if rise.excluded else Verdict.UNDECIDED
+    of_others = (np.arange(len(curves)), best_for_others(smoothed))
+    at_best = curves[of_others].reshape(repeats, folds)
     return made(
         verdict=verdict,
         best_epoch=best + 1,
@@ -184,15 +239,47 @@ def analyse(
         best_epoch_high=high,
         censored=censored,
         onset=onset,
+        onset_low=onset_low,
+        onset_high=onset_high,
         one_se_epoch=one_se,
         best_value=float(at_best.mean()),
         sd_folds=float(np.sqrt(at_best.var(axis=1, ddof=1).mean())) if folds > 1 else None,
         sd_seeds=float(at_best.mean(axis=1).std(ddof=1)) if repeats > 1 else None,
         final_value=float(curves[:, -1].mean()),
-        gap_best=None if twin is None else float((curves[:, best] - twin[:, best]).mean()),
+        gap_best=None if twin is None else float((curves[of_others] - twin[of_others]).mean()),
         gap_final=None if twin is None else float((curves[:, -1] - twin[:, epochs - 1]).mean()),
-        severity=float(mean[-1] / mean[best] - 1) if mean[best] > negligible(mean) else None,
+        severity=rise.share,
+        severity_low=rise.low,
+        severity_high=rise.high,
     )
+
+
+@dataclass(frozen=True)
+class _Rise:
+    """The rise at the end over the best value with its interval, and whether one that matters is excluded."""
+
+    share: float | None
+    low: float | None
+    high: float | None
+    excluded: bool
+
+
+def _rise(smoothed: Array, curves: Array, repeats: int, validation_ratio: float) -> _Rise:
+    fits = len(smoothed)
+    at_best = np.take_along_axis(smoothed, best_for_others(smoothed)[:, None], axis=1)[:, 0]
+    differences = at_end(smoothed) - at_best
+    if fits == 1:
+        half = SINGLE_FIT_ERRORS * single_fit_error(curves[0])
+    else:
+        error = paired_error(differences, fits // repeats, repeats, validation_ratio)
+        half = float(stdtrit(fits - 1, ONSET_LEVEL) * error)
+    rise, best, small = float(differences.mean()), float(at_best.mean()), negligible(smoothed.mean(axis=0))
+    excluded = rise + half <= max(RISE_THAT_MATTERS * best, small)
+    if not best > small:
+        return _Rise(None, None, None, excluded)
+    if fits == 1:
+        return _Rise(rise / best, None, None, excluded)
+    return _Rise(rise / best, (rise - half) / best, (rise + half) / best, excluded)
 
 
 def is_censored(best_epoch: int, best_epoch_high: int | None, onset: int | None, epochs: int) -> bool:

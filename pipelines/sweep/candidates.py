@@ -17,8 +17,8 @@ from pipelines.tuners.base import Suggestion, Tuner
 _REPEATS_ALLOWED = 200
 _REPEATS_ALLOWED_A_TRIAL = 4
 
-#: Monitored curve of a trial, mean over its fits, shape (epochs,).
-Curve = NDArray[np.float64]
+#: Monitored curve of every fit of a trial, shape (fits, epochs).
+Monitored = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Results:
     """
 
     def __init__(self, exercise: Exercise, tuner: Tuner) -> None:
-        #: Monitored curve by the configuration's hash; None where the trial failed.
-        self.known: dict[str, Curve | None] = {}
+        #: Monitored curves by the configuration's hash; None where the trial failed.
+        self.known: dict[str, Monitored | None] = {}
         self._exercise, self._tuner = exercise, tuner
         self._in_flight: dict[str, list[Suggestion]] = {}
 
-    def curves(self) -> Sequence[Curve]:
+    def curves(self) -> Sequence[Monitored]:
         """Of the trials that have a result by now."""
-        return [curve for curve in self.known.values() if curve is not None]
+        return [monitored for monitored in self.known.values() if monitored is not None]
 
     def has(self, configuration: Configuration) -> bool:
         """Whether the configuration is known or in flight."""
@@ -54,16 +54,16 @@ class Results:
         """A candidate is in flight from now on."""
         self._in_flight[candidate.configuration.hash] = []
 
-    def learn(self, candidate: Candidate, curve: Curve | None) -> None:
+    def learn(self, candidate: Candidate, monitored: Monitored | None) -> None:
         """Keep a result, and tell the tuner: also of what it did not ask for, and of what it asked for meanwhile."""
         configuration, suggestion = candidate.configuration, candidate.suggestion
-        self.known[configuration.hash] = curve
+        self.known[configuration.hash] = monitored
         if suggestion is not None:
-            self._tell(suggestion, curve)
+            self._tell(suggestion, monitored)
         elif (values := self._exercise.space.values(configuration, self._exercise.baseline)) is not None:
-            self._tuner.add(values, objective(curve))
+            self._tuner.add(values, objective(monitored))
         for repeated in self._in_flight.pop(configuration.hash, ()):
-            self._tell(repeated, curve)
+            self._tell(repeated, monitored)
 
     def answer(self, suggestion: Suggestion, configuration: Configuration) -> None:
         """Tell the tuner of a configuration that is known; of one in flight when it is done."""
@@ -72,8 +72,8 @@ class Results:
         else:
             self._tell(suggestion, self.known[configuration.hash])
 
-    def _tell(self, suggestion: Suggestion, curve: Curve | None) -> None:
-        self._tuner.tell(suggestion, objective(curve, suggestion.epochs))
+    def _tell(self, suggestion: Suggestion, monitored: Monitored | None) -> None:
+        self._tuner.tell(suggestion, objective(monitored, suggestion.epochs))
 
 
 class Candidates:

@@ -168,12 +168,15 @@ class _Sweep:
         """Tell the tuner of the trials that an earlier start has finished."""
         for stored in self.run.finished_trials():
             try:
-                curve = None if stored.value is None else self.judge.mean(self.run.curves(stored))
+                curves = None if stored.value is None else self.run.curves(stored)
             except TrackingError as error:
                 raise TrackingError(f"{error} With resume=false the sweep starts afresh.") from error
+            point, monitored = stored.point, None
+            if curves is not None and point is not None:
+                point, monitored = self.judge.point(curves, point.epochs), self.judge.monitored(curves)
             if stored.configuration is not None:
-                self.results.learn(Candidate(stored.configuration, "an earlier start"), curve)
-            self.tally.add_point(stored.point)
+                self.results.learn(Candidate(stored.configuration, "an earlier start"), monitored)
+            self.tally.add_point(point)
         self.resumed = len(self.results.known)
         if self.resumed:
             trained = "1 trial was" if self.resumed == 1 else f"{self.resumed:,} trials were"
@@ -262,7 +265,7 @@ class _Sweep:
         assert record is not None
         self.failed += record.status == FAILED
         self.tally.add_point(record.point)
-        self.results.learn(flight.candidate, None if record.status == FAILED else self.judge.mean(record.curves))
+        self.results.learn(flight.candidate, None if record.status == FAILED else self.judge.monitored(record.curves))
 
 
 def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, splits: Sequence[Split]) -> None:

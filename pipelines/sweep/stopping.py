@@ -33,16 +33,17 @@ class Stop(StrEnum):
 def make_rule(stop: Stop, judge: Judge, others: Sequence[NDArray[np.floating[Any]]]) -> Rule | None:
     """The rule of that name; None for ``never``.
 
-    ``others``: monitored curves, means over the fits, of the trials whose results were told before this one began.
+    ``others``: monitored curves, each (fits, epochs), of the trials whose results were told before this one began.
     """
+    means = [curves.mean(axis=0) for curves in others]
 
     def overfits(curves: Curves) -> str:
-        onset = judge.point(curves, curves[judge.monitor].shape[1]).onset
+        onset = judge.onset_so_far(curves)
         return f"over-fits since epoch {onset}" if onset else ""
 
     def is_pruned(curves: Curves) -> str:
-        mean = judge.mean(curves)
-        hopeless = mean is not None and is_hopeless(mean, others)
+        so_far = judge.monitored(curves)
+        hopeless = so_far is not None and is_hopeless(so_far.mean(axis=0), means)
         return "pruned, worse than the median of the others" if hopeless else ""
 
     return {Stop.NEVER: None, Stop.OVERFIT: overfits, Stop.PRUNE: is_pruned}[stop]

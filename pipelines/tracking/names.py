@@ -1,8 +1,7 @@
 """Every name under which something is stored in MLflow, and the names that runs of trials go by in its UI.
 
-A run is named after what varies in its sweep, ``units=64 depth=2 relu lr=0.003``. The words and their order are those
-of ``Configuration.label``, and so of the report's labels; only the widths, which a list of runs has no heading for, are
-spelt out.
+A run is named after what varies in its sweep, ``64-64 relu lr=0.003``. The words and their order are those of
+``Configuration.label``, and so of the terminal and of the report: a network has one name.
 """
 
 from collections.abc import Collection
@@ -11,6 +10,8 @@ from pipelines.exercises.configurations import SETTINGS, Configuration
 from pipelines.exercises.exercise import Exercise
 
 SCHEMA = "1"
+#: Of the rules by which trials are judged: what was judged by others is judged again where it is reported.
+JUDGING = "2"
 #: Characters of a tag, and of a tag that says why a run ended.
 MAX_TAG, MAX_REASON = 8000, 500
 
@@ -32,6 +33,7 @@ TAG_REASON = "atlas.reason"  # why a run failed, was interrupted or was stopped 
 TAG_CONFIGURATION = "atlas.configuration"
 TAG_ORIGIN = "atlas.origin"
 TAG_VERDICT = "atlas.verdict"
+TAG_JUDGING = "atlas.judging"  # by which rules its over-fitting point was found
 TAG_SEEDS = "atlas.seeds"
 TAG_FIRST_PARENT = "atlas.first_parent"  # the sweep run that trained it, where a later one has taken it over
 
@@ -71,8 +73,9 @@ SWEEP_PARAM_PREFIX = "sweep."
 # Metrics of a trial: one number each.
 BEST_EPOCH, BEST_EPOCH_LOW, BEST_EPOCH_HIGH = "best/epoch", "best/epoch_low", "best/epoch_high"
 BEST_VALUE, BEST_SD_FOLDS, BEST_SD_SEEDS = "best/value", "best/sd_folds", "best/sd_seeds"
-ONSET_EPOCH, ONE_SE_EPOCH = "onset/epoch", "one_se/epoch"
-FINAL_VALUE, GAP_BEST, GAP_FINAL, SEVERITY = "final/value", "gap/best", "gap/final", "severity"
+ONSET_EPOCH, ONSET_LOW, ONSET_HIGH = "onset/epoch", "onset/epoch_low", "onset/epoch_high"
+ONE_SE_EPOCH, FINAL_VALUE, GAP_BEST, GAP_FINAL = "one_se/epoch", "final/value", "gap/best", "gap/final"
+SEVERITY, SEVERITY_LOW, SEVERITY_HIGH = "severity", "severity_low", "severity_high"
 SECONDS_TOTAL, SECONDS_TRAINING, SECONDS_COMPILE = "seconds/total", "seconds/training", "seconds/compile"
 MODEL_PARAMETERS, EPOCHS_TRAINED = "model/parameters", "epochs/trained"
 # Of a curve: its value at the best epoch; its mean and deviation over the fits and its mean on one fold, by epoch. What
@@ -105,27 +108,16 @@ def varying_settings(exercise: Exercise) -> frozenset[str]:
 
 
 def run_name(configuration: Configuration, varying: Collection[str] | None, taken: Collection[str] = ()) -> str:
-    """Name of a trial's run: its widths, and the settings that are ``varying`` (None for all).
+    """Name of a trial's run: its hidden layers, and the settings that are ``varying`` (None for all).
 
     Numbers have three digits in a name, so two may be alike: one that is ``taken`` by another trial of the sweep has
     the first digits of its hash added.
 
     >>> run_name(Configuration(layers=(64, 64), loss="mse", learning_rate=0.003), {"units", "learning_rate"})
-    'units=64 depth=2 lr=0.003'
+    '64-64 lr=0.003'
     """
     words = [
-        _widths(configuration) if setting == "layers" else word
-        for setting, word in configuration.words
-        if varying is None or setting == "layers" or setting in varying
+        word for setting, word in configuration.words if varying is None or setting == "layers" or setting in varying
     ]
     name = " ".join(words)
     return f"{name} #{configuration.hash[:4]}" if name in taken else name
-
-
-def _widths(configuration: Configuration) -> str:
-    layers = configuration.layers
-    if not layers:
-        return "no hidden layer"
-    if len(set(layers)) == 1:
-        return f"units={layers[0]} depth={len(layers)}"
-    return f"layers={configuration.layers_text}"

@@ -36,6 +36,8 @@ POINT_METRICS: Mapping[str, tuple[str, type[int] | type[float]]] = {
     "best_epoch_low": (names.BEST_EPOCH_LOW, int),
     "best_epoch_high": (names.BEST_EPOCH_HIGH, int),
     "onset": (names.ONSET_EPOCH, int),
+    "onset_low": (names.ONSET_LOW, int),
+    "onset_high": (names.ONSET_HIGH, int),
     "one_se_epoch": (names.ONE_SE_EPOCH, int),
     "best_value": (names.BEST_VALUE, float),
     "sd_folds": (names.BEST_SD_FOLDS, float),
@@ -44,6 +46,8 @@ POINT_METRICS: Mapping[str, tuple[str, type[int] | type[float]]] = {
     "gap_best": (names.GAP_BEST, float),
     "gap_final": (names.GAP_FINAL, float),
     "severity": (names.SEVERITY, float),
+    "severity_low": (names.SEVERITY_LOW, float),
+    "severity_high": (names.SEVERITY_HIGH, float),
     "epochs": (names.EPOCHS_TRAINED, int),
     "diverged_fits": (names.DIVERGED_FITS, int),
     "diverged_epoch": (names.DIVERGED_EPOCH, int),
@@ -93,6 +97,8 @@ class Trial:
         its files are.
     validation
         Of one that is read back: the mean of every validation curve at the best epoch, by name without ``val_``.
+    judged_today
+        Of one that is read back: whether its point was found by today's rules.
     intact
         Of one that is read back: whether it can be relied on, that is, it has this schema and all its parameters, and
         these still give the hash that they were stored with (the meaning of a setting has not changed since).
@@ -117,6 +123,7 @@ class Trial:
     name: str = ""
     artifacts: str = ""
     validation: Mapping[str, float] = field(default_factory=dict)
+    judged_today: bool = True
     intact: bool = True
 
     @property
@@ -145,7 +152,9 @@ def trial_params(trial: Trial) -> dict[str, str]:
 def trial_tags(trial: Trial) -> dict[str, str]:
     """Tags of a trial's run that are known in the end."""
     tags = {names.TAG_REASON: trial.reason[: names.MAX_REASON]} if trial.reason else {}
-    return tags | ({names.TAG_VERDICT: str(trial.point.verdict)} if trial.point else {})
+    if trial.point is None:
+        return tags
+    return tags | {names.TAG_VERDICT: str(trial.point.verdict), names.TAG_JUDGING: names.JUDGING}
 
 
 def trial_metrics(trial: Trial) -> list[tuple[str, float, int]]:
@@ -189,6 +198,7 @@ def trial_of(run: Run) -> Trial:
         name=configuration.label if configuration else tags.get(names.TAG_RUN_NAME, run.info.run_id),
         artifacts=run.info.artifact_uri,
         validation={name.removeprefix(prefix): metrics[name] for name in metrics if name.startswith(prefix)},
+        judged_today=tags.get(names.TAG_JUDGING) == names.JUDGING,
         intact=(
             epochs > 0
             and configuration is not None

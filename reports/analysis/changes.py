@@ -155,7 +155,7 @@ def _difference(
     if ratio is not None and (points[0].folds, points[0].repeats) == (points[1].folds, points[1].repeats):
         values = [best_values(report, trial) for report, trial in zip(reports, trials, strict=True)]
         if values[0] is not None and values[1] is not None and len(values[0]) > 1:
-            found = over_fits(values[1] - values[0], ratio)
+            found = over_fits(values[1] - values[0], points[0], ratio)
             return found.value, (found.high or 0.0) - found.value, Basis.PAIRED
     return points[1].best_value - points[0].best_value, *deviation_margin(*points)
 

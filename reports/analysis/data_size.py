@@ -115,18 +115,18 @@ def _point(
         fraction=fraction,
         rows=round(fraction * float(median(split.training for split in splits))) if splits else None,
         configurations=len(here),
-        value=_band(report, of_values) or Estimate(float(np.mean(values))),
-        gap=_band(report, of_gaps) or (Estimate(float(np.mean(known_gaps))) if known_gaps else None),
+        value=_band(report, chosen[0], of_values) or Estimate(float(np.mean(values))),
+        gap=_band(report, chosen[0], of_gaps) or (Estimate(float(np.mean(known_gaps))) if known_gaps else None),
         run_ids=tuple(trial.run_id for trial in chosen),
     )
 
 
-def _band(report: Report, values: Sequence[Array | None]) -> Estimate | None:
-    """Mean and band over the fits, each the mean of its configurations; None where a curve is missing."""
+def _band(report: Report, trial: Trial, values: Sequence[Array | None]) -> Estimate | None:
+    """Mean and band over the fits, each the mean of its configurations, ``trial`` one of them; else None."""
     present = [value for value in values if value is not None]
     if len(present) < len(values) or len({len(value) for value in present}) != 1:
         return None
-    return over_fits(np.mean(present, axis=0), report.validation_ratio)
+    return over_fits(np.mean(present, axis=0), point_of(trial), report.validation_ratio)
 
 
 def _step(report: Report, first: Sequence[Trial], last: Sequence[Trial]) -> tuple[Effect, str] | str:

@@ -113,7 +113,8 @@ def effects_of_pairs(report: Report, pairs: Sequence[tuple[Trial, Trial]]) -> tu
         before, after = np.array([a for *_, a, _ in usable]), np.array([b for *_, b in usable])
         estimate, unit = _change(quantity, before, after, fits.over_sets if len(usable) >= 3 else None)
         if len(usable) < 3 and (ends := _of_fits(report, quantity, [pair[:2] for pair in usable])):
-            estimate, unit = _change(quantity, *ends, partial(fits.over_fits, ratio=report.validation_ratio))
+            over_fits = partial(fits.over_fits, point=point_of(usable[0][0]), ratio=report.validation_ratio)
+            estimate, unit = _change(quantity, *ends, over_fits)
         trials = {trial.run_id for first, second, *_ in usable for trial in (first, second)}
         found.append(Effect(quantity.name, estimate, unit, len(trials)))
     return tuple(found)

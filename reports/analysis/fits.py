@@ -6,14 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from pipelines.overfitting.statistics import INTERVAL_LEVEL, smooth, standard_error
+from pipelines.overfitting.point import OverfittingPoint
+from pipelines.overfitting.statistics import INTERVAL_LEVEL, USUAL_RATIO, at_end, best_for_others, paired_error, smooth
 from pipelines.tracking.trials import Trial
 from reports.report import Report, point_of
 
 Array = NDArray[np.float64]
-
-#: Validation rows over training rows where a fifth of all is held out.
-USUAL_RATIO = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,17 @@ class Estimate:
 class FitCurves:
     """The monitored curves of all fits of a trial, of the epochs that were judged; all finite, shape (fits, epochs).
 
-    ``training``, its twin, is None where it was not recorded; ``best`` is the column of the configuration's best epoch.
+    ``training``, its twin, is None where it was not recorded; ``best`` are the columns, (fits,), of the epochs at which
+    the fits are read: each that of the epoch that is best for the others.
     """
 
     validation: Array
     training: Array | None
-    best: int
+    best: NDArray[np.intp]
+
+    def at_best(self, curves: Array) -> Array:
+        """Of each fit the value at its column ``best``, (fits, epochs) -> (fits,)."""
+        return np.asarray(curves[np.arange(len(curves)), self.best])
 
 
 def fit_curves(report: Report, trial: Trial) -> FitCurves | None:
@@ -62,13 +65,13 @@ def fit_curves(report: Report, trial: Trial) -> FitCurves | None:
 
     if (validation := checked(monitor)) is None:
         return None
-    return FitCurves(validation, checked(monitor.removeprefix("val_")), (point.best_epoch or 1) - 1)
+    return FitCurves(validation, checked(monitor.removeprefix("val_")), best_for_others(smooth(validation)))
 
 
 def best_values(report: Report, trial: Trial) -> Array | None:
-    """Of each fit the monitored value at the configuration's best epoch, shape (fits,); None without usable curves."""
+    """Of each fit the monitored value at the best epoch of the others, shape (fits,); None without usable curves."""
     found = fit_curves(report, trial)
-    return None if found is None else found.validation[:, found.best]
+    return None if found is None else found.at_best(found.validation)
 
 
 def gaps(report: Report, trial: Trial, *, final: bool) -> Array | None:
@@ -76,29 +79,30 @@ def gaps(report: Report, trial: Trial, *, final: bool) -> Array | None:
     found = fit_curves(report, trial)
     if found is None or found.training is None:
         return None
-    epoch = -1 if final else found.best
-    return np.asarray(found.validation[:, epoch] - found.training[:, epoch])
+    differences = found.validation - found.training
+    return np.asarray(differences[:, -1]) if final else found.at_best(differences)
 
 
 def severities(report: Report, trial: Trial) -> Array | None:
-    """Of each fit its smoothed curve at the end over that at the configuration's best epoch, minus 1, shape (fits,)."""
+    """Of each fit its rise from the best epoch of the others to the end, over the mean best value, shape (fits,)."""
     found = fit_curves(report, trial)
     if found is None:
         return None
     smoothed = smooth(found.validation)
-    at_best = smoothed[:, found.best]
-    return np.asarray(smoothed[:, -1] / at_best - 1) if (at_best > 0).all() else None
+    at_best = found.at_best(smoothed)
+    best = float(at_best.mean())
+    return np.asarray((at_end(smoothed) - at_best) / best) if best > 0 else None
 
 
-def over_fits(differences: Array, ratio: float | None) -> Estimate:
-    """Mean of paired differences of fits, shape (fits,), with the interval of the corrected resampled t-test.
+def over_fits(differences: Array, point: OverfittingPoint, ratio: float | None) -> Estimate:
+    """Mean of paired differences of fits, shape (fits,), with its 95 % interval (see ``paired_error``).
 
-    Folds share training rows, hence Nadeau and Bengio's (2003) standard error; ``ratio`` is that of validation to
-    training rows, None where it is not known. A single fit has no interval.
+    ``point`` is that of a configuration of the pair, and says how many folds and repeats the fits are; ``ratio`` is
+    that of validation to training rows, None where it is not known. A single fit has no interval.
     """
     if len(differences) < 2:
         return Estimate(float(differences.mean()))
-    error = standard_error(differences, USUAL_RATIO if ratio is None else ratio)
+    error = paired_error(differences, point.folds, point.repeats, USUAL_RATIO if ratio is None else ratio)
     return _around(differences, float(_quantile(differences) * error))
 
 

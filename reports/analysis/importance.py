@@ -1,58 +1,50 @@
-"""How much each setting has to do with the best value and with over-fitting, by Optuna's evaluators."""
+"""How much each setting has to do with the best value and with over-fitting: what a forest loses without it."""
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.tracking.trials import Trial
+from reports.analysis.effects import COLLINEAR, LEAST_A_VALUE, covariates
+from reports.analysis.fits import Array
 from reports.report import Report, point_of
 from reports.settings import VariedSetting
 
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-    from optuna.study import Study
-
 #: With fewer configurations a forest learns them by heart.
 LEAST = 8
-#: fANOVA's time grows faster than the number of trials; from here on PED-ANOVA takes its place.
-LARGE = 400
-TREES, SEED = 32, 0
-#: PED-ANOVA asks what sets this best share of the configurations apart. Its own tenth would be one of ten.
-BEST_SHARE = 0.25
+#: The forests: trees, folds of configurations, how often these are drawn anew, how often a setting is shuffled in each.
+TREES, FOLDS, ROUNDS, SHUFFLES, SEED = 64, 5, 2, 5, 0
 
 
 @dataclass(frozen=True, eq=False)
 class Importances:
     """The share of each setting, the most important first, in what makes configurations differ; the sum is 1.
 
-    They differ in the ``target``, ``best value`` or ``severity``. The ``method`` is ``fANOVA`` (of the variance that a
-    random forest explains, what each setting explains by itself) or ``PED-ANOVA`` (how far the best quarter's settings
-    differ from all). ``explained`` is the share of the variance between configurations that a random forest predicts of
-    those it has not seen. About 0 or below, the settings say nothing of the target, and the shares are of nothing. None
-    where it is not known.
+    They differ in the ``target``, ``best value`` or ``severity``. A share is how much worse a random forest predicts
+    configurations that it has not seen once the values of this setting are shuffled among them (Breiman 2001): what it
+    does together with other settings counts. ``explained`` is the share of the variance between unseen configurations
+    that the forest predicts. About 0 or below, the settings say nothing of the target, and the shares are of nothing.
+    ``doubts`` say, by the name of a setting, why its share cannot be told from these configurations.
     """
 
     target: str
-    method: str
     configurations: int
     settings: tuple[VariedSetting, ...]
     shares: tuple[float, ...]
-    explained: float | None
+    explained: float
+    doubts: Mapping[str, str]
 
 
 def setting_importances(report: Report) -> tuple[Importances, ...] | None:
     """Importances for the best value and for the severity, as far as either differs between configurations.
 
     None with fewer than ``LEAST`` configurations or fewer than two settings that vary. A setting without effect in some
-    networks is given its middle value there for fANOVA, which knows no missing ones, as Hutter et al. (2014) do it with
-    the default; PED-ANOVA leaves those networks out. Best values and severities are compared on a log scale. Shares say
-    nothing of the direction, and where a tuner has searched they speak of where it searched most.
+    networks is given its middle value there, as Hutter et al. (2014) do it with the default. Best values and severities
+    are compared on a log scale. Shares say nothing of the direction, and where a tuner has searched they speak of where
+    it searched most.
     """
     trials = [trial for trial in report.ranked if trial.configuration]
     settings = [
@@ -71,98 +63,80 @@ def setting_importances(report: Report) -> tuple[Importances, ...] | None:
 def _importances(
     target: str, values: Mapping[Trial, float | None], settings: Sequence[VariedSetting]
 ) -> Importances | None:
-    kept = [(trial, value) for trial, value in values.items() if value is not None]
-    if len(kept) < LEAST or np.ptp([value for _, value in kept]) < 1e-12:
+    known = {trial: value for trial, value in values.items() if value is not None}
+    trials, outcomes = list(known), np.array(list(known.values()))
+    if len(trials) < LEAST or np.ptp(outcomes) < 1e-12:
         return None
-    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
-
-    used = [trial for trial, _ in kept]
-    outcomes = [value for _, value in kept]
-    with _quiet():
-        shares, method = None, "fANOVA"
-        if len(kept) <= LARGE:
-            evaluator = FanovaImportanceEvaluator(n_trees=TREES, seed=SEED)
-            with suppress(RuntimeError, ValueError, ZeroDivisionError):
-                shares = get_param_importances(_study(used, outcomes, settings, fill=True), evaluator=evaluator)
-        if shares is None or not all(np.isfinite(share) for share in shares.values()):
-            method = "PED-ANOVA"
-            study = _study(used, outcomes, settings, fill=False)
-            shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE))
-    order = sorted((varied for varied in settings if varied.name in shares), key=lambda v: (-shares[v.name], v.name))
+    losses, explained = _losses([_columns(varied, trials) for varied in settings], outcomes)
+    shares = losses / (losses.sum() or 1.0)
+    order = sorted(range(len(settings)), key=lambda place: (-shares[place], settings[place].name))
+    doubts = {varied.name: _doubt(varied, trials, settings) for varied in settings}
     return Importances(
         target=target,
-        method=method,
-        configurations=len(kept),
-        settings=tuple(order),
-        shares=tuple(float(shares[varied.name]) for varied in order),
-        explained=_explained(used, outcomes, settings),
+        configurations=len(trials),
+        settings=tuple(settings[place] for place in order),
+        shares=tuple(float(shares[place]) for place in order),
+        explained=explained,
+        doubts={name: doubt for name, doubt in doubts.items() if doubt},
     )
 
 
-def _study(
-    trials: Sequence[Trial], values: Sequence[float], settings: Sequence[VariedSetting], *, fill: bool
-) -> "Study":
-    """A study in memory that holds the trials as if Optuna had asked for them."""
-    import optuna
+def _losses(groups: Sequence[Array], outcomes: Array) -> tuple[Array, float]:
+    """Of each setting the squared error of unseen configurations that its shuffling adds, and R² without shuffling.
 
-    study = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=0))
-    for trial, value in zip(trials, values, strict=True):
-        known = [varied for varied in settings if fill or trial.run_id in varied.value_of]
-        params = {varied.name: _setting(varied, trial) for varied in known}
-        distributions = {varied.name: _distribution(varied) for varied in known}
-        study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=value))
-    return study
-
-
-def _distribution(varied: VariedSetting) -> "BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
-
-    if not varied.numeric:
-        return CategoricalDistribution([level.label for level in varied.levels])
-    positions = [varied.position(float(value)) for value in varied.value_of.values()]
-    return FloatDistribution(min(positions), max(positions))
-
-
-def _setting(varied: VariedSetting, trial: Trial) -> str | float:
-    """As the distribution has it; the middle (of words: the most frequent one) where it has no effect."""
-    value = varied.value_of.get(trial.run_id)
-    if not varied.numeric:
-        words = [str(word) for word in varied.value_of.values()]
-        return str(value) if value is not None else max(sorted(set(words)), key=words.count)
-    if value is not None:
-        return varied.position(float(value))
-    return median(varied.position(float(number)) for number in varied.value_of.values())
-
-
-def _explained(trials: Sequence[Trial], values: Sequence[float], settings: Sequence[VariedSetting]) -> float | None:
-    """Out-of-bag R² of a random forest."""
+    A group is the columns of a setting, (configurations, columns), which are shuffled together.
+    """
     from sklearn.ensemble import RandomForestRegressor
+    from sklearn.model_selection import RepeatedKFold
 
-    columns = []
-    for varied in settings:
-        here = [_setting(varied, trial) for trial in trials]
-        if varied.numeric:
-            columns.append([float(value) for value in here])
-        else:
-            columns += [[float(value == level.label) for value in here] for level in varied.levels]
-    forest = RandomForestRegressor(100, oob_score=True, random_state=SEED, n_jobs=1)
-    forest.fit(np.array(columns).T, values)
-    score = float(forest.oob_score_)
-    return score if np.isfinite(score) else None
+    table = np.hstack(groups)
+    ends = np.cumsum([group.shape[1] for group in groups])
+    generator = np.random.default_rng(SEED)
+    losses, error, spread = np.zeros(len(groups)), 0.0, 0.0
+    for train, test in RepeatedKFold(n_splits=FOLDS, n_repeats=ROUNDS, random_state=SEED).split(table):
+        forest = RandomForestRegressor(TREES, random_state=SEED, n_jobs=1).fit(table[train], outcomes[train])
+        shuffled = np.repeat(table[test][None], 1 + len(groups) * SHUFFLES, axis=0)
+        for place, (end, group) in enumerate(zip(ends, groups, strict=True)):
+            for turn in range(1 + place * SHUFFLES, 1 + (place + 1) * SHUFFLES):
+                columns = slice(end - group.shape[1], end)
+                shuffled[turn, :, columns] = shuffled[turn, generator.permutation(len(test)), columns]
+        predicted = forest.predict(shuffled.reshape(-1, table.shape[1])).reshape(len(shuffled), len(test))
+        errors = ((predicted - outcomes[test]) ** 2).sum(axis=1)
+        losses += errors[1:].reshape(len(groups), SHUFFLES).mean(axis=1) - errors[0]
+        error += float(errors[0])
+        spread += float(((outcomes[test] - outcomes[train].mean()) ** 2).sum())
+    return np.maximum(losses, 0.0), 1 - error / spread
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's messages about studies and experimental arguments."""
-    logger = logging.getLogger("optuna")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+def _columns(varied: VariedSetting, trials: Sequence[Trial]) -> Array:
+    """A setting as a forest sees it, (trials, columns): a number on its scale, or a column of 0 and 1 for each word.
+
+    Where it has no effect it has its middle value, of words the most frequent one.
+    """
+    if varied.numeric:
+        middle = median(varied.position(float(number)) for number in varied.value_of.values())
+        known = (varied.value_of.get(trial.run_id) for trial in trials)
+        return np.array([[middle if value is None else varied.position(float(value))] for value in known])
+    usual = Counter(sorted(str(word) for word in varied.value_of.values())).most_common(1)[0][0]
+    words = [str(varied.value_of.get(trial.run_id, usual)) for trial in trials]
+    return np.array([[float(word == level.label) for level in varied.levels] for word in words])
+
+
+def _doubt(varied: VariedSetting, trials: Sequence[Trial], settings: Sequence[VariedSetting]) -> str:
+    """Why the configurations cannot tell what a setting does, as the end of a sentence; empty where they can."""
+    present = [trial for trial in trials if trial.run_id in varied.value_of]
+    counts = Counter(varied.value_of[trial.run_id] for trial in present)
+    away = len(present) - max(counts.values())
+    if away < LEAST_A_VALUE:
+        return f"only {away} of {len(trials)} configurations change it"
+    others = covariates(present, [other for other in settings if other is not varied])
+    if len(present) <= others.shape[1] + 1:
+        return ""
+    own = _columns(varied, present)
+    own = own - own.mean(axis=0)
+    left = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
+    together = (left**2).sum() < (1 - COLLINEAR) * (own**2).sum()
+    return "it changes together with other settings" if together else ""
 
 
 def _log(value: float | None) -> float | None:
@@ -171,4 +145,4 @@ def _log(value: float | None) -> float | None:
 
 def _log_end(severity: float | None) -> float | None:
     """Logarithm of the end over the best, in which one exploded configuration does not outweigh all others."""
-    return None if severity is None else _log(1 + severity)
+    return float(np.log(1 + severity)) if severity is not None and severity > -1 else None

@@ -74,10 +74,10 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class SweepPair:
-    """Two sweeps of one exercise, the older one first.
+    """Two sweeps of one exercise, the one that was named first comes first.
 
     Their values can be paired fit by fit (``same_fits``), or are of the same metric at all (``same_curve``).
-    ``matches`` are configurations that both have, those that moved first, then as the older one ranks them; the ranked
+    ``matches`` are configurations that both have, those that moved first, then as the first one ranks them; the ranked
     configurations that one alone has come the best first. ``better`` is the letter of the sweep whose best value is
     lower, empty where there is none or the metrics differ; ``lead`` by how much, ``margin`` what chance explains of
     that, ``basis`` where this comes from.
@@ -98,7 +98,7 @@ class SweepPair:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The sweeps of one exercise, oldest first, what differs between them, and each later one against the oldest.
+    """The sweeps of one exercise as they were named, what differs between them, and each against the first.
 
     ``labels`` name each trial by run id, without what all configurations of the group share. ``progress`` has one a
     sweep that has a result; it is empty where the sweeps were judged on different curves.
@@ -151,8 +151,9 @@ def make_comparison(reports: Sequence[Report]) -> SweepComparison:
     """Put sweeps beside each other, in the order in which they are to be shown."""
     grouped = _by_exercise(reports)
     letters = chain(ascii_uppercase, (f"S{number}" for number in count(len(ascii_uppercase) + 1)))
+    letter_of = dict(zip((report.sweep.run_id for report in reports), letters, strict=False))
     groups = [
-        [Entry(next(letters), report, name) for report in group]
+        [Entry(letter_of[report.sweep.run_id], report, name) for report in group]
         for group, name in zip(grouped, _names([group[0] for group in grouped]), strict=True)
     ]
     entries = {entry.run_id: entry for group in groups for entry in group}
@@ -220,14 +221,14 @@ def _pair(first: Entry, second: Entry, labels: Mapping[str, str]) -> SweepPair:
 
 
 def _by_exercise(reports: Sequence[Report]) -> list[list[Report]]:
-    """Sweeps of one exercise together, oldest first.
+    """Sweeps of one exercise together, in the order given: the first is what the others are held against.
 
     All tables of a user's own are the exercise ``table``, so the name of the data belongs to it.
     """
     groups: dict[tuple[str, str], list[Report]] = {}
     for report in reports:
         groups.setdefault((report.sweep.exercise, _data_name(report)), []).append(report)
-    return [sorted(group, key=lambda report: report.sweep.started) for group in groups.values()]
+    return list(groups.values())
 
 
 def _names(reports: Sequence[Report]) -> list[str]:

@@ -23,6 +23,7 @@ LIGHT: Mapping[str, str] = {
     "overfits": "#d55e00",
     "still-improving": "#3a9bd9",
     "plateau": "#009e73",
+    "undecided": "#a07800",
     "diverged": "#b0578d",
     "training": "#8a9199",
     "wash": "#f3f5f6",
@@ -44,6 +45,7 @@ DARK: Mapping[str, str] = {
     "overfits": "#f0813a",
     "still-improving": "#7cc4ee",
     "plateau": "#2fbf94",
+    "undecided": "#d9b23c",
     "diverged": "#d993bb",
     "training": "#8b949d",
     "wash": "#1f2429",
@@ -55,6 +57,7 @@ SYMBOLS: Mapping[Verdict, str] = {
     Verdict.OVERFITS: "triangle-up",
     Verdict.STILL_IMPROVING: "triangle-down",
     Verdict.PLATEAU: "square",
+    Verdict.UNDECIDED: "diamond",
 }
 
 _TOKEN = re.compile(r"@([a-z-]+)(?:/([0-9.]+))?")

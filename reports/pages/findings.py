@@ -113,14 +113,12 @@ def _driving(importances: tuple[Importances, ...], settings: tuple[Table, ...]) 
 
 
 def _is_told(found: Importances) -> bool:
-    return found.explained is None or found.explained >= TOLD
+    return found.explained >= TOLD
 
 
 def _basis_of(found: Importances) -> str:
     target = "The best value" if found.target == "best value" else "The severity"
-    rests = f"{found.method} over {counted(found.configurations, 'configuration')}"
-    if found.explained is None:
-        return f"{target}: {rests}."
+    rests = f"a random forest over {counted(found.configurations, 'configuration')}"
     share = f"{100 * max(found.explained, 0):.0f} % of its variance between configurations that were not seen"
     nothing = "" if _is_told(found) else "; too little to say which setting matters"
     return f"{target}: {rests}; the settings predict {share}{nothing}."

@@ -96,7 +96,7 @@ def _rendered(comparison: SweepComparison, *, html: bool, **more: Any) -> str:
 def csv_text(comparison: SweepComparison) -> str:
     """A row a sweep and configuration, numbers in full; a configuration has one hash in all sweeps.
 
-    The last four columns compare it with the same configuration of the oldest sweep of its exercise.
+    The last four columns compare it with the same configuration of the first sweep of its exercise that was named.
     """
     import pandas as pd
 

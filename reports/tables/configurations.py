@@ -19,12 +19,14 @@ GLYPHS: Mapping[Verdict, str] = {
     Verdict.OVERFITS: "▲",
     Verdict.STILL_IMPROVING: "▼",
     Verdict.PLATEAU: "■",
+    Verdict.UNDECIDED: "◆",
     Verdict.DIVERGED: "✕",
 }
 _TERMINAL_STYLES: Mapping[Verdict, str] = {
     Verdict.OVERFITS: "red",
     Verdict.STILL_IMPROVING: "blue",
     Verdict.PLATEAU: "green",
+    Verdict.UNDECIDED: "yellow",
     Verdict.DIVERGED: "magenta",
 }
 TERMINAL_ROWS = 10

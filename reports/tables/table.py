@@ -37,9 +37,7 @@ _LATEX = str.maketrans(
         "–": "--",
     }
 )
-_MARKDOWN = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"} | {character: "\\" + character for character in "\\`*_[]~$"}
-)
+_MARKDOWN = str.maketrans({"|": "&#124;"} | {character: "\\" + character for character in "\\`*_[]~$<>&"})
 
 
 @dataclass(frozen=True)

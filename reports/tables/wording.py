@@ -116,9 +116,19 @@ def _validation_words(report: Report) -> str:
     kind = f"{folds}-fold" if folds > 1 else "hold-out"
     return (
         f"{kind}, {counted(repeats, 'repeat')} = {counted(len(splits), 'fit')} a configuration; "
-        f"{_range({split.training for split in splits})} rows to train on, "
+        f"{_training_words(report, {split.training for split in splits})}, "
         f"{_range({split.validation for split in splits})} to validate"
     )
+
+
+def _training_words(report: Report, sizes: set[int]) -> str:
+    """The rows that a fit learns from: a configuration may use a share of those that its fold has."""
+    shares = {trial.configuration.train_fraction for trial in report.sweep.trials if trial.configuration}
+    if shares <= {1.0}:
+        return f"{_range(sizes)} rows to train on"
+    used = {max(1, round(share * size)) for share in (min(shares), max(shares)) for size in (min(sizes), max(sizes))}
+    which = f"{100 * min(shares):.3g} %" if len(shares) == 1 else "the share that a configuration takes"
+    return f"{_range(used)} rows to train on, {which} of the {_range(sizes)} of a fold"
 
 
 def _range(sizes: set[int]) -> str:
