@@ -1,5 +1,6 @@
 """The sweep: what it trains, in which order, what it records, and how it goes on after an interruption."""
 
+import os
 import re
 import signal
 from collections import Counter
@@ -37,6 +38,7 @@ from pipelines.commands.cli import Interrupted
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.sweep.description import SweepSettings, sweep_identity
 from pipelines.sweep.stopping import Stop
+from pipelines.tracking.reading import read_sweep
 from pipelines.tracking.trials import FAILED, FINISHED, Trial
 from pipelines.training.plan import OnChunk, OutOfMemoryError, Progress, Training
 
@@ -116,6 +118,19 @@ def test_a_trial_is_recorded_with_its_curves_and_its_overfitting_point(tmp_path:
     assert trial.data.params["learning_rate"] == "0.1"
     (parent,) = runs("sweep")
     assert parent.data.params["sweep.trials"] == "1"
+
+
+def test_what_guessing_comes_to_is_recorded_and_who_does_no_better_is_told(tmp_path: Path) -> None:
+    """The table has two classes of about equal size: guessing has a cross-entropy of .7."""
+    executor = MadeExecutor(floor=lambda configuration: 0.3 if configuration.learning_rate == 0.1 else 0.8)
+    outcome, printed = sweep(executor, small_exercise(tmp_path), trials=2)
+    assert re.findall("no better than guessing", printed) == ["no better than guessing"]
+    line = next(line for line in printed.splitlines() if "no better than guessing" in line)
+    assert "lr=0.03" in line
+    guessing = read_sweep(outcome.run.run_id, uri=os.environ["MLFLOW_TRACKING_URI"]).record.guessing
+    assert set(guessing) == {"val_loss", "val_crossentropy", "val_accuracy", "val_balanced_accuracy"}
+    assert guessing["val_loss"] == pytest.approx([np.log(2)] * 3, abs=0.03)
+    assert guessing["val_balanced_accuracy"] == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("tuner", ["optuna:grid", "keras_tuner:grid", "optuna:tpe"])

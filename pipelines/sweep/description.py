@@ -10,6 +10,7 @@ from pipelines.datasets.folds import Split
 from pipelines.exercises.design import NONE, ONE_AT_A_TIME
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights
+from pipelines.networks.guessing import guess
 from pipelines.sweep.plan import make_plan
 from pipelines.sweep.stopping import Stop
 from pipelines.tracking import sweeps
@@ -83,6 +84,7 @@ def describe_sweep(
         data=sweeps.DataFacts.of(dataset),
         splits=tuple(sweeps.SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),
         weights={name: sweeps.WeightsFile(found.path.name, found.sha256) for name, found in (weights or {}).items()},
+        guessing=guess(dataset, splits, exercise.baseline.loss),
         environment=sweeps.current_environment(),
     )
     return SweepDescription(sweep_identity(settings, dataset, weights), dataset, record)

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
@@ -25,6 +26,7 @@ from pipelines.executors.base import Ended, Handle
 from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.features import Inputs, find_all_weights
+from pipelines.networks.guessing import NO_BETTER, surely_beats
 from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
@@ -85,17 +87,23 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
         make_executor(settings.backend, settings.places) as executor,
     ):
         _print_start(console, settings, dataset, splits)
-        sweep = _Sweep(_Trials(settings, inputs, splits), tuner, run=run, executor=executor, console=console)
+        trials = _Trials(settings, inputs, splits, description.record.guessing.get(exercise.monitor, ()))
+        sweep = _Sweep(trials, tuner, run=run, executor=executor, console=console)
         sweep.take_up()
         sweep.train(sweep.plan())
         return sweep.outcome()
 
 
 class _Trials:
-    """Every trial of a sweep: what is trained for a configuration, and what is recorded of it."""
+    """Every trial of a sweep: what is trained for a configuration, and what is recorded of it.
 
-    def __init__(self, settings: SweepSettings, inputs: Inputs, splits: Sequence[Split]) -> None:
-        self.settings, self.inputs, self.splits = settings, inputs, splits
+    ``guesses`` are what guessing comes to on the monitored curve, one a fit.
+    """
+
+    def __init__(
+        self, settings: SweepSettings, inputs: Inputs, splits: Sequence[Split], guesses: Sequence[float]
+    ) -> None:
+        self.settings, self.inputs, self.splits, self.guesses = settings, inputs, splits, np.array(guesses)
         self.judge = Judge.of(splits, settings.exercise.monitor)
         self.seeds = sorted({settings.seed + split.repeat for split in splits})
         self._labels = fit_labels(splits, settings.seed)
@@ -135,6 +143,14 @@ class _Trials:
             status=FAILED if failure else FINISHED,
             reason=failure or flight.watch.remark,
         )
+
+    def remark(self, trial: Trial) -> str:
+        """What is to be said beside a trial's verdict."""
+        monitored = self.judge.monitored(trial.curves) if trial.has_result else None
+        if monitored is None or not len(self.guesses):
+            return ""
+        folds, ratio = self.judge.folds, self.judge.validation_ratio
+        return "" if surely_beats(monitored, self.guesses, folds=folds, ratio=ratio) else NO_BETTER
 
 
 @dataclass(eq=False)
@@ -267,7 +283,7 @@ class _Sweep:
         assert flight.ended is not None
         flight.record = record = self.trials.record(flight, flight.ended)
         flight.run.finish(record)
-        display.end(flight.bar, record)
+        display.end(flight.bar, record, self.trials.remark(record))
 
     def _tell(self, flight: _Flight, display: SweepDisplay) -> None:
         """It is the turn of this trial: count it, and tell the tuner."""
