@@ -29,7 +29,8 @@ from reports.analysis.fits import (
     severities,
 )
 from reports.analysis.remedies import STRICTER
-from reports.report import BASELINE, Report, last_seen, point_of
+from reports.formatting import last_seen
+from reports.report import Report, point_of
 from reports.settings import Value, single_change
 
 
@@ -122,7 +123,7 @@ def find_plates(report: Report) -> tuple[Plate, ...]:
 
     Empty where the sweep has no result of its baseline.
     """
-    baseline = _baseline(report)
+    baseline = report.baseline
     if baseline is None or baseline.configuration is None:
         return ()
     found: dict[str, dict[Value, Trial]] = {}
@@ -154,14 +155,6 @@ def change(report: Report, first: Trial, second: Trial) -> Change:
         rise=None if rises is None else over_fits(rises, points[0], ratio),
         beyond=int(open_after) - int(open_before),
     )
-
-
-def _baseline(report: Report) -> Trial | None:
-    exercise = report.sweep.record.exercise
-    wanted = exercise.baseline.hash if exercise else ""
-    by_hash = {trial.configuration.hash: trial for trial in reversed(report.ranked) if trial.configuration}
-    asked = (trial for trial in report.ranked if trial.origin == BASELINE)
-    return by_hash.get(wanted) or next(asked, None)
 
 
 def _plate(report: Report, name: str, baseline: Trial, values: dict[Value, Trial]) -> Plate:
