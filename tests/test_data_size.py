@@ -46,7 +46,7 @@ def test_points_have_bands_over_the_fits() -> None:
     report = of_levels({0.5: 1.0, 1.0: 0.5})
     half, whole = data_size(report).points
     assert half.value.value == pytest.approx(1.0) and whole.value.value == pytest.approx(0.5)
-    width = 2.364624 * OFFSETS.std(ddof=1) * np.sqrt(1 / FITS + 1 / 3)
+    width = 2.364624 * OFFSETS.std(ddof=1) * np.sqrt(1 / 4)  # four folds, two repeats
     assert half.value.high - half.value.value == pytest.approx(width, rel=1e-4)
     assert half.gap.value == pytest.approx(0.3) and half.gap.low == pytest.approx(0.3, abs=1e-5)
 

@@ -118,6 +118,7 @@ def test_the_network_fits_the_data(task: Task, shape: tuple[int, ...], outputs: 
         "val_loss",
         *curves,
         *(f"val_{name}" for name in curves),
+        "val_balanced_accuracy" if task.is_classification else "val_r2",
     }
 
 

@@ -155,11 +155,11 @@ def test_equal_folds_and_seeds_are_compared_fit_by_fit() -> None:
     (found,) = one_pair(old, new).matches
     assert found.basis is Basis.PAIRED
     assert found.difference == pytest.approx(0.1, rel=1e-5)
-    # Student's .975 quantile of 7 degrees of freedom, corrected for a third as many rows to validate as to train.
+    # Student's .975 quantile of 7 degrees of freedom; four folds of two repeats count as four rises.
     deviation = 0.02 * math.sqrt(8 / 7)
-    assert found.margin == pytest.approx(2.364624 * deviation * math.sqrt(1 / 8 + 1 / 3), rel=1e-4)
+    assert found.margin == pytest.approx(2.364624 * deviation * math.sqrt(1 / 4), rel=1e-4)
     assert found.within is False and found.moved
-    assert words.within_words(found) == "beyond ±0.034 (paired fits)"
+    assert words.within_words(found) == "beyond ±0.025 (paired fits)"
     (found,) = one_pair(old, replace(new, curves={"b-run0": curves_at(1.1, 0.9)})).matches
     assert found.within is True and not found.moved
 

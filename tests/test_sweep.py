@@ -1,5 +1,6 @@
 """The sweep: what it trains, in which order, what it records, and how it goes on after an interruption."""
 
+import os
 import re
 import signal
 from collections import Counter
@@ -37,6 +38,7 @@ from pipelines.commands.cli import Interrupted
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.sweep.description import SweepSettings, sweep_identity
 from pipelines.sweep.stopping import Stop
+from pipelines.tracking.reading import read_sweep
 from pipelines.tracking.trials import FAILED, FINISHED, Trial
 from pipelines.training.plan import OnChunk, OutOfMemoryError, Progress, Training
 
@@ -93,8 +95,9 @@ def test_a_sweep_trains_as_many_configurations_as_it_may_and_none_twice(tuner: s
     verdicts = Counter(run.data.tags["atlas.verdict"].replace(" ", "_") for run in trials)
     assert {name: found[f"sweep/{name}"] for name in verdicts} == verdicts
     assert sum(found[f"sweep/{name}"] for name in ("overfits", "still_improving", "plateau", "diverged", "failed")) == 5
-    assert printed.count("\n") == 6
-    assert "60 samples, 3 folds x 1 repeat = 3 fits a trial, 40 epochs, 5 trials" in printed
+    assert printed.count("\n") == 8, "data, plan, the first trial, the time of the others, 4 trials"
+    assert f"60 samples, 3 folds x 1 repeat = 3 fits a trial, 40 epochs, {tuner}, jax" in printed
+    assert "Plan: 5 trials: the baseline, 1 documented variant and 3 chosen by the tuner." in printed
 
 
 def test_a_trial_is_recorded_with_its_curves_and_its_overfitting_point(tmp_path: Path) -> None:
@@ -115,6 +118,19 @@ def test_a_trial_is_recorded_with_its_curves_and_its_overfitting_point(tmp_path:
     assert trial.data.params["learning_rate"] == "0.1"
     (parent,) = runs("sweep")
     assert parent.data.params["sweep.trials"] == "1"
+
+
+def test_what_guessing_comes_to_is_recorded_and_who_does_no_better_is_told(tmp_path: Path) -> None:
+    """The table has two classes of about equal size: guessing has a cross-entropy of .7."""
+    executor = MadeExecutor(floor=lambda configuration: 0.3 if configuration.learning_rate == 0.1 else 0.8)
+    outcome, printed = sweep(executor, small_exercise(tmp_path), trials=2)
+    assert re.findall("no better than guessing", printed) == ["no better than guessing"]
+    line = next(line for line in printed.splitlines() if "no better than guessing" in line)
+    assert "lr=0.03" in line
+    guessing = read_sweep(outcome.run.run_id, uri=os.environ["MLFLOW_TRACKING_URI"]).record.guessing
+    assert set(guessing) == {"val_loss", "val_crossentropy", "val_accuracy", "val_balanced_accuracy"}
+    assert guessing["val_loss"] == pytest.approx([np.log(2)] * 3, abs=0.03)
+    assert guessing["val_balanced_accuracy"] == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("tuner", ["optuna:grid", "keras_tuner:grid", "optuna:tpe"])
@@ -373,7 +389,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on_with_the_rest(t
     assert len(set(hashes_of(finished))) == len(finished) == 5
     assert {run.data.tags["mlflow.parentRunId"] for run in finished} == {outcome.run.run_id}
     # The trials of both starts are numbered on.
-    assert printed.splitlines()[2].startswith("3/5  ")
+    assert printed.splitlines()[4].startswith("3/5  ")
 
 
 def test_a_sweep_that_goes_on_tells_the_tuner_what_is_known(

@@ -189,6 +189,7 @@ def test_a_trial_is_recorded_with_the_names_of_the_schema(uri: str) -> None:
         "atlas.origin": "tuner",
         "atlas.seeds": "1,2",
         "atlas.verdict": "overfits",
+        "atlas.judging": "2",
     }
     assert trial.data.tags["mlflow.parentRunId"] == parent
     assert {name: value for name, value in trial.data.metrics.items() if "loss/" not in name} == {

@@ -8,6 +8,9 @@ TensorFlow backend goes back to the raw outputs by itself; here it is explicit, 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.datasets.base import Task
 from pipelines.errors import UserError
 from pipelines.exercises.settings import LOSSES
@@ -41,6 +44,36 @@ def make_loss(name: str, task: Task) -> PerSample:
 def make_metrics(task: Task) -> dict[str, PerSample]:
     """What is recorded beside the loss, whatever the loss: comparable between configurations that vary it."""
     return dict(_METRICS[task])
+
+
+def class_weights(labels: NDArray[np.integer[Any]], classes: int) -> NDArray[np.float32]:
+    """Weight of a row by its class, shape (classes,), with which the accuracy of these rows is the balanced one.
+
+    That is the mean over the classes of the share of each that is told right. As in scikit-learn, a class that none of
+    the ``labels``, shape (rows,), is of does not count.
+
+    >>> class_weights(np.array([0, 0, 0, 2]), 3).tolist()
+    [0.6666666865348816, 0.0, 2.0]
+    """
+    counts = np.bincount(labels, minlength=classes)
+    present = np.count_nonzero(counts)
+    return np.where(counts > 0, len(labels) / np.maximum(present * counts, 1), 0.0).astype(np.float32)
+
+
+def explained_share(squared_errors: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.float32]:
+    """R2 of mean squared errors, any shape: the share of the variance of these ``targets``, (rows,), that is explained.
+
+    1 for no error, 0 for the targets' own mean, below 0 for worse. As in scikit-learn it is not a number for fewer than
+    two rows; where all targets are equal it is 1 without an error, else 0.
+
+    >>> explained_share(np.array([0.25, 2.0]), np.array([1.0, 3.0])).tolist()
+    [0.75, -1.0]
+    """
+    errors = np.asarray(squared_errors, np.float64)
+    variance = np.asarray(targets, np.float64).var() if len(targets) > 1 else np.nan
+    if variance == 0:
+        return np.where(np.isnan(errors), np.nan, errors == 0).astype(np.float32)
+    return (1 - errors / variance).astype(np.float32)
 
 
 def _keras() -> Any:

@@ -45,8 +45,8 @@ class SweepDisplay(Bars):
         """A trial starts; several may be in work."""
         return self.add_bar("trial", configuration.label, fits=fits, epochs=epochs)
 
-    def end(self, bar: TrainingBar, trial: Trial) -> None:
-        """A trial is done, or has failed."""
+    def end(self, bar: TrainingBar, trial: Trial, remark: str = "") -> None:
+        """A trial is done, or has failed; the remark stands beside its verdict."""
         failure = trial.reason if trial.status == FAILED else ""
         self.remove_bar(bar)
         self._finished += 1
@@ -57,6 +57,7 @@ class SweepDisplay(Bars):
         line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
         line.append(f"{shortened(bar.label, width):<{width}}  ")
         line.append(_outcome(trial.point, self.monitor, failure), style="red" if failure else "")
+        line.append(f", {remark}" if remark else "", style="yellow")
         line.append(f"  {trial.seconds or 0.0:.1f} s", style="dim")
         if not self.console.is_terminal and (left := self._time_left()):
             line.append(f"  {left}", style="dim")

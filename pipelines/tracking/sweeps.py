@@ -45,6 +45,8 @@ class RecordedSettings:
     repeats: int | None = None
     epochs: int | None = None
     monitor: str | None = None
+    #: ``one_at_a_time`` or ``none``; which settings and values, the exercise says.
+    design: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class SweepRecord:
         One a fit, repeat-major; None where not recorded.
     weights
         Of every backbone that a trial may have; None where not recorded.
+    guessing
+        What the best constant prediction comes to, by validation curve one value a fit; empty where not recorded.
     """
 
     exercise: Exercise | None = None
@@ -123,6 +127,7 @@ class SweepRecord:
     data: DataFacts = field(default_factory=DataFacts)
     splits: tuple[SplitSizes, ...] | None = None
     weights: Mapping[str, WeightsFile] | None = None
+    guessing: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     environment: Environment = field(default_factory=Environment)
 
     def to_json(self) -> dict[str, Any]:
@@ -135,6 +140,7 @@ class SweepRecord:
             "data": _known(self.data),
             "splits": None if self.splits is None else [asdict(split) for split in self.splits],
             "weights": None if self.weights is None else {name: asdict(of) for name, of in self.weights.items()},
+            "guessing": self.guessing or None,
         }
         return {name: content for name, content in sections.items() if content is not None} | _known(self.environment)
 
@@ -149,6 +155,7 @@ class SweepRecord:
             data=_lenient(DataFacts, content.get("data")),
             splits=readable(tuple[SplitSizes, ...], content.get("splits")),
             weights=readable(Mapping[str, WeightsFile], content.get("weights")),
+            guessing=readable(Mapping[str, tuple[float, ...]], content.get("guessing")) or {},
             environment=_lenient(Environment, content),
         )
 

@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import UserError
-from pipelines.networks.objectives import PerSample
+from pipelines.networks.objectives import PerSample, class_weights, explained_share
+
+#: The curve that follows from the one of squared errors.
+_EXPLAINED = "val_r2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,11 @@ class FitPlan:
         Per-sample loss; what is trained is its mean over the batch plus the layers' penalties (L2).
     metrics
         Further per-sample quantities to record, by name (``accuracy``, ``mae``).
+    balanced
+        The one of them that is recorded once more for the validation rows, with every class of a fit's counting alike:
+        ``val_balanced_accuracy``. The targets are labels then. Empty for none.
+    explained
+        The one, of squared errors, from which ``val_r2`` follows. Empty for none.
     inputs, targets
         The data once, compact: (samples, *features) of any dtype, and (samples,) or (samples, outputs).
     fits
@@ -88,6 +96,8 @@ class FitPlan:
     batch_size: int
     key: str = ""
     build_sparse_model: Callable[[int], Any] | None = None
+    balanced: str = ""
+    explained: str = ""
 
     def __post_init__(self) -> None:
         if not self.fits or self.epochs < 1 or self.batch_size < 1:
@@ -104,14 +114,22 @@ class FitPlan:
 
     @property
     def curve_names(self) -> tuple[str, ...]:
-        """Names of the curves that an engine returns: ``loss`` and each metric, then their ``val_`` twins.
+        """Names of the curves that an engine returns: ``loss`` and each metric, their ``val_`` twins, what follows.
 
         ``loss`` and ``val_loss`` are without the layers' penalties (Keras adds them in): over-fitting is judged on
         what the network predicts. Where the model has penalties, a curve ``penalty`` holds them, at each epoch's end;
         those on activations as the mean over the validation rows.
         """
         names = ("loss", *self.metrics)
-        return (*names, *(f"val_{name}" for name in names))
+        balanced = (f"val_balanced_{self.balanced}",) if self.balanced else ()
+        explained = (_EXPLAINED,) if self.explained else ()
+        return (*names, *(f"val_{name}" for name in names), *balanced, *explained)
+
+    def class_weights(self, fit: Fit) -> NDArray[np.float32]:
+        """Weights of a fit's validation rows by their class, (classes,), for ``balanced``; (0,) where that is empty."""
+        if not self.balanced:
+            return np.zeros(0, np.float32)
+        return class_weights(self.targets[fit.validation], int(self.targets.max()) + 1)
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int32]:
@@ -187,6 +205,7 @@ class Results:
         self.weights: dict[int, tuple[NDArray[Any], ...]] = {}
         self.compile_seconds = time.perf_counter() - started
         self._plan, self._on_chunk, self._started = plan, on_chunk, started
+        self._recorded = [curve for name, curve in self.curves.items() if name != _EXPLAINED]
 
     @contextmanager
     def compiling(self) -> Iterator[None]:
@@ -198,11 +217,16 @@ class Results:
     def write(self, indices: Sequence[int], epochs: range, records: NDArray[np.float32]) -> None:
         """Write what these fits came to in these epochs; from its first loss that is not finite on, a fit has nothing.
 
-        ``records`` has the shape (fits, epochs, quantities): training curves, validation curves, penalty.
+        ``records`` has the shape (fits, epochs, quantities): training curves, validation curves, that with classes
+        that count alike, penalty.
         """
-        for column, curve in enumerate(self.curves.values()):
+        for column, curve in enumerate(self._recorded):
             curve[np.ix_(indices, epochs)] = records[:, :, column]
         for index in indices:
+            if self._plan.explained:
+                errors = self.curves[f"val_{self._plan.explained}"][index, epochs.start : epochs.stop]
+                targets = self._plan.targets[self._plan.fits[index].validation]
+                self.curves[_EXPLAINED][index, epochs.start : epochs.stop] = explained_share(errors, targets)
             lost = ~np.isfinite(self.curves["loss"][index, : epochs.stop])
             if len(self._plan.fits[index].validation):
                 lost |= ~np.isfinite(self.curves["val_loss"][index, : epochs.stop])

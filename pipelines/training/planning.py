@@ -77,6 +77,8 @@ def make_plan(
         build_optimizer=lambda: build_optimizer(configuration),
         loss=make_loss(configuration.loss, dataset.task),
         metrics=make_metrics(dataset.task),
+        balanced="accuracy" if dataset.task.is_classification else "",
+        explained="" if dataset.task.is_classification else "mse",
         inputs=dataset.inputs,
         targets=dataset.targets,
         fits=tuple(fits),

@@ -84,14 +84,21 @@ def gaps(report: Report, trial: Trial, *, final: bool) -> Array | None:
 
 
 def severities(report: Report, trial: Trial) -> Array | None:
-    """Of each fit its rise from the best epoch of the others to the end, over the mean best value, shape (fits,)."""
+    """Of each fit what it adds to the severity, shape (fits,); their mean is that of the over-fitting point.
+
+    A severity is a ratio of means, rise over best value. To first order a fit moves it by its own rise, and the other
+    way by its own best value.
+    """
     found = fit_curves(report, trial)
     if found is None:
         return None
     smoothed = smooth(found.validation)
     at_best = found.at_best(smoothed)
-    best = float(at_best.mean())
-    return np.asarray((at_end(smoothed) - at_best) / best) if best > 0 else None
+    rise, best = at_end(smoothed) - at_best, float(at_best.mean())
+    if best <= 0:
+        return None
+    severity = float(rise.mean()) / best
+    return np.asarray(severity + (rise - severity * at_best) / best)
 
 
 def over_fits(differences: Array, point: OverfittingPoint, ratio: float | None) -> Estimate:

@@ -44,7 +44,7 @@ def assert_identical(first: Training, second: Training, epochs: int = EPOCHS) ->
 def test_curves_have_a_row_a_fit_and_a_column_an_epoch() -> None:
     case = standard_case()
     training = ENGINE.train(case.plan)
-    assert set(training.curves) == {"loss", "val_loss", "mse", "val_mse", "mae", "val_mae"}
+    assert set(training.curves) == {"loss", "val_loss", "mse", "val_mse", "mae", "val_mae", "val_r2"}
     for curve in training.curves.values():
         assert curve.shape == (2, EPOCHS)
         assert curve.dtype == np.float32
@@ -132,6 +132,54 @@ def test_without_validation_rows_only_the_training_is_recorded() -> None:
     assert_close(without.curves["loss"], with_validation.curves["loss"])
     assert np.isnan(without.curves["val_loss"]).all()
     assert np.isnan(without.curves["val_mae"]).all()
+    assert np.isnan(without.curves["val_r2"]).all()
+
+
+# Curves that need all validation rows of a fit.
+
+
+def outputs_of(case: Case, training: Training, index: int) -> NDArray[Any]:
+    """What the trained network of a fit says of the fit's validation rows."""
+    model = case.plan.build_model()
+    assert training.weights is not None
+    model.set_weights(list(training.weights[index]))
+    return np.asarray(model(case.plan.inputs[case.plan.fits[index].validation]))
+
+
+@pytest.mark.parametrize("task", [Task.BINARY, Task.MULTICLASS])
+def test_balanced_accuracy_is_that_of_scikit_learn(task: Task) -> None:
+    """Over folds of unequal size, in one of which a class has no validation row."""
+    from sklearn.metrics import balanced_accuracy_score
+
+    case = make_case(task, samples=61, folds=3, learning_rate=0.02, batch_size=7)
+    first, second, third = case.plan.fits
+    few = first.validation[case.plan.targets[first.validation] != 1]
+    case = case.with_fits([replace(first, validation=few), second, third])
+    training = ENGINE.train(case.plan, keep_weights=True)
+    for index, fit in enumerate(case.plan.fits):
+        outputs = outputs_of(case, training, index)
+        told = outputs.argmax(axis=1) if task is Task.MULTICLASS else (outputs[:, 0] > 0).astype(int)
+        expected = [balanced_accuracy_score(case.plan.targets[fit.validation], told)]
+        assert_close(training.curves["val_balanced_accuracy"][index, -1:], expected)
+    assert (training.curves["val_balanced_accuracy"] != training.curves["val_accuracy"]).any()
+
+
+def test_r2_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import r2_score
+
+    case = make_case(samples=61, folds=3)
+    training = ENGINE.train(case.plan, keep_weights=True)
+    for index, fit in enumerate(case.plan.fits):
+        expected = r2_score(case.plan.targets[fit.validation], outputs_of(case, training, index))
+        assert_close(training.curves["val_r2"][index, -1:], [expected])
+
+
+def test_r2_is_read_off_the_curve_of_the_errors_chunk_by_chunk() -> None:
+    case = standard_case()
+    training = ENGINE.train(case.plan, chunk_epochs=2, on_chunk=lambda progress: progress.epoch == 4)
+    variances = [[case.plan.targets[fit.validation].var()] for fit in case.plan.fits]
+    assert_close(training.curves["val_r2"][:, :4], 1 - training.curves["val_mse"][:, :4] / variances)
+    assert np.isnan(training.curves["val_r2"][:, 4:]).all()
 
 
 # Penalties.

@@ -123,6 +123,8 @@ def make_case(
         build_optimizer=lambda: build_optimizer(configuration),
         loss=make_loss(configuration.loss, task),
         metrics=make_metrics(task),
+        balanced="accuracy" if task.is_classification else "",
+        explained="" if task.is_classification else "mse",
         inputs=inputs,
         targets=targets,
         fits=make_fits(len(inputs), folds),

@@ -226,6 +226,7 @@ class _Run:
             validation_count=np.array([len(fit.validation) for fit in fits], np.int32),
             offset=None if self.as_is else np.stack([fit.offset for fit in fits]),
             scale=None if self.as_is else np.stack([fit.scale for fit in fits]),
+            class_weights=np.stack([self.plan.class_weights(fit) for fit in fits]),
         )
 
     def _schedule(self, fits: Sequence[Fit], epochs: range, layout: EpochLayout) -> Schedule:

@@ -44,6 +44,8 @@ class FitData(NamedTuple):
     offset, scale
         The network sees ``(inputs - offset) / scale``; None for inputs as they are, since on wide inputs dividing by 1
         takes as long as the network.
+    class_weights
+        Of validation rows by their class, (classes,), for the metric that is balanced; (0,) where none is.
     """
 
     validation: Array
@@ -51,6 +53,7 @@ class FitData(NamedTuple):
     validation_count: Array
     offset: Array | None
     scale: Array | None
+    class_weights: Array
 
 
 class Schedule(NamedTuple):
@@ -81,6 +84,8 @@ class FitProgram:
     ) -> None:
         self.model, self.optimizer, self.layout, self.sparse = model, optimizer, layout, sparse
         self.quantities = [plan.loss, *plan.metrics.values()]
+        self.balanced = plan.metrics[plan.balanced] if plan.balanced else None
+        self.validated = len(self.quantities) + bool(plan.balanced)
         self.rate_index = next(i for i, v in enumerate(optimizer.variables) if v is optimizer.learning_rate)
         self.gradient = jax.grad(self._penalised_loss, has_aux=True)
 
@@ -93,7 +98,7 @@ class FitProgram:
         -------
         The new state, and the records, (epochs, curves), in the order of ``Results.write``.
         """
-        skipped = jnp.full(2 * len(self.quantities) + 1, jnp.nan)
+        skipped = jnp.full(len(self.quantities) + self.validated + 1, jnp.nan)
 
         def epoch(state: State, item: tuple[Schedule, Array]) -> tuple[State, Array]:
             now, is_active = item
@@ -171,7 +176,7 @@ class FitProgram:
         if not chunks:
             pairs = zip(self.model.trainable_variables, state.trainable, strict=True)
             of_weights = [v.regularizer(value) for v, value in pairs if v.regularizer is not None]
-            return jnp.full(len(self.quantities), jnp.nan), _sum_of(of_weights)
+            return jnp.full(self.validated, jnp.nan), _sum_of(of_weights)
 
         def add_chunk(total: Array, item: tuple[Array, Array]) -> tuple[Array, None]:
             rows, first = item
@@ -179,14 +184,17 @@ class FitProgram:
             outputs, _, penalties = self.model.stateless_call(
                 state.trainable, state.non_trainable, inputs, training=False, return_losses=True
             )
-            values = jnp.stack([quantity(targets, outputs) for quantity in self.quantities])
+            each = [quantity(targets, outputs) for quantity in self.quantities]
+            if self.balanced is not None:
+                each.append(self.balanced(targets, outputs) * fit.class_weights[targets])
+            values = jnp.stack(each)
             # A padded row may be anything, even not a number: leave it out rather than multiply it by 0.
             is_real = first + jnp.arange(size) < fit.validation_count
             sums = jnp.where(is_real, values, 0.0).sum(axis=1)
             return total + jnp.append(sums, is_real.sum() * _sum_of(penalties)), None
 
         firsts = jnp.arange(chunks, dtype=jnp.int32) * size
-        total, _ = lax.scan(add_chunk, jnp.zeros(len(self.quantities) + 1), (fit.validation, firsts))
+        total, _ = lax.scan(add_chunk, jnp.zeros(self.validated + 1), (fit.validation, firsts))
         mean = total / fit.validation_count
         return mean[:-1], mean[-1]
 

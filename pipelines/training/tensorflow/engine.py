@@ -224,7 +224,8 @@ class _Run:
         alike, place = (plan.fits, index) if self.program.pads else ((fit,), 0)
         validation = evaluation_rows(alike, self.evaluation_chunk)[place]
         scaling = tf.constant(fit.offset, tf.float32), tf.constant(fit.scale, tf.float32)
-        arguments = (rows, rates, len(epochs), len(fit.train), validation, len(fit.validation))
+        of_classes = plan.class_weights(fit)
+        arguments = (of_classes, rows, rates, len(epochs), len(fit.train), validation, len(fit.validation))
         return self.program.run(self.data, *scaling, *(tf.constant(argument) for argument in arguments))
 
     def _capacity(self, index: int) -> int:

@@ -21,6 +21,8 @@ class Program:
         self.strategy = strategy
         self.batch_size = effective_batch(plan)
         self.quantities = [plan.loss, *plan.metrics.values()]
+        self.balanced = plan.metrics[plan.balanced] if plan.balanced else None
+        self.validated = len(self.quantities) + bool(plan.balanced)
         self.model = build_seeded(plan.build_model, plan.fits[0].seed)
         self.optimizer = plan.build_optimizer()
         self.optimizer.build(self.model.trainable_variables)
@@ -73,6 +75,7 @@ class Program:
         data: Any,
         offset: Any,
         scale: Any,
+        class_weights: Any,
         rows: Any,
         rates: Any,
         epochs: Any,
@@ -88,6 +91,8 @@ class Program:
             Inputs (samples, *features) and targets of all samples. Arguments, since constants are slow to compile.
         offset, scale
             The network sees ``(inputs - offset) / scale``.
+        class_weights
+            Of validation rows by their class, (classes,), for the metric that is balanced; (0,) where none is.
         rows, rates
             Of each epoch the training rows in order, (capacity, width) int32, and the learning rate, (capacity,).
         epochs, count
@@ -101,7 +106,7 @@ class Program:
         when the loss is no longer a number.
         """
         capacity = rows.shape[0]
-        curves = 2 * len(self.quantities) + 1
+        curves = len(self.quantities) + self.validated + 1
 
         def batch(batch_rows: Any) -> tuple[Any, Any]:
             inputs = (tf.cast(tf.gather(data[0], batch_rows), tf.float32) - offset) / scale
@@ -110,7 +115,7 @@ class Program:
         def epoch(index: Any, _alive: Any, records: Any) -> tuple[Any, Any, Any]:
             self.optimizer.learning_rate.assign(rates[index])
             training = self._train_epoch(batch, rows[index], count) / tf.cast(count, tf.float32)
-            evaluation = self._evaluate(batch, validation, validation_count)
+            evaluation = self._evaluate(batch, validation, validation_count, class_weights)
             record = tf.concat([training, evaluation], axis=0)
             records = tf.tensor_scatter_nd_update(records, [[index]], record[None])
             return index + 1, tf.math.is_finite(training[0]), records
@@ -154,7 +159,7 @@ class Program:
         self.optimizer.apply(gradients, variables)
         return tf.stack(sums)
 
-    def _evaluate(self, batch: Any, validation: Any, count: Any) -> Any:
+    def _evaluate(self, batch: Any, validation: Any, count: Any, class_weights: Any) -> Any:
         """Means over the validation rows of the loss and each metric, and of the layers' penalty.
 
         All at inference, as ``model.evaluate`` adds them up. Only a penalty on activations depends on the rows;
@@ -164,18 +169,21 @@ class Program:
         if not chunks:
             variables = self.model.trainable_variables
             of_weights = _sum_of([v.regularizer(v.value) for v in variables if v.regularizer is not None])
-            return tf.concat([tf.fill([len(self.quantities)], math.nan), [of_weights]], axis=0)
+            return tf.concat([tf.fill([self.validated], math.nan), [of_weights]], axis=0)
 
         def chunk(index: Any, totals: Any) -> tuple[Any, Any]:
             inputs, targets = batch(validation[index])
             outputs = self.model(inputs, training=False)
             real = index * size + tf.range(size) < count
             # A padded row may be anything, even not a number: leave it out rather than multiply it by 0.
-            values = [tf.where(real, quantity(targets, outputs), 0.0) for quantity in self.quantities]
+            each = [quantity(targets, outputs) for quantity in self.quantities]
+            if self.balanced is not None:
+                each.append(self.balanced(targets, outputs) * tf.gather(class_weights, targets))
+            values = [tf.where(real, value, 0.0) for value in each]
             penalty = tf.reduce_sum(tf.cast(real, tf.float32)) * _sum_of(self.model.losses)
             return index + 1, totals + tf.stack([*(tf.reduce_sum(value) for value in values), penalty])
 
-        start = (tf.constant(0), tf.zeros(len(self.quantities) + 1))
+        start = (tf.constant(0), tf.zeros(self.validated + 1))
         totals = tf.while_loop(lambda index, _: index < chunks, chunk, start)[1]
         return totals / tf.cast(count, tf.float32)
 
