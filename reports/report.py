@@ -157,7 +157,8 @@ class Report:
             return f"Choose {name} and train it for {epochs}: it was still improving."
         if last_seen(point)[1]:
             enough = point.one_se_epoch or point.epochs
-            return f"Choose {name} and train it for {epochs}; after epoch {enough} nothing is gained for sure."
+            beyond = f"Its best epoch may lie beyond the {point.epochs} that were trained"
+            return f"Choose {name}. {beyond}; after epoch {enough} nothing is gained for sure."
         sureness = f" (95 % interval {interval(point)})" if interval(point) else ""
         if point.verdict is Verdict.PLATEAU:
             sureness += "; going on neither helps nor surely harms"

@@ -170,7 +170,8 @@ def _plate(report: Report, name: str, baseline: Trial, values: dict[Value, Trial
         for value in order
     )
     whole = change(report, steps[0].trial, steps[-1].trial) if numeric else None
-    return Plate(name, SETTINGS[name].title if name != "units" else "units", numeric, steps, whole)
+    title = "units" if name == "units" else SETTINGS[name].title
+    return Plate(name, title, numeric, steps=steps, whole=whole)
 
 
 def _paired(first: Array | None, second: Array | None) -> Array | None:

@@ -212,8 +212,8 @@ def _remedy_of(report: Report, plate: Plate) -> tuple[Help, str] | None:
     if not found:
         return None
     order = (Help.HELPS, Help.NO_SURE_EFFECT, Help.HURTS, Help.CANNOT_SAY)
-    verdict, step, change = min(found, key=lambda of: (order.index(of[0]), of[2].value.value if of[2].value else 0.0))
-    return verdict, f"{remedy.words}{_effect_words(report, plate, step, change, verdict)}"
+    verdict, step, _ = min(found, key=lambda of: (order.index(of[0]), of[2].value.value if of[2].value else 0.0))
+    return verdict, f"{remedy.words}{_effect_words(report, plate, step, verdict)}"
 
 
 def _help(change: Change) -> Help:
@@ -223,8 +223,9 @@ def _help(change: Change) -> Help:
     return {-1: Help.HELPS, 0: Help.NO_SURE_EFFECT, 1: Help.HURTS}[sign]
 
 
-def _effect_words(report: Report, plate: Plate, step: Step, change: Change, verdict: Help) -> str:
-    if verdict not in (Help.HELPS, Help.HURTS):
+def _effect_words(report: Report, plate: Plate, step: Step, verdict: Help) -> str:
+    change = step.change
+    if verdict not in (Help.HELPS, Help.HURTS) or change is None:
         return ""
     moved = f"{report.value_name} {value_change_words(plate, step)}" if change.value_sign else ""
     if not moved and change.rise is not None:
