@@ -1,13 +1,14 @@
 """The table of configurations: its columns once, for the page, for Markdown, for files and for the terminal."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich.console import RenderableType
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
+from pipelines.exercises.configurations import FIELDS, NO_HIDDEN_LAYER, Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Trial
 from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
@@ -109,6 +110,39 @@ def full_title(column: Column[Trial], report: Report) -> str:
 def group_title(group: str, report: Report) -> str:
     """A group's heading, with the name of the monitored metric."""
     return group.replace("{value}", report.value_name)
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting of the chosen configuration as people write it; ``before`` is the baseline's where that is another."""
+
+    title: str
+    value: str
+    before: str = ""
+
+
+def winner_settings(report: Report) -> tuple[SettingRow, ...]:
+    """Every setting that has an effect in the chosen configuration, in the order in which a network is described."""
+    chosen = report.best.configuration if report.best else None
+    if chosen is None:
+        return ()
+    base = report.baseline.configuration if report.baseline else None
+    rows = [_setting_row("hidden layers", _layers(chosen), _layers(base) if base else "")]
+    for known in sorted(FIELDS.values(), key=lambda known: known.place):
+        value = getattr(chosen, known.name)
+        if known.name == "layers" or known.name in chosen.idle or (known.rare and value == known.off):
+            continue
+        before = "" if base is None or known.name in base.idle else known.written(getattr(base, known.name))
+        rows.append(_setting_row(known.title, known.written(value), before))
+    return tuple(rows)
+
+
+def _setting_row(title: str, value: str, before: str) -> SettingRow:
+    return SettingRow(title, value, "" if before == value else before)
+
+
+def _layers(configuration: Configuration) -> str:
+    return configuration.layers_text if configuration.layers else NO_HIDDEN_LAYER
 
 
 def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
