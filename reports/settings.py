@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.exercises.configurations import SETTINGS, Configuration
+from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
 from pipelines.exercises.settings import OWN_UNITS
 from pipelines.tracking.trials import Trial
 
@@ -113,6 +113,30 @@ def setting_of(configuration: Configuration, name: str) -> Value | None:
         return None
     value = getattr(configuration, name)
     return ("yes" if value else "no") if isinstance(value, bool) else value
+
+
+def single_change(base: Configuration, other: Configuration) -> tuple[str, Value, Value] | None:
+    """The one setting in which two configurations differ, and its value in each; None where they differ in more.
+
+    What has no effect in one of them does not count: without hidden layers there is no activation to differ in.
+    ``units`` are those of all hidden layers, ``units_2`` of the second alone; a schedule's value has its rate in it.
+
+    >>> base = Configuration(layers=(64, 64))
+    >>> single_change(base, Configuration(layers=(16, 16))), single_change(base, Configuration(layers=()))
+    (('units', 64, 16), ('depth', 2, 0))
+    """
+    base, other = base.canonical(), other.canonical()
+    if base == other:
+        return None
+    name = _layers_change(base.layers, other.layers)
+    if name and replace(base, layers=other.layers).canonical() == other:
+        at = int(name.partition("_")[2] or 1) - 1
+        ends = (len(base.layers), len(other.layers)) if name == "depth" else (base.layers[at], other.layers[at])
+        return name, *ends
+    for name in _REPORTED:
+        if name in FIELDS and replace(base, **_same(other, name)).canonical() == other:  # type: ignore[arg-type]
+            return name, _value_in_full(base, name), _value_in_full(other, name)
+    return None
 
 
 def matched_sets(trials: Iterable[Trial], name: str) -> list[dict[Value, Trial]]:
@@ -219,6 +243,31 @@ def _cut(edges: Sequence[float], low: float, high: float, whole: bool = False) -
 
 def _round(value: float) -> float:
     return float(f"{value:.12g}")
+
+
+def _layers_change(base: tuple[int, ...], other: tuple[int, ...]) -> str:
+    """Name of the one thing in which hidden layers differ: their width, their number, the width of one; else empty."""
+    if len({*base, *other}) == 1 and len(base) != len(other):
+        return "depth"
+    if len(base) != len(other) or not base:
+        return ""
+    if len(set(base)) == len(set(other)) == 1:
+        return "units"
+    (first, *more) = [at for at, (one, two) in enumerate(zip(base, other, strict=True), start=1) if one != two] or [0]
+    return f"units_{first}" if first and not more else ""
+
+
+def _same(configuration: Configuration, name: str) -> dict[str, object]:
+    """The field of this name as this configuration has it; a schedule's with its rate."""
+    names = ("schedule", "decay_rate") if name == "schedule" else (name,)
+    return {each: getattr(configuration, each) for each in names}
+
+
+def _value_in_full(configuration: Configuration, name: str) -> Value:
+    if name == "schedule" and configuration.schedule != "constant":
+        return f"{configuration.schedule} {configuration.decay_rate:g}"
+    value = getattr(configuration, name)
+    return ("yes" if value else "no") if isinstance(value, bool) else value  # type: ignore[no-any-return]
 
 
 def _own_widths(configurations: Sequence[Configuration]) -> list[int]:

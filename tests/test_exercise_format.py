@@ -35,6 +35,7 @@ WHOLE: dict[str, Any] = {
     "monitor": "val_crossentropy",
     "baseline": {"layers": "8-8"},
     "space": {"depth": {"low": 0, "high": 2}},
+    "design": {"units": [4, 16], "activation": ["tanh"], "train_fraction": [0.5]},
     "folds": 3,
     "repeats": 2,
     "epochs": 9,

@@ -463,7 +463,8 @@ def test_every_override_is_a_key_that_is_read():
     own = {"data": "a.csv", "target": "t", "missing": "drop", "task": "binary", "holdout": "0.3"}
     others = {"folds": 3, "repeats": 4, "epochs": 5, "validation": "holdout", "monitor": "val_crossentropy"}
     changed = load("table", **own, **others)
-    assert set(own) | set(others) == set(OVERRIDES)
+    assert set(own) | set(others) | {"design"} == set(OVERRIDES)
+    assert load("table", **own, design="none").design == {} != changed.design
     assert changed.dataset.options == {"path": "a.csv", "target": "t", "missing": "drop"}
     assert (changed.task, changed.holdout, changed.folds, changed.repeats) == (Task.BINARY, "0.3", 3, 4)
     assert (changed.epochs, changed.validation, changed.monitor) == (5, "holdout", "val_crossentropy")

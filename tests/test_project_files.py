@@ -63,7 +63,6 @@ def test_parameters_left_out_have_their_defaults_and_empty_ones_stay_empty(entry
     given_by_default = {name: value for name, value in values.items() if value}
     assert given_by_default == {
         "exercise": "imdb",
-        "trials": "12",
         "tuner": "optuna:tpe",
         "backend": "auto",
         "stop": "never",

@@ -173,7 +173,7 @@ def test_two_networks_never_have_one_label(report) -> None:
         replace(report.best, run_id=str(at), configuration=of, name=of.label) for at, of in enumerate((near, far, near))
     ]
     labels = make_report(replace(report.sweep, trials=tuple(trials))).labels
-    assert (labels["0"], labels["2"]) == (labels["0"], labels["0"])
+    assert labels["0"] == labels["2"]
     assert labels["1"] == f"{labels['0']} #{far.hash[:4]}"
 
 

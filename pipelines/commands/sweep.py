@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipelines.sweep.loop import SweepOutcome
 
 #: Parameters that an exercise has a value for, and the command line may replace.
-OVERRIDES = ("folds", "repeats", "epochs", "validation", "monitor", "data", "target", "task", "missing")
+OVERRIDES = ("folds", "repeats", "epochs", "validation", "monitor", "data", "target", "task", "missing", "design")
 PARAMETERS = (
     *("exercise", "space", *PLACES, *OVERRIDES),
     *("trials", "tuner", "backend", "stop", "seed", "documented", "resume"),
@@ -51,7 +51,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
     from pipelines.sweep.stopping import Stop
     from pipelines.tuners import DEFAULT, SPECS
 
-    trials = parameters.whole_number("trials", minimum=1, default=12)
+    trials = parameters.whole_number("trials", minimum=1)
     seed = parameters.whole_number("seed", minimum=1, maximum=MAX_SEED, default=1)
     tuner = parameters.choice("tuner", SPECS, DEFAULT)
     stop = parameters.choice("stop", map(str, Stop), Stop.NEVER)
@@ -72,7 +72,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
             raise
         parameters.problems.append(str(error))
     parameters.check()
-    assert trials is not None and seed is not None
+    assert seed is not None
     return SweepSettings(
         exercise,
         trials=trials,

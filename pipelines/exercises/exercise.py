@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.design import DesignPoint, Points, design_points
 from pipelines.exercises.spaces import Space
 
 #: Validation curves that over-fitting can be judged on; ``val_loss`` is comparable only where the loss does not vary.
@@ -128,13 +129,20 @@ class Exercise:
     path: Path
     #: What it teaches; None where it does not say. It is no part of what a sweep is asked.
     lesson: Lesson | None = None
+    #: What is changed about the baseline, one setting at a time, before a tuner is asked; empty for nothing.
+    design: Points = field(default_factory=dict)
+
+    @property
+    def design_points(self) -> tuple[DesignPoint, ...]:
+        """The configurations of the design, each once."""
+        return design_points(self.design, self.baseline)
 
     @property
     def digest(self) -> str:
         """16 hexadecimal digits: equal for exercises whose trials are interchangeable.
 
-        Names, notes and documented figures do not enter, nor where a file lies (its content has a hash of its own),
-        nor the settings of a validation that is not used.
+        Names, notes, documented figures and the design do not enter, nor where a file lies (its content has a hash of
+        its own), nor the settings of a validation that is not used.
         """
         kfold = self.validation == "kfold"
         meaning = {

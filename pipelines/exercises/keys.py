@@ -14,6 +14,7 @@ from pipelines.datasets.folds import VALIDATIONS, parse_holdout
 from pipelines.datasets.options import OPTIONS
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
+from pipelines.exercises.design import NONE, ONE_AT_A_TIME
 from pipelines.exercises.exercise import FIGURE_METRICS, MAX_EPOCHS, MONITORS, SPLITS, Figure, Lesson, Question, Variant
 from pipelines.exercises.settings import WIDTHS, parse_layers
 from pipelines.exercises.spaces import Parameter
@@ -127,6 +128,32 @@ class Axes(Keys):
 def space_keys(task: Task | None = None) -> Axes:
     """The axes that a space may have."""
     return Axes({name: Key(Axis(name, of.allowed(task)), of.meaning) for name, of in SETTINGS.items()}, _NAMED_SPACE)
+
+
+@dataclass(frozen=True)
+class Design(Keys):
+    """What is changed about the baseline, one setting at a time: one of two words, or settings with their values."""
+
+    words = Choice((ONE_AT_A_TIME, NONE))
+    described = f"{words.allowed}, or settings with lists of values, as {{units: [16, 64]}}"
+
+    def read(self, checker: Checker, key: str, value: object) -> Any | None:
+        if isinstance(value, str) and value in self.words.words:
+            return value
+        if not isinstance(value, dict) or not value:
+            allowed = self.words.allowed if checker.is_text(key) else self.described
+            return checker.refuse(key, value, "is no design", allowed)
+        return super().read(checker, key, value)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [self.words.schema(), super().schema()]}
+
+
+def design_keys(task: Task | None = None) -> Design:
+    """The settings that a design may change, whether they are axes of the space or not."""
+    return Design(
+        {name: Key(ListOf(of.allowed(task), "values"), of.meaning) for name, of in SETTINGS.items()}, _NAMED_SPACE
+    )
 
 
 @dataclass(frozen=True)
@@ -305,6 +332,7 @@ def exercise_keys(task: Task | None = None, baseline: Configuration | None = Non
             ),
             "baseline": Key(configuration_keys(task), "Settings that the space does not vary; tried first", {}),
             "space": Key(space_keys(task), "What is varied", required=True),
+            "design": Key(design_keys(task), "Comparisons with the baseline before the tuner is asked", ONE_AT_A_TIME),
             "folds": Key(Whole(2), "Folds that each configuration is trained on", 4),
             "repeats": Key(Whole(1), "How often, with other seeds", 1),
             "epochs": Key(_EPOCHS, "Length of every training; shorter ones are read off the curve", 100),

@@ -14,6 +14,7 @@ from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.datasets.places import Places
 from pipelines.errors import ExerciseError, UserError
 from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.design import NONE, ONE_AT_A_TIME, Points, design_points, one_at_a_time
 from pipelines.exercises.exercise import MONITORS, Exercise, Lesson, Variant
 from pipelines.exercises.keys import changed, configuration_keys, default_configuration, exercise_keys
 from pipelines.exercises.settings import MAX_DEPTH, parse_layers
@@ -65,7 +66,7 @@ def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **o
 
 #: Parameter of the command line -> the key that it stands for.
 OVERRIDES: Mapping[str, str] = {
-    **{name: name for name in ("folds", "repeats", "epochs", "validation", "holdout", "monitor", "task")},
+    **{name: name for name in ("folds", "repeats", "epochs", "validation", "holdout", "design", "monitor", "task")},
     "data": "dataset.path",
     "target": "dataset.target",
     "missing": "dataset.missing",
@@ -96,7 +97,10 @@ def read_exercise(
     """
     entries = exercise_keys().entries(checker, "", raw) or {}
     own_task = entries.get("task")
+    own_design = entries.get("design")
     entries |= {key: value for key, value in overrides.items() if not key.startswith("dataset.")}
+    if entries.get("design") == ONE_AT_A_TIME and isinstance(own_design, dict):
+        entries["design"] = own_design  # the file chooses which settings and values, the parameter whether
     options = {key.removeprefix("dataset."): value for key, value in overrides.items() if key.startswith("dataset.")}
     dataset = _read_dataset(checker, path, entries.get("dataset"), options)
     task = _read_task(checker, entries.get("task"), dataset, data_dir)
@@ -109,9 +113,15 @@ def read_exercise(
     values: dict[str, Any] = {name: keys.value(checker, name, entries) for name in others}
     axes, documented = values.pop("space"), values.pop("documented") or ()
     space = None if axes is None or baseline is None else _make_space(checker, tuple(axes.values()), baseline)
+    wanted = values.pop("design")
+    design: Points = {}
+    if wanted != NONE and wanted is not None and space is not None and baseline is not None:
+        design = one_at_a_time(space, baseline) if wanted == ONE_AT_A_TIME else wanted
     _check_names(checker, documented, values["lesson"])
     monitor = keys.value(checker, "monitor", entries)
-    losses = _losses(documented, space, baseline) if baseline else set()
+    changes_made = [variant.configuration for variant in documented]
+    changes_made += [point.configuration for point in design_points(design, baseline)] if baseline else []
+    losses = _losses(changes_made, space, baseline) if baseline else set()
     if monitor == "val_loss" and task and len(losses) > 1:
         fault = f"is not comparable, since the loss varies ({', '.join(sorted(losses))})"
         comparable = [curve for curve in MONITORS[task] if curve != "val_loss"]
@@ -127,6 +137,7 @@ def read_exercise(
         space=space,
         documented=documented,
         path=path,
+        design=design,
         **{**values, "title": values["title"] or path.stem},
     )
 
@@ -206,8 +217,8 @@ def _check_names(checker: Checker, documented: Sequence[Variant], lesson: Lesson
                 checker.note(label, name, f"is no documented variant{did_you_mean(name, names)}", ", ".join(names))
 
 
-def _losses(documented: Sequence[Variant], space: Space | None, baseline: Configuration) -> set[str]:
+def _losses(configurations: Sequence[Configuration], space: Space | None, baseline: Configuration) -> set[str]:
     """The losses of all configurations: ``val_loss`` compares only where there is one."""
     axis = next((axis for axis in space.parameters if axis.name == "loss"), None) if space else None
     varied = set(map(str, axis.choices)) if axis else {baseline.loss}
-    return varied | {variant.configuration.loss for variant in documented}
+    return varied | {configuration.loss for configuration in configurations}

@@ -168,6 +168,7 @@ def find_all_weights(exercise: Exercise, inputs: Inputs, *, documented: bool) ->
     configurations = [exercise.baseline, *_networks(exercise)]
     if documented:
         configurations += [variant.configuration for variant in exercise.documented]
+    configurations += [point.configuration for point in exercise.design_points]
     found: dict[str, Weights] = {}
     for configuration in configurations:
         if configuration.backbone != "none":

@@ -1,7 +1,7 @@
 """What a sweep trains next, what it knows by then, and what its tuner is told, in which order."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,10 @@ Monitored = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration to be trained, where it comes from, and the suggestion of the tuner that it answers, if any."""
+    """A configuration to be trained, where it comes from, and the suggestion of the tuner that it answers, if any.
+
+    Origins are ``baseline``, ``documented: <name>``, ``design: <setting>=<value>`` and ``tuner``.
+    """
 
     configuration: Configuration
     origin: str
@@ -77,19 +80,13 @@ class Results:
 
 
 class Candidates:
-    """Baseline, documented variants (where ``documented``), then what the tuner asks for; each configuration once."""
+    """What is given (see ``plan``), then what the tuner asks for; each configuration once."""
 
-    def __init__(self, exercise: Exercise, tuner: Tuner, results: Results, *, documented: bool) -> None:
+    def __init__(self, exercise: Exercise, tuner: Tuner, results: Results, *, given: Iterable[Candidate]) -> None:
         self._space, self._baseline = exercise.space, exercise.baseline
         self._tuner, self._results = tuner, results
-        self._given = deque([Candidate(exercise.baseline, "baseline")])
+        self._given = deque(given)
         self._repeats = 0
-        if documented:
-            self._given += [
-                Candidate(variant.configuration, f"documented: {variant.name}")
-                for variant in exercise.documented
-                if variant.repeats != 1 and not variant.explains  # too long, or not documented: left to reproduce
-            ]
 
     def next(self) -> Candidate | None:
         """A configuration that is neither known nor in flight; None where the tuner has nothing new to name now.

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from pipelines.datasets import Dataset, Places
 from pipelines.datasets.folds import Split
+from pipelines.exercises.design import NONE, ONE_AT_A_TIME
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights
 from pipelines.networks.guessing import guess
+from pipelines.sweep.plan import make_plan
 from pipelines.sweep.stopping import Stop
 from pipelines.tracking import sweeps
 from pipelines.tracking.sweeps import SweepDescription
@@ -21,13 +23,14 @@ class SweepSettings:
 
     #: With the command line's overrides applied.
     exercise: Exercise
-    #: Configurations to have trained in all, those of an interrupted start included.
-    trials: int = 12
+    #: Configurations to have trained in all, those of an interrupted start included; None: all that is given (see
+    #: ``plan``) and ten of the tuner.
+    trials: int | None = None
     #: ``optuna:tpe``, ...; ``jax`` or ``tensorflow``.
     tuner: str = "optuna:tpe"
     backend: str = "jax"
-    #: Whether trials may end early: ``never`` for whole curves, ``overfit`` once an onset is sure, ``prune`` when the
-    #: trial is worse than the median of the others.
+    #: Whether trials may end early: ``never`` for whole curves, ``overfit`` once an onset is sure, ``prune`` when a
+    #: trial that the tuner asked for is worse than the median of the others.
     stop: Stop = Stop.NEVER
     #: Of folds, weights, batches and tuner.
     seed: int = 1
@@ -40,7 +43,7 @@ class SweepSettings:
 
 
 def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[str, Weights] | None = None) -> str:
-    """Hash of all that makes the trials of two starts interchangeable; the budget of trials is not part of it.
+    """Hash of all that makes the trials of two starts interchangeable; budget and design are not part of it.
 
     ``weights`` are those of every backbone that a trial may have.
     """
@@ -66,7 +69,7 @@ def describe_sweep(
         exercise=exercise,
         settings=sweeps.RecordedSettings(
             exercise=exercise.name,
-            trials=settings.trials,
+            trials=make_plan(exercise, settings.trials, documented=settings.documented).trials,
             tuner=settings.tuner,
             backend=settings.backend,
             stop=str(settings.stop),
@@ -76,6 +79,7 @@ def describe_sweep(
             repeats=exercise.repeats,
             epochs=exercise.epochs,
             monitor=exercise.monitor,
+            design=ONE_AT_A_TIME if exercise.design else NONE,
         ),
         data=sweeps.DataFacts.of(dataset),
         splits=tuple(sweeps.SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),

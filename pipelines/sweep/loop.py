@@ -32,7 +32,8 @@ from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
 from pipelines.sweep.description import SweepSettings, describe_sweep
 from pipelines.sweep.display import SweepDisplay
-from pipelines.sweep.stopping import Watch, epochs_between_looks, make_rule
+from pipelines.sweep.plan import SweepPlan, duration_line, make_plan
+from pipelines.sweep.stopping import Stop, Watch, epochs_between_looks, make_rule
 from pipelines.tracking.recording import SweepRun, TrialRun, open_sweep
 from pipelines.tracking.trials import FAILED, FINISHED, Trial
 from pipelines.tuners import make_tuner
@@ -89,7 +90,7 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
         trials = _Trials(settings, inputs, splits, description.record.guessing.get(exercise.monitor, ()))
         sweep = _Sweep(trials, tuner, run=run, executor=executor, console=console)
         sweep.take_up()
-        sweep.train()
+        sweep.train(sweep.plan())
         return sweep.outcome()
 
 
@@ -175,9 +176,9 @@ class _Sweep:
     def __init__(self, trials: _Trials, tuner: Tuner, *, run: SweepRun, executor: Executor, console: Console) -> None:
         self.trials, self.settings, self.judge = trials, trials.settings, trials.judge
         self.run, self.executor, self.console = run, executor, console
-        exercise = self.settings.exercise
-        self.results, self.tally = Results(exercise, tuner), Tally()
-        self.candidates = Candidates(exercise, tuner, self.results, documented=self.settings.documented)
+        self.tuner, self.tally = tuner, Tally()
+        self.results = Results(self.settings.exercise, tuner)
+        self.time_is_told = False
         self.resumed = self.failed = self.errors_in_a_row = 0
 
     def take_up(self) -> None:
@@ -198,9 +199,22 @@ class _Sweep:
             trained = "1 trial was" if self.resumed == 1 else f"{self.resumed:,} trials were"
             self.console.print(f"{trained} finished by an earlier start and not trained again.")
 
-    def train(self) -> None:
-        """Train candidates until as many configurations are known as the budget has."""
-        trials, known = self.settings.trials, self.results.known
+    def plan(self) -> SweepPlan:
+        """What is to be trained, told with the time that it will take where earlier trials show that."""
+        settings, known = self.settings, self.results.known
+        plan = make_plan(settings.exercise, settings.trials, documented=settings.documented, known=known)
+        if (missing := plan.trials - len(known)) > 0:
+            seconds = self.run.seconds_of_earlier_trials()
+            self.time_is_told = bool(seconds)
+            lines = [duration_line(seconds, missing, earlier=True)] if seconds else []
+            for line in [*plan.lines(), *lines]:
+                self.console.print(line)
+        return plan
+
+    def train(self, plan: SweepPlan) -> None:
+        """Train candidates until as many configurations are known as the plan has trials."""
+        trials, known = plan.trials, self.results.known
+        candidates = Candidates(self.settings.exercise, self.tuner, self.results, given=plan.given)
         # What leaves this block by an error ends the runs of all trials in flight, too.
         with (
             SweepDisplay(self.console, trials, min(self.resumed, trials), self.judge.monitor) as display,
@@ -210,9 +224,10 @@ class _Sweep:
                 if stored.value is not None and stored.configuration is not None:
                     display.seen(stored.configuration.label, stored.value)
             in_flight: deque[_Flight] = deque()
+            started = time.perf_counter()
             while len(known) < trials:
                 while len(in_flight) < min(self.executor.slots, trials - len(known)):
-                    if (candidate := self.candidates.next()) is None:
+                    if (candidate := candidates.next()) is None:
                         break
                     in_flight.append(self._launch(candidate, display, runs))
                 if not in_flight:
@@ -222,6 +237,10 @@ class _Sweep:
                 while in_flight[0].ended is None:
                     self._wait(in_flight, display)
                 self._tell(in_flight.popleft(), display)
+                if not self.time_is_told and len(known) < trials:
+                    seconds = time.perf_counter() - started
+                    self.console.print(duration_line([seconds], trials - len(known), earlier=False))
+                self.time_is_told = True
 
     def outcome(self) -> SweepOutcome:
         """What was done; a sweep without a single result is a failure."""
@@ -239,8 +258,10 @@ class _Sweep:
         job = self.trials.job(configuration, display)
         started = time.perf_counter()
         bar = display.begin(configuration, fits, job.epochs)
+        # The whole curve of a comparison is wanted however bad it is; the tuner's trials are there to find the best.
+        is_spared = self.settings.stop is Stop.PRUNE and candidate.suggestion is None
         # Of what was told by now, whatever else ends while it trains.
-        rule = make_rule(self.settings.stop, self.judge, self.results.curves())
+        rule = None if is_spared else make_rule(self.settings.stop, self.judge, self.results.curves())
         run = runs.enter_context(self.run.trial(configuration, candidate.origin, self.trials.seeds))
         watch = Watch(fits, rule, bar.advance)
         chunk = epochs_between_looks(self.settings.stop, job.epochs)
@@ -291,7 +312,7 @@ def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, sp
     line.append(
         f": {dataset.samples:,} samples, {kind} x {counted(exercise.repeats, 'repeat')} = "
         f"{counted(len(splits), 'fit')} a trial, {counted(exercise.epochs, 'epoch')}, "
-        f"{counted(settings.trials, 'trial')}, {settings.tuner}, {settings.backend}",
+        f"{settings.tuner}, {settings.backend}",
         style="not bold",
     )
     console.print(line)

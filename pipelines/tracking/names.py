@@ -99,8 +99,8 @@ SAMPLES_FILE, TEXTS_FILE = "samples.npz", "samples.json"
 
 
 def varying_settings(exercise: Exercise) -> frozenset[str]:
-    """Settings that differ between the trials of a sweep: axes of its space, and what documented variants change."""
-    names = {axis.name for axis in exercise.space.parameters}
+    """Settings that differ between the trials of a sweep: axes of space and design, and what variants change."""
+    names = {axis.name for axis in exercise.space.parameters} | set(exercise.design)
     for variant in exercise.documented:
         changed = vars(variant.configuration).items() - vars(exercise.baseline).items()
         names |= {name for name, _ in changed}

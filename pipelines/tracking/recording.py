@@ -85,6 +85,12 @@ class SweepRun(runs.EndingRun):
         self._data = runs.dataset_input(description.data)
         exercise = description.record.exercise
         self._varying = names.varying_settings(exercise) if exercise else None
+        settings = description.record.settings
+        self._length = {
+            names.PARAM_EPOCHS: settings.epochs,
+            names.PARAM_FOLDS: settings.folds,
+            names.PARAM_REPEATS: settings.repeats,
+        }
         self._names = {names.run_name(t.configuration, self._varying) for t in self._earlier if t.configuration}
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
         self._writing: list[Future[None]] = []
@@ -101,6 +107,21 @@ class SweepRun(runs.EndingRun):
         that failed for another reason or were cut off are not, and will be trained again.
         """
         return self._earlier
+
+    def seconds_of_earlier_trials(self) -> list[float]:
+        """What finished trials of this exercise took: same data, folds, repeats, epochs and backend; the latest first.
+
+        Trials of this start are not among them, so it is asked before the first.
+        """
+        tags = {names.TAG_KIND: names.KIND_TRIAL} | {
+            tag: self._trial_tags[tag] for tag in (names.TAG_EXERCISE, names.TAG_DATA, names.TAG_BACKEND)
+        }
+        with store_errors(self.uri, "Reading earlier trials"):
+            found = runs.search(self._client, [self.experiment_id], tags, status=FINISHED)
+        wanted = {name: str(value) for name, value in self._length.items()}
+        alike = [run for run in found if wanted.items() <= run.data.params.items()]
+        seconds = (run.data.metrics.get(names.SECONDS_TOTAL) for run in reversed(alike))
+        return [value for value in seconds if value]
 
     def curves(self, trial: Trial) -> dict[str, NDArray[np.float32]]:
         """All curves of a finished trial, by name, each (fits, epochs), from the store."""

@@ -45,6 +45,8 @@ class RecordedSettings:
     repeats: int | None = None
     epochs: int | None = None
     monitor: str | None = None
+    #: ``one_at_a_time`` or ``none``; which settings and values, the exercise says.
+    design: str | None = None
 
 
 @dataclass(frozen=True)

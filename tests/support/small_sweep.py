@@ -46,6 +46,7 @@ EXERCISE = {
         "normalisation": "standardise",
     },
     "space": {"learning_rate": {"low": 0.001, "high": 1.0, "log": True}, "batch_size": [10, 20]},
+    "design": "none",
     "documented": [{"name": "slow", "epochs": 40, "configuration": {"learning_rate": 0.03}}],
 }
 
