@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from pipelines.networks.guessing import surely_beats
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.overfitting.statistics import INTERVAL_LEVEL, USUAL_RATIO, at_end, best_for_others, paired_error, smooth
 from pipelines.tracking.trials import Trial
@@ -109,16 +108,6 @@ def guess_of(report: Report, name: str) -> float | None:
     """What guessing comes to on a validation curve, mean over the fits; None where that was not recorded."""
     guesses = report.sweep.record.guessing.get(name)
     return float(np.mean(guesses)) if guesses else None
-
-
-def beats_guessing(report: Report, trial: Trial) -> bool | None:
-    """Whether a ranked trial is surely better than guessing; None where that is not known."""
-    guesses = report.sweep.record.guessing.get(report.sweep.monitor, ())
-    found, point = fit_curves(report, trial), point_of(trial)
-    if found is None or len(guesses) != point.fits:
-        return None
-    ratio = USUAL_RATIO if report.validation_ratio is None else report.validation_ratio
-    return surely_beats(found.validation, np.array(guesses), folds=point.folds, ratio=ratio)
 
 
 def gaps(report: Report, trial: Trial, *, final: bool) -> Array | None:

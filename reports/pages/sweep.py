@@ -188,7 +188,7 @@ def _context(report: Report) -> dict[str, Any]:
         "report": report,
         "columns": columns,
         "titles": [tables.full_title(column, report) for column in columns],
-        "mark": lambda trial: tables.guessing_mark(report, trial),
+        "mark": tables.guessing_mark,
         "comparisons": documented_comparisons(report),
         "definitions": definitions(report),
         "facts": facts(report),

@@ -8,11 +8,11 @@ from rich.console import RenderableType
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
-from pipelines.networks.guessing import NO_BETTER
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import Trial
 from pipelines.words import listed
-from reports.analysis.fits import SCORES, Score, beats_guessing, guess_of, scores
+from reports.analysis.fits import SCORES, Score, guess_of, scores
 from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
 from reports.report import BASELINE, Report, point_of, saved_epochs
 from reports.tables.table import Cell, Column, Heading, Show, Table, number_column, table
@@ -42,9 +42,9 @@ def verdict_words(point: OverfittingPoint) -> str:
     return f"{GLYPHS[point.verdict]} {point.verdict}"
 
 
-def guessing_mark(report: Report, trial: Trial) -> str:
+def guessing_mark(trial: Trial) -> str:
     """What stands beside the verdict of a configuration that is not surely better than guessing; else empty."""
-    return NO_BETTER if beats_guessing(report, trial) is False else ""
+    return NO_BETTER if trial.beats_guessing is False else ""
 
 
 def metrics_line(report: Report, trial: Trial) -> str:
@@ -160,7 +160,7 @@ def ranking(report: Report) -> Table:
         Column(
             Heading("origin", numeric=False, printed=False), lambda trial: Cell(origin_words(trial, report.sweep.tuner))
         ),
-        Column(Heading("verdict", numeric=False), lambda trial: Cell(_verdict(report, trial))),
+        Column(Heading("verdict", numeric=False), lambda trial: Cell(_verdict(trial))),
         *(
             Column(replace(column.heading, title=full_title(column, report)), column.cell)
             for column in columns_of(report)
@@ -199,7 +199,7 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
             best_epoch_with_interval(point),
             whole(point.onset),
             number(point.best_value) + (f" ± {number(point.sd_folds, 2)}" if point.sd_folds is not None else ""),
-            Text(_verdict(report, trial, "\n"), style=_TERMINAL_STYLES[point.verdict]),
+            Text(_verdict(trial, "\n"), style=_TERMINAL_STYLES[point.verdict]),
         )
         shown.add_row(*cells)
     shown.caption = Text(_terminal_caption(report, rows))
@@ -207,8 +207,8 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
     return shown
 
 
-def _verdict(report: Report, trial: Trial, joint: str = ", ") -> str:
-    return joint.join(filter(None, (verdict_words(point_of(trial)), guessing_mark(report, trial))))
+def _verdict(trial: Trial, joint: str = ", ") -> str:
+    return joint.join(filter(None, (verdict_words(point_of(trial)), guessing_mark(trial))))
 
 
 def origin_words(trial: Trial, tuner: str) -> str:

@@ -15,7 +15,7 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.trials import Trial
 from reports.analysis.by_setting import value_rows
-from reports.analysis.fits import SCORES, beats_guessing, scores
+from reports.analysis.fits import SCORES
 from reports.report import Report, read_report, saved_epochs
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def points_frame(report: Report) -> "pd.DataFrame":
         "verdict": _verdicts(points),
         **_fields(points, _POINT),
         "epochs_saved": _typed([saved_epochs(point) if point else None for point in points], "Int64"),
-        **_beside(report, trials),
+        **_beside(trials),
         "parameters": _typed([trial.parameters for trial in trials], "Int64"),
         "seconds": _typed([trial.seconds for trial in trials], "float64"),
         **{field.name: _settings(trials, field.name, field.default) for field in fields(Configuration)},
@@ -212,16 +212,12 @@ def _fields(rows: Sequence[object], kinds: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _beside(report: Report, trials: Sequence[Trial]) -> dict[str, Any]:
+def _beside(trials: Sequence[Trial]) -> dict[str, Any]:
     """Scores at the best epoch, and whether guessing is surely beaten; without columns in which nothing is known."""
-    found = [scores(report, trial) if trial.run_id in report.ranks else {} for trial in trials]
-    columns = {
-        name.removeprefix("val_"): _typed([of[name].value if name in of else None for of in found], "float64")
-        for name in SCORES
-        if any(name in of for of in found)
-    }
-    beats = [beats_guessing(report, trial) if trial.run_id in report.ranks else None for trial in trials]
-    return columns | ({} if all(known is None for known in beats) else {"beats_guessing": _typed(beats, "boolean")})
+    names = [name.removeprefix("val_") for name in SCORES]
+    columns = {name: _typed([trial.validation.get(name) for trial in trials], "float64") for name in names}
+    columns["beats_guessing"] = _typed([trial.beats_guessing for trial in trials], "boolean")
+    return {name: column for name, column in columns.items() if column.notna().any()}
 
 
 def _verdicts(points: Sequence[OverfittingPoint | None]) -> Any:
