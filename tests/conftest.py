@@ -3,6 +3,7 @@
 A process that only needs a part of this imports only that part: the fixtures import what they use.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,19 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "d" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# Read by JAX and by TensorFlow. For every fusion XLA would set up a compiler of its own, and share the rest of a
+# program out among threads: a third of the time that a small program takes to compile.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the imported modules, and with them a twentieth of all time.
+
+    They are never garbage, and a program that is traced makes so many objects that it would look at them all the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """From the command line to the report, as a user runs it, on a table of sixty rows."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,8 @@ def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
         "OVERFIT_ATLAS_CACHE": str(folder / "cache"),
     }
+    # Compiled fast, as in all tests: see conftest.py.
+    environment |= {name: os.environ[name] for name in ("JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS")}
     command = [sys.executable, "-m", "pipelines", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 

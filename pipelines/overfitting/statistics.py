@@ -191,12 +191,12 @@ def find_onset(
     small = negligible(mean)
     if fits == 1:
         threshold = max(SINGLE_FIT_ERRORS * single_fit_error(curves[0]), small)
-        return _epoch(_lasting(mean - mean[after - 1] > threshold, after))
+        return _epoch(lasting(mean - mean[after - 1] > threshold, after))
     differences = rises(smoothed)
     rise, error = differences.mean(axis=0), paired_error(differences, fits // repeats, repeats, validation_ratio)
-    if _lasting(rise > np.maximum(stdtrit(fits - 1, level) * error, small), after) < 0:
+    if lasting(rise > np.maximum(stdtrit(fits - 1, level) * error, small), after) < 0:
         return None
-    return _epoch(_lasting(rise > np.maximum(error, small), after))
+    return _epoch(lasting(rise > np.maximum(error, small), after))
 
 
 def onset_interval(
@@ -219,7 +219,7 @@ def onset_interval(
     found = []
     for block in _blocks(weights, epochs):
         after = first_minimum(block @ smoothed) + 1
-        onset = _lasting(block @ differences > threshold, after)
+        onset = lasting(block @ differences > threshold, after)
         found.append(np.where(onset < 0, epochs, onset + 1))
     return _percentiles(np.concatenate(found))
 
@@ -238,7 +238,7 @@ def find_one_se_epoch(smoothed: Array, best: int, validation_ratio: float, *, cu
     return int(np.argmax(differences.mean(axis=0) <= enough)) + 1
 
 
-def _lasting(above: NDArray[np.bool_], after: NDArray[np.intp] | int) -> NDArray[np.intp]:
+def lasting(above: NDArray[np.bool_], after: NDArray[np.intp] | int) -> NDArray[np.intp]:
     """The first column from ``after`` on that begins a run of true ones and keeps nine tenths true to the end; else -1.
 
     Shape (..., epochs) -> (...). A run is 5 epochs or a fortieth of the training; in a short one a quarter, at least 2.
