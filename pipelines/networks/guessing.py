@@ -69,7 +69,9 @@ def surely_beats(monitored: Array, guesses: Array, *, folds: int, ratio: float) 
         Of validation to training rows.
     """
     fits = len(monitored)
-    leads = np.asarray(guesses - monitored[np.arange(fits), best_for_others(smooth(monitored))], np.float64)
+    leads = np.asarray(
+        guesses - monitored[np.arange(fits), best_for_others(smooth(monitored), fits // folds)], np.float64
+    )
     if fits == 1:
         return bool(leads[0] > 0)
     error = paired_error(leads, folds, fits // folds, ratio)

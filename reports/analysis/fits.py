@@ -68,7 +68,9 @@ def fit_curves(report: Report, trial: Trial) -> FitCurves | None:
 
     if (validation := checked(monitor)) is None:
         return None
-    return FitCurves(validation, checked(monitor.removeprefix("val_")), best_for_others(smooth(validation)))
+    return FitCurves(
+        validation, checked(monitor.removeprefix("val_")), best_for_others(smooth(validation), point.repeats)
+    )
 
 
 def best_values(report: Report, trial: Trial) -> Array | None:
