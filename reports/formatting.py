@@ -3,6 +3,7 @@
 import math
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict, is_censored
+from pipelines.words import counted
 
 #: Stands where there is no number.
 NONE = "–"
@@ -95,6 +96,41 @@ def interval(point: OverfittingPoint) -> str:
     if low is None or high is None:
         return ""
     return f"{low} to ≥ {point.epochs}" if point.censored else f"{low} to {high}"
+
+
+def epochs_to_train(point: OverfittingPoint) -> str:
+    """The best epoch as a number of epochs to train: ``19 epochs``, ``60 epochs or more``."""
+    epochs, beyond = last_seen(point)
+    return f"{counted(epochs, 'epoch')}{' or more' if beyond else ''}"
+
+
+def last_seen(point: OverfittingPoint) -> tuple[int, bool]:
+    """The best epoch, or the last epoch and True where the best may only be where the training ended."""
+    beyond = best_epoch(point) != str(point.best_epoch)
+    return (point.epochs if beyond or point.best_epoch is None else point.best_epoch), beyond
+
+
+def onset_with_interval(point: OverfittingPoint) -> str:
+    """The onset: ``37 (30 to 45)``."""
+    if point.onset is None:
+        return NONE
+    ends = "" if point.onset_low is None else f" ({point.onset_low} to {point.onset_high})"
+    return f"{point.onset}{ends}"
+
+
+def rise_with_interval(point: OverfittingPoint) -> str:
+    """How far the curve ends above its best, with the interval that the verdict rests on: ``+10 % (+2 to +19 %)``."""
+    if point.severity is None or point.severity_low is None or point.severity_high is None:
+        return percent(point.severity)
+    return f"{percent(point.severity)} ({rise_interval(point)})"
+
+
+def rise_interval(point: OverfittingPoint) -> str:
+    """The interval of the rise at the end: ``+2 to +19 %``; empty without one."""
+    if point.severity_low is None or point.severity_high is None:
+        return ""
+    low, high = (percent(end).removesuffix(" %") for end in (point.severity_low, point.severity_high))
+    return f"{low} to {high} %"
 
 
 def plain(value: object) -> str:

@@ -18,7 +18,7 @@ from pipelines.tracking.reading import read_sweep, read_trial_curves
 from pipelines.tracking.sweeps import Sweep
 from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted, listed
-from reports.formatting import best_epoch, interval, number
+from reports.formatting import epochs_to_train, interval, last_seen, number
 from reports.settings import VariedSetting, varied_settings
 
 BASELINE = "baseline"
@@ -78,6 +78,15 @@ class Report:
     def best(self) -> Trial | None:
         """The configuration to choose."""
         return self.ranked[0] if self.ranked else None
+
+    @cached_property
+    def baseline(self) -> Trial | None:
+        """The configuration that the exercise starts from, where it has a result."""
+        exercise = self.sweep.record.exercise
+        wanted = exercise.baseline.hash if exercise else ""
+        by_hash = {trial.configuration.hash: trial for trial in reversed(self.ranked) if trial.configuration}
+        asked = (trial for trial in self.ranked if trial.origin == BASELINE)
+        return by_hash.get(wanted) or next(asked, None)
 
     @property
     def title(self) -> str:
@@ -143,16 +152,17 @@ class Report:
         point, name = point_of(self.best), self.labels[self.best.run_id]
         if name.replace("-", "").isdigit():  # widths alone need a word to go with them
             name = f"hidden {'layers' if '-' in name else 'layer'} {name}"
+        epochs = epochs_to_train(point)
         if point.verdict is Verdict.STILL_IMPROVING:
-            epochs = counted(point.epochs, "epoch")
-            return f"Choose {name}, and train it for longer: after {epochs} it was still improving."
+            return f"Choose {name} and train it for {epochs}: it was still improving."
+        if last_seen(point)[1]:
+            enough = point.one_se_epoch or point.epochs
+            beyond = f"Its best epoch may lie beyond the {point.epochs} that were trained"
+            return f"Choose {name}. {beyond}; after epoch {enough} nothing is gained for sure."
         sureness = f" (95 % interval {interval(point)})" if interval(point) else ""
-        if point.verdict in (Verdict.PLATEAU, Verdict.UNDECIDED):
-            if best_epoch(point) != str(point.best_epoch):
-                enough = f"{counted(point.one_se_epoch or point.epochs, 'epoch')}; going on to {point.epochs}"
-                return f"Choose {name} and train it for {enough} gains nothing that is sure."
+        if point.verdict is Verdict.PLATEAU:
             sureness += "; going on neither helps nor surely harms"
-        return f"Choose {name} and train it for {counted(point.best_epoch or 0, 'epoch')}{sureness}."
+        return f"Choose {name} and train it for {epochs}{sureness}."
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -210,12 +220,6 @@ def point_of(trial: Trial) -> OverfittingPoint:
     if trial.point is None:
         raise ValueError(f"the trial {trial.run_id} has no over-fitting point")
     return trial.point
-
-
-def last_seen(point: OverfittingPoint) -> tuple[int, bool]:
-    """The best epoch, or the last epoch and True where the best may only be where the training ended."""
-    beyond = best_epoch(point) != str(point.best_epoch)
-    return (point.epochs if beyond or point.best_epoch is None else point.best_epoch), beyond
 
 
 def median_of_known(values: Iterable[float | None]) -> float | None:

@@ -51,7 +51,13 @@ def findings(report):
 
 def test_first_screen_answers_what_a_reviewer_asks(report, findings):
     answers = {answer.question: answer for answer in findings.answers}
-    assert list(answers)[:3] == ["What drives it?", "How clear is the choice?", "When to stop?"]
+    assert list(answers) == [
+        "When does it over-fit?",
+        "What drives it?",
+        "What helps against it?",
+        "When to stop?",
+        "How clear is the choice?",
+    ]
     clear = answers["How clear is the choice?"]
     assert clear.text.startswith(
         "Surely better than 7 of the 7 configurations ranked next (4 folds and 2 seeds, 8 fits"
@@ -60,7 +66,7 @@ def test_first_screen_answers_what_a_reviewer_asks(report, findings):
     assert stop.code.startswith('keras.callbacks.EarlyStopping(monitor="val_loss", patience=')
     assert "of the epochs" in stop.text
     sections = {answer.section for answer in findings.answers}
-    assert sections <= {"settings", "differences", "advice"}
+    assert sections <= {"points", "settings", "differences", "advice"}
 
 
 def test_every_difference_has_a_row_and_is_in_the_direction_of_its_sign(report, findings):
@@ -80,10 +86,14 @@ def test_what_says_nothing_is_not_on_the_first_screen():
     """A rule that stops nothing has no line of code, one that is judged by values near zero is not named at all."""
     improving = made_report([(BASE, made_point(onset=None))], details=DETAILS)
     falling = np.tile(np.linspace(2, 1, EPOCHS, dtype=np.float32), (FOLDS * REPEATS, 1))
-    (answer,) = find(replace(improving, curves={"run0": {"val_loss": falling, "loss": falling}})).answers
+    *_, answer = find(replace(improving, curves={"run0": {"val_loss": falling, "loss": falling}})).answers
     assert answer.code == "" and "train to the end" in answer.text
     tiny = 10 ** np.random.default_rng(0).uniform(-9, 0, (FOLDS * REPEATS, EPOCHS)).astype(np.float32)
-    assert find(replace(improving, curves={"run0": {"val_loss": tiny, "loss": tiny}})).answers == ()
+    told = find(replace(improving, curves={"run0": {"val_loss": tiny, "loss": tiny}})).answers
+    assert [answer.question for answer in told] == ["When does it over-fit?", "What drives it?"]
+    assert told[1].text == (
+        "These trials cannot tell: hardly any two differ in one setting alone. A sweep with design=one_at_a_time would."
+    )
 
 
 def test_equal_configurations_are_not_surely_better():
@@ -138,7 +148,11 @@ def test_one_trial_has_nothing_to_compare_and_no_trial_nothing_to_find():
     single = made_report([(BASE, made_point())], details=DETAILS, curves={"run0": curves_like(1.0, 0)})
     assert find_differences(single)[1] is None
     found = find(single)
-    assert [answer.question for answer in found.answers] == ["When to stop?"]
+    assert [answer.question for answer in found.answers] == [
+        "When does it over-fit?",
+        "What drives it?",
+        "When to stop?",
+    ]
     assert found.settings == () and found.advice.data is None
     assert find(made_report([(BASE, None)], details=DETAILS)) is None
 
@@ -173,9 +187,9 @@ def test_settings_that_explain_nothing_drive_nothing(report, monkeypatch):
     found = (importances("best value", 0.8, units=0.7, depth=0.2, l2=0.1), importances("severity", 0.1, units=1.0))
     monkeypatch.setattr(findings, "setting_importances", lambda report: found)
     told = find(report)
-    assert told.answers[0].text == (
-        "No setting explains how far a configuration over-fits; how good it gets depends most on units (70 % of what "
-        "settings explain) and depth (20 %)."
+    assert told.answers[1].text == (
+        "How good it gets depends most on units (70 % of what settings explain) and depth (20 %), by a random forest "
+        "over 20 configurations."
     )
     assert told.drivers[0].endswith("predict 80 % of its variance between configurations that were not seen.")
     assert told.drivers[1].endswith("; too little to say which setting matters.")

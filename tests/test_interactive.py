@@ -155,6 +155,7 @@ def test_settings_have_epochs_with_intervals_and_severity() -> None:
         "triangle-up",
         "triangle-down",
         "square",
+        "diamond",
     }
     severity = [mark for mark in chart.views[0].panels[1].marks if isinstance(mark, Points)]
     assert severity[0].y == (0.2, 0.2)

@@ -11,6 +11,7 @@ from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict, analyse
 from pipelines.tracking.reading import read_sweep, read_trial_curves
 from reports import read_report, write_report
+from reports.charts.curve_charts import curve_order
 from reports.pages.sweep import render_html
 from reports.report import make_report, short_labels
 from reports.tables.frames import points_frame
@@ -136,8 +137,12 @@ def test_close_competitors_leave_the_choice_open(report) -> None:
 @pytest.mark.parametrize(
     ("verdict", "best", "said"),
     [
-        (Verdict.STILL_IMPROVING, 60, "train it for longer: after 60 epochs it was still improving."),
-        (Verdict.PLATEAU, 60, "train it for 7 epochs; going on to 60 gains nothing that is sure."),
+        (Verdict.STILL_IMPROVING, 60, "train it for 60 epochs or more: it was still improving."),
+        (
+            Verdict.PLATEAU,
+            60,
+            "may lie beyond the 60 that were trained; after epoch 7 nothing is gained for sure.",
+        ),
         (
             Verdict.PLATEAU,
             30,
@@ -180,21 +185,33 @@ def test_two_networks_never_have_one_label(report) -> None:
 # The page
 
 
-def test_page_is_well_formed_and_needs_nothing_else(written) -> None:
+def test_page_is_well_formed_and_needs_nothing_else(written, report) -> None:
     text = written.html.read_text(encoding="utf-8")
     page = Page(text)
     for _, attributes in page.elements:
         assert not {"src", "onclick", "action"} & set(attributes)
-        assert str(attributes.get("href") or "#").startswith("#")
     # What plotly.js could do, were it asked to, the test in a browser sees it not do.
     own = re.sub(r"<script>/\*\*.*?</script>", "", text, flags=re.DOTALL)
+    own = re.sub(r'<a class="run" href="http[^"]*"', "", own)
     assert len(own) < 0.1 * len(text)
     assert "url(" not in own and "@import" not in own and "http" not in own
     assert "localStorage" not in own and "cookie" not in own
     assert len(text) < 8_000_000
-    # Every link leads to a section of the page.
-    links = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
-    assert links and links <= {f"#{attributes.get('id')}" for _, attributes in page.elements}
+    # Every link leads to a section of the page, or to the run of a trial in the MLflow UI.
+    links = {attributes["href"] for tag, attributes in page.elements if tag == "a" and "class" not in attributes}
+    sections = {f"#{attributes.get('id')}" for _, attributes in page.elements}
+    assert links and links <= sections
+    runs = {attributes["href"] for _, attributes in page.elements if attributes.get("class") == "run"}
+    place = f"http://127.0.0.1:5000/#/experiments/{report.sweep.experiment_id}/runs"
+    assert runs == {f"{place}/{trial.run_id}" for trial in report.ranked}
+    # The contents name every section but the first screen, in the order of the page.
+    headed = re.findall(r'<section id="(\w+)"', text)
+    assert re.findall(r'<a href="#(\w+)">', text.partition("</nav>")[0]) == headed
+    # A configuration's name leads to its curves: the view of that number.
+    views = {
+        attributes["data-view"]: attributes["title"] for _, attributes in page.elements if "data-view" in attributes
+    }
+    assert views == {str(view): f"{trial.name}: its curves" for view, trial in enumerate(curve_order(report))}
 
 
 def test_page_shows_every_configuration_and_reason(written, report) -> None:

@@ -277,7 +277,7 @@ def test_recommendation_follows_its_principle() -> None:
     # The principle has a choice to make here: neither the longest patience nor the shortest.
     assert chosen.result.rule.name not in {"patience 1, best weights restored", "patience 20, best weights restored"}
     assert chosen.code == f'keras.callbacks.EarlyStopping(monitor="val_loss", {chosen.result.rule.arguments})'
-    assert f"gives away {number(chosen.result.loss_percent, 2)} %" in chosen.sentence
+    assert f"costs {number(chosen.result.loss_percent, 2)} % of the loss" in chosen.sentence
     assert "restore_best_weights=True" in chosen.code
 
 
@@ -287,10 +287,10 @@ def test_where_the_common_best_epoch_does_better_it_is_said() -> None:
     trial = replace(trial, point=replace(trial.point, best_epoch=38))
     chosen = recommend(_replay([trial], curves))
     assert chosen.result.loss_percent == 100
-    assert "gives away less: 57 %, with 5.0 % of the epochs saved" in chosen.notes[0]
-    assert "none of Keras' rules gives away less" in chosen.sentence
+    assert "None of Keras' rules costs less" in chosen.notes[0]
+    assert "gives away less: 57 %, with 5.0 % of the epochs saved" in chosen.notes[1]
     easy, curves = _trial([[4, 2, 3, 3, 5, 5, 5, 5]])
-    assert chosen.notes[0] not in recommend(_replay([easy], curves)).notes
+    assert chosen.notes[1] not in recommend(_replay([easy], curves)).notes
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_the_line_of_code_uses_keras_names(monitor, code, note) -> None:
     trial, curves = _trial([[4, 2, 3, 3, 5, 5, 5, 5]], monitor=monitor)
     chosen = recommend(_replay([trial], curves, monitor))
     assert code in chosen.code
-    assert chosen.notes[0].startswith(note or "Replayed on 1 recorded curve of 1 configuration.")
+    assert chosen.notes[1].startswith(note or "Replayed on 1 recorded curve of 1 configuration.")
 
 
 def test_still_improving_configurations_are_said_to_hide_their_best() -> None:

@@ -20,8 +20,7 @@ from pipelines.overfitting.statistics import best_for_others, paired_error, smoo
 
 Array = NDArray[np.float64]
 
-#: What is said beside the verdict of a configuration that does not surely beat guessing, and how sure that has to be.
-NO_BETTER = "no better than guessing"
+#: How sure it has to be that a configuration beats guessing.
 GUESSING_LEVEL = 0.95
 
 

@@ -33,9 +33,13 @@ TAG_REASON = "atlas.reason"  # why a run failed, was interrupted or was stopped 
 TAG_CONFIGURATION = "atlas.configuration"
 TAG_ORIGIN = "atlas.origin"
 TAG_VERDICT = "atlas.verdict"
+TAG_GUESSING = "atlas.guessing"  # whether it is surely better than guessing
 TAG_JUDGING = "atlas.judging"  # by which rules its over-fitting point was found
 TAG_SEEDS = "atlas.seeds"
 TAG_FIRST_PARENT = "atlas.first_parent"  # the sweep run that trained it, where a later one has taken it over
+
+#: What is said of a trial beside its verdict.
+BETTER, NO_BETTER = "better than guessing", "no better than guessing"
 
 # Tags of a sweep that was started again.
 TAG_RESUMED_FROM = "atlas.resumed_from"  # on the new run: the runs whose trials it took over

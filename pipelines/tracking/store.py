@@ -114,9 +114,13 @@ def ui_link(uri: str, experiment_id: str, sweep: str | None = None, address: str
     through the view that ``shared_view`` describes. A store that is a server has the UI itself; for any other
     ``address`` is where ``mlflow ui`` listens.
     """
-    base = re.sub(r"://[^/@]*@", "://", uri).rstrip("/") if uri.startswith(("http://", "https://")) else address
     view = f"viewStateShareKey={sweep}" if sweep else f"orderByKey={quote(_metric(BEST_VALUE))}&orderByAsc=true"
-    return f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&{view}"
+    return f"{_ui_address(uri, address)}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&{view}"
+
+
+def run_link(uri: str, experiment_id: str, run_id: str, address: str = UI_ADDRESS) -> str:
+    """Address of one run in the MLflow UI, as ``ui_link`` has that of all."""
+    return f"{_ui_address(uri, address)}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def shared_view(sweep: str) -> tuple[str, str]:
@@ -143,6 +147,11 @@ def ui_command(uri: str) -> str | None:
         return 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return f"mlflow ui --backend-store-uri 'sqlite:///{shown}'"
+
+
+def _ui_address(uri: str, address: str) -> str:
+    is_server = uri.startswith(("http://", "https://"))
+    return re.sub(r"://[^/@]*@", "://", uri).rstrip("/") if is_server else address
 
 
 def _metric(name: str) -> str:

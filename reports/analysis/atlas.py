@@ -29,7 +29,8 @@ from reports.analysis.fits import (
     severities,
 )
 from reports.analysis.remedies import STRICTER
-from reports.report import BASELINE, Report, last_seen, point_of
+from reports.formatting import last_seen
+from reports.report import Report, point_of
 from reports.settings import Value, single_change
 
 
@@ -122,7 +123,7 @@ def find_plates(report: Report) -> tuple[Plate, ...]:
 
     Empty where the sweep has no result of its baseline.
     """
-    baseline = _baseline(report)
+    baseline = report.baseline
     if baseline is None or baseline.configuration is None:
         return ()
     found: dict[str, dict[Value, Trial]] = {}
@@ -156,14 +157,6 @@ def change(report: Report, first: Trial, second: Trial) -> Change:
     )
 
 
-def _baseline(report: Report) -> Trial | None:
-    exercise = report.sweep.record.exercise
-    wanted = exercise.baseline.hash if exercise else ""
-    by_hash = {trial.configuration.hash: trial for trial in reversed(report.ranked) if trial.configuration}
-    asked = (trial for trial in report.ranked if trial.origin == BASELINE)
-    return by_hash.get(wanted) or next(asked, None)
-
-
 def _plate(report: Report, name: str, baseline: Trial, values: dict[Value, Trial]) -> Plate:
     numeric = not any(isinstance(value, str) for value in values)
     order = sorted(values, key=lambda value: value if numeric else (values[value] is not baseline, str(value)))  # type: ignore[arg-type,return-value]
@@ -177,7 +170,8 @@ def _plate(report: Report, name: str, baseline: Trial, values: dict[Value, Trial
         for value in order
     )
     whole = change(report, steps[0].trial, steps[-1].trial) if numeric else None
-    return Plate(name, SETTINGS[name].title if name != "units" else "units", numeric, steps, whole)
+    title = "units" if name == "units" else SETTINGS[name].title
+    return Plate(name, title, numeric, steps=steps, whole=whole)
 
 
 def _paired(first: Array | None, second: Array | None) -> Array | None:

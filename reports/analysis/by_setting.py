@@ -12,8 +12,8 @@ from statistics import median, median_low
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Trial
-from reports.formatting import NONE, number
-from reports.report import Report, last_seen, median_of_known, point_of
+from reports.formatting import NONE, last_seen, number
+from reports.report import Report, median_of_known, point_of
 from reports.settings import Level, VariedSetting
 
 #: A dozen settings with three quantities each: at the usual 5 % two of the sentences would be chance.

@@ -15,8 +15,8 @@ from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.trials import Trial
 from reports.analysis import fits
 from reports.analysis.fits import Array, Estimate
-from reports.formatting import signed
-from reports.report import Report, last_seen, point_of
+from reports.formatting import last_seen, signed
+from reports.report import Report, point_of
 from reports.settings import VariedSetting
 
 #: Of a setting's two ends, a regression needs at least so many configurations at or near each.

@@ -72,7 +72,8 @@ class Rule:
     """A stopping rule, by its name in words, of the family ``Keras``, ``Prechelt`` or ``baseline``.
 
     With ``restores`` the weights of the best epoch are kept, not those of the last. ``arguments`` is what stands after
-    ``monitor`` in Keras' ``EarlyStopping(...)``; empty for other families. ``replay`` gives the stops for a group of
+    ``monitor`` in Keras' ``EarlyStopping(...)``, of which ``patience`` and ``min_delta`` are two; empty for other
+    families. ``replay`` gives the stops for a group of
     fits; None where it needs a training curve and there is none.
     """
 
@@ -81,6 +82,8 @@ class Rule:
     restores: bool
     replay: Replayed
     arguments: str = ""
+    patience: int = 0
+    min_delta: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -272,7 +275,7 @@ def _keras(patience: int, restores: bool, min_delta: float = 0.0) -> Rule:
     def replay(group: FitGroup) -> Stops:
         return keras_early_stopping(group.validation, patience, restores=restores, min_delta=min_delta)
 
-    return Rule(name, KERAS, restores=restores, replay=replay, arguments=arguments)
+    return Rule(name, KERAS, restores, replay, arguments=arguments, patience=patience, min_delta=min_delta)
 
 
 def _gl(alpha: float) -> Replayed:

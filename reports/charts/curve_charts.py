@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted
+from reports.analysis.fits import guess_of
 from reports.charts.chart import (
     Axis,
     Band,
@@ -28,9 +29,9 @@ from reports.charts.chart import (
 )
 from reports.charts.palette import verdict_class
 from reports.charts.trials import by_verdict, interval_ends, settled, shown_range, trial_hover
-from reports.formatting import best_epoch, interval, number
+from reports.formatting import best_epoch, interval, last_seen, number
 from reports.report import BASELINE, Report, point_of
-from reports.tables.configurations import GLYPHS
+from reports.tables.configurations import GLYPHS, guessing_line
 
 Array = NDArray[np.float64]
 
@@ -43,8 +44,18 @@ _NOTE = (
     "The first epochs, far above the rest, may be cut off at the top. Single folds are drawn of the best few and the "
     "baseline."
 )
+#: Of panels with one scale, how many times as high as the middle one's curve they may be.
+MOST_STRETCH = 4.0
 #: Folds or seeds that have a line of their own.
 MOST_FOLDS = 20
+
+
+def curve_order(report: Report) -> list[Trial]:
+    """The trials in the order of the views of ``learning_curves``."""
+    drawn = _with_curves(report)
+    baseline = [trial for trial in drawn[PICTURED:] if trial.origin == BASELINE][:1]
+    few = drawn[: PICTURED - len(baseline)] + baseline
+    return (few + [trial for trial in drawn if trial not in few])[:MOST_CURVES]
 
 
 def learning_curves(report: Report) -> Chart | None:
@@ -52,21 +63,21 @@ def learning_curves(report: Report) -> Chart | None:
 
     None where no ranked trial has a validation curve of two epochs or more.
     """
-    drawn = _with_curves(report)
-    if not drawn:
+    shown = curve_order(report)
+    if not shown:
         return None
-    baseline = [trial for trial in drawn[PICTURED:] if trial.origin == BASELINE][:1]
-    few = drawn[: PICTURED - len(baseline)] + baseline
-    shown = (few + [trial for trial in drawn if trial not in few])[:MOST_CURVES]
-    views = tuple(View(_view_name(report, trial), (_panel(report, trial, folds=trial in few),)) for trial in shown)
-    alt = f"Training and validation curves of {counted(len(shown), 'configuration')}. {_curve_words(report, drawn[0])}"
+    views = tuple(
+        View(_view_name(report, trial), (_panel(report, trial, folds=place < PICTURED),))
+        for place, trial in enumerate(shown)
+    )
+    alt = f"Training and validation curves of {counted(len(shown), 'configuration')}. {_curve_words(report, shown[0])}"
     return Chart(
         "learning-curves",
         "Learning curves, training against validation",
         alt,
         views,
         choice="Configuration: the best few and the baseline, then all others",
-        note=" ".join(filter(None, [_NOTE, _left_out(report, shown)])),
+        note=" ".join(filter(None, [_NOTE, guessing_line(report), _left_out(report, shown)])),
         pictured=PICTURED,
     )
 
@@ -122,6 +133,30 @@ def all_curves(report: Report) -> Chart | None:
     )
 
 
+def small_curves(report: Report, trials: Sequence[Trial]) -> list[Panel | None]:
+    """A small panel for each trial, all with one scale: curves, best epoch with interval, onset; None without curves.
+
+    The scale shows every configuration's best value and what it comes to at the end. One that is hopeless beside the
+    others would flatten them; it is cut off at the top.
+    """
+    drawn = _with_curves(report)
+    kept = [trial for trial in trials if trial in drawn]
+    ranges = [_range_of(report, trial) for trial in kept]
+    if not ranges:
+        return [None] * len(trials)
+    low = min(low for low, _ in ranges)
+    tops = sorted(high for _, high in ranges)
+    high = min(tops[-1], low + MOST_STRETCH * (tops[(len(tops) - 1) // 2] - low))
+    panels = dict(zip(kept, (_panel(report, of, folds=False, y=(low, high)) for of in kept), strict=True))
+    return [panels.get(trial) for trial in trials]
+
+
+def winner_panel(report: Report) -> Panel | None:
+    """The curves of the best configuration; None where they are missing."""
+    best = report.best
+    return _panel(report, best, folds=False) if best is not None and best in _with_curves(report) else None
+
+
 def mean_marks(
     name: str, role: str, of_fits: Array | None, columns: NDArray[np.int_], *, dash: bool, deviate: str = "fits"
 ) -> list[Mark]:
@@ -157,27 +192,49 @@ def _view_name(report: Report, trial: Trial) -> str:
     return f"{report.ranks[trial.run_id]}. {GLYPHS[verdict]} {report.labels[trial.run_id]}{origin}: {verdict}"
 
 
-def _panel(report: Report, trial: Trial, *, folds: bool) -> Panel:
+def _range_of(report: Report, trial: Trial) -> tuple[float, float]:
+    """Lowest value of a configuration's mean curves, and the higher of its best and its last validation value."""
+    point, monitor, curves = point_of(trial), report.sweep.monitor, report.curves[trial.run_id]
+    mean = _of_fits(curves, monitor, point).mean(axis=0)
+    twin = monitor.removeprefix("val_")
+    lowest = min(mean.min(), _of_fits(curves, twin, point).mean(axis=0).min() if twin in curves else mean.min())
+    return float(lowest), float(max(mean[-1], mean.min()))
+
+
+def _panel(report: Report, trial: Trial, *, folds: bool, y: tuple[float, float] | None = None) -> Panel:
     point, monitor, curves = point_of(trial), report.sweep.monitor, report.curves[trial.run_id]
     validation, twin = _of_fits(curves, monitor, point), monitor.removeprefix("val_")
     training = _of_fits(curves, twin, point) if twin != monitor and twin in curves else None
     columns = _columns(point)
-    low, high = shown_range(validation, None if training is None else training.mean(axis=0), point)
-    high += 0.14 * (high - low)  # room for the words
+    low, high = y or shown_range(validation, None if training is None else training.mean(axis=0), point)
+    guess = guess_of(report, monitor)
+    if not y and guess is not None and high < guess < high + 0.5 * (high - low):
+        high = guess  # close enough to be shown
+    high += (0.3 if y else 0.14) * (high - low)  # room for the words
     ends = interval_ends(point) or ()
     lows, highs = (rounded([end] * len(ends)) for end in (low, high))
     best = Line("best epoch", "accent", (), (), width=1.6)
     onset = Line("onset of over-fitting", "overfits", (), (), width=1.6, dash=True)
-    at_best, at_onset = ((low, low + share * (high - low), high) for share in (0.97, 0.87))
+    heights = (0.93, 0.8) if y else (0.97, 0.87)
+    at_best, at_onset = ((low, low + share * (high - low), high) for share in heights)
     marks = (
         Band("95 % interval of the best epoch", "accent", ends, lows, high=highs, opacity=0.1),
         *mean_marks("training", "training", training, columns, dash=True),
         *mean_marks("validation", "accent", validation, columns, dash=False),
         _single_folds(validation, point, columns, most=MOST_FOLDS if folds else 0),
-        *_marked(best, point.best_epoch, f"best {best_epoch(point)}", y=at_best, last=point.epochs),
+        _guess_line(guess, point.epochs, low, high),
+        *_marked(best, last_seen(point)[0], f"best {best_epoch(point)}", y=at_best, last=point.epochs),
         *_marked(onset, point.onset, f"onset {point.onset}", y=at_onset, last=point.epochs),
     )
     return Panel(epoch_axis(point.epochs), Axis(report.value_name, low, high), marks, by_x=True)
+
+
+def _guess_line(guess: float | None, epochs: int, low: float, high: float) -> Line:
+    """A level line where the best constant prediction is; empty where that is not in the picture."""
+    line = Line("guessing", "muted", (), (), width=1.6, dash=True)
+    if guess is None or not low <= guess <= high:
+        return line
+    return replace(line, x=(1, epochs), y=rounded([guess, guess]))
 
 
 def _of_fits(curves: Curves, name: str, point: OverfittingPoint) -> Array:

@@ -5,7 +5,7 @@ without shrinking its marks. Searches have a fixed canvas and are scaled by a fe
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from reports.analysis.several import Progress
-from reports.charts.chart import epoch_ticks, ticks
+from reports.charts.chart import Band, Line, Mark, Numbers, Panel, Texts, epoch_ticks, ticks
 from reports.charts.palette import verdict_class
 from reports.charts.trials import interval_ends
 from reports.formatting import best_epoch, interval, number
@@ -66,6 +66,64 @@ def forest_row(point: OverfittingPoint, axis: EpochAxis) -> Markup:
         f'<svg class="forest {verdict_class(point.verdict)}" role="img" aria-label="{words}">'
         f"<title>{words}</title>{''.join(parts)}</svg>"
     )
+
+
+def panel_figure(panel: Panel, words: str, *, width: int = 230, height: int = 160) -> Markup:
+    """A panel as a picture of so many pixels, which a page may scale: lines, bands, points and words.
+
+    ``words`` say what is seen, for those who do not see it.
+    """
+    left, top, bottom, right = 40, 6, 20, 8
+    across, down = width - left - right, height - top - bottom
+
+    def x(place: float) -> float:
+        return round(across * (place - panel.x.low) / (panel.x.high - panel.x.low), 1)
+
+    def y(place: float) -> float:
+        return round(down * (panel.y.high - place) / (panel.y.high - panel.y.low), 1)
+
+    levels = ticks(panel.y.low, panel.y.high, max(2, height // 50))
+    epochs = [place for place in ticks(0, panel.x.high, max(3, width // 80)) if panel.x.low < place < panel.x.high]
+    axes = [
+        f'<line class="grid" x1="{left}" x2="{left + across}" y1="{top + y(level)}" y2="{top + y(level)}"/>'
+        f'<text x="{left - 5}" y="{top + y(level) + 3.5:.1f}" text-anchor="end">{level:,.{_digits(levels)}f}</text>'
+        for level in levels
+    ]
+    axes += [
+        f'<text x="{left + x(epoch)}" y="{height - 5}" text-anchor="middle">{epoch:.0f}</text>' for epoch in epochs
+    ]
+    drawn = [part for mark in panel.marks for part in _drawn(mark, x, y)]
+    label = escape(words)
+    return Markup(
+        f'<svg class="panel" viewBox="0 0 {width} {height}" role="img" aria-label="{label}"><title>{label}</title>'
+        f'{"".join(axes)}<svg x="{left}" y="{top}" width="{across}" height="{down}">{"".join(drawn)}</svg></svg>'
+    )
+
+
+def _drawn(mark: Mark, x: Callable[[float], float], y: Callable[[float], float]) -> Iterator[str]:
+    """The elements of a mark; of the kinds of marks those that curves have."""
+
+    def places(of_x: Numbers, of_y: Numbers) -> list[str]:
+        known = ((at, height) for at, height in zip(of_x, of_y, strict=True) if at is not None and height is not None)
+        return [f"{x(at):g},{y(height):g}" for at, height in known]
+
+    match mark:
+        case Line() if mark.x:
+            dashes = ' stroke-dasharray="4 3"' if mark.dash else ""
+            yield (
+                f'<polyline fill="none" style="stroke:var(--{mark.role})" stroke-width="{0.8 * mark.width:g}"{dashes} '
+                f'points="{" ".join(places(mark.x, mark.y))}"/>'
+            )
+        case Band() if mark.x:
+            around = [*places(mark.x, mark.high), *reversed(places(mark.x, mark.low))]
+            yield f'<polygon style="fill:var(--{mark.role})" opacity="{mark.opacity:g}" points="{" ".join(around)}"/>'
+        case Texts() if mark.x:
+            for at, height, text in zip(mark.x, mark.y, mark.texts, strict=True):
+                anchor, aside = ("end", -4) if mark.align == "left" else ("start", 4)
+                yield (
+                    f'<text class="of-line" style="fill:var(--{mark.role})" x="{x(at or 0) + aside:g}" '
+                    f'y="{y(height or 0) + 4:g}" text-anchor="{anchor}">{escape(text)}</text>'
+                )
 
 
 def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:

@@ -166,7 +166,7 @@ def parallel(report: Report) -> Chart | None:
         one_view(Panel(across, Axis("", _NONE - 0.05, 1.04, bare=True, grid=False), tuple(marks))),
         note="The thick line is the best configuration. A dash under an axis: the setting has no effect there.",
         height=440,
-        least_width=104 * len(scales),
+        least_width=82 * len(scales),
         emphasis=True,
     )
 

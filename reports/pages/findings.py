@@ -2,37 +2,28 @@
 
 from dataclasses import dataclass
 
-from pipelines.words import counted, listed
-from reports.analysis.comparing import ConfigurationComparison
+from markupsafe import Markup
+
+from pipelines.words import counted
+from reports.analysis.atlas import Plate, find_plates
+from reports.analysis.comparing import HonestValue, honest_value
 from reports.analysis.importance import Importances, setting_importances
-from reports.analysis.remedies import Help
 from reports.charts import Chart, make_charts
-from reports.formatting import capitalised
+from reports.charts.atlas_charts import Drawn, atlas_note, draw_plate
+from reports.charts.curve_charts import winner_panel
+from reports.charts.inline_svg import panel_figure
 from reports.report import Report
+from reports.tables import answers as told
 from reports.tables.advice import Advice, find_advice
+from reports.tables.answers import Answer
+from reports.tables.atlas import NOTE as ATLAS_NOTE
+from reports.tables.atlas import atlas_table, trend_sentence
 from reports.tables.by_setting import find_settings
-from reports.tables.comparisons import basis, choice_sentences, find_differences, find_pairs, seed_note
+from reports.tables.comparisons import find_differences, find_pairs
 from reports.tables.table import Table
 
-#: Below this share of the variance that a forest predicts of configurations it has not seen, importances are not told.
-TOLD = 0.3
-#: A setting is named as what drives something from this share on.
-NAMED = 0.15
-#: A rule that gives away more percent of the loss than this is told of in its table only.
-TELLING = 50.0
-#: Trends told on the first screen.
-TRENDS = 2
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A question that a reviewer has, and what this sweep answers."""
-
-    #: ``question``, ``text``: a few words, and one to three sentences.
-    question: str
-    text: str
-    section: str  #: where on the page the evidence is
-    code: str = ""  #: a line of code that belongs to it; empty for none
+#: Settings of the first screen's small figure, the first of which that moves the best epoch is shown.
+CAPACITY = ("units", "depth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +31,11 @@ class Findings:
     """What a report finds."""
 
     answers: tuple[Answer, ...]  #: for the first screen
+    #: The curves of the best configuration; empty without any.
+    winner: Markup
+    honest: HonestValue | None  #: what the winner will do on new rows; None where that cannot be told
+    atlas: tuple[tuple[Drawn, Table], ...]  #: a setting each: its curves and its table
+    capacity: Plate | None  #: what more units or layers do to the best epoch, where that is sure
     #: ``differences``, ``pairs``, ``settings``, ``advice``: tables; see the modules of those names.
     differences: Table | None
     pairs: Table | None
@@ -50,10 +46,27 @@ class Findings:
     charts: tuple[Chart, ...]  #: figures that have something to show, in the order of the page
 
     @property
+    def capacity_sentence(self) -> str:
+        """What that figure shows."""
+        return trend_sentence(self.capacity) if self.capacity else ""
+
+    @property
+    def atlas_note(self) -> str:
+        """How the atlas is to be read."""
+        return f"{atlas_note([drawn for drawn, _ in self.atlas])} {ATLAS_NOTE}".strip()
+
+    @property
     def tables(self) -> tuple[Table, ...]:
         """Every table, in the order of the page."""
         advised = (self.advice.rules, self.advice.remedies, self.advice.data)
-        return tuple(table for table in (self.differences, self.pairs, *self.settings, *advised) if table is not None)
+        atlas = (table for _, table in self.atlas)
+        found = (*atlas, self.differences, self.pairs, *self.settings, *advised)
+        return tuple(table for table in found if table is not None)
+
+    @property
+    def pictured(self) -> tuple[Chart, ...]:
+        """Every figure that has a file, in the order of the page."""
+        return (*(drawn.chart for drawn, _ in self.atlas if drawn.chart is not None), *self.charts)
 
 
 def find(report: Report) -> Findings | None:
@@ -67,97 +80,38 @@ def find(report: Report) -> Findings | None:
     shares = {
         found.target: {varied.name: share for varied, share in zip(found.settings, found.shares, strict=True)}
         for found in importances
-        if _is_told(found)
+        if told.is_told(found)
     }
     settings = find_settings(report)
+    plates = find_plates(report)
     answers = [
-        _driving(importances, settings),
-        _clearness(comparison, report) if comparison is not None and differences is not None else None,
-        _stopping(advice),
-        _helping(advice),
+        told.when_it_overfits(report),
+        told.what_drives_it(report, plates, importances, settings),
+        told.what_helps(report, plates, advice),
+        told.when_to_stop(advice),
+        told.how_clear(comparison, report) if comparison is not None and differences is not None else None,
     ]
+    panel = winner_panel(report)
+    # Sizes of different networks are no curve: a line between them would be one of the networks.
+    size = advice.size if advice.size and advice.size.sets else None
     return Findings(
         answers=tuple(answer for answer in answers if answer is not None),
+        winner=panel_figure(panel, report.headline, width=560, height=250) if panel else Markup(""),
+        honest=honest_value(report),
+        atlas=tuple((draw_plate(report, plate), atlas_table(report, plate)) for plate in plates),
+        capacity=next((plate for plate in plates if plate.name in CAPACITY and plate.follows_epoch), None),
         differences=differences,
         pairs=find_pairs(report),
         settings=settings,
         advice=advice,
         drivers=tuple(map(_basis_of, importances)),
-        charts=make_charts(report, shares.get("best value"), shares.get("severity"), advice.size),
+        charts=make_charts(report, shares.get("best value"), shares.get("severity"), size),
     )
-
-
-def _driving(importances: tuple[Importances, ...], settings: tuple[Table, ...]) -> Answer | None:
-    """What the settings have to do with over-fitting and with the value; where no importance tells, their trends."""
-    trends = [sentence for table in settings for sentence in table.lead]
-    if trends and not any(map(_is_told, importances)):
-        return Answer("What drives it?", " ".join(trends[:TRENDS]), "settings")
-    told = []
-    for found in importances:
-        what = "how far a configuration over-fits" if found.target == "severity" else "how good it gets"
-        if not _is_told(found):
-            told.append((found.target, f"no setting explains {what}"))
-            continue
-        named = [
-            f"{varied.title} ({100 * share:.0f} %{' of what settings explain' if not number else ''})"
-            for number, (varied, share) in enumerate(zip(found.settings, found.shares, strict=True))
-            if share >= NAMED
-        ][:3]
-        if named:
-            told.append((found.target, f"{what} depends most on {listed(named)}"))
-    if not told:
-        return None
-    told.sort(key=lambda entry: entry[0] != "severity")
-    text = "; ".join(sentence for _, sentence in told)
-    return Answer("What drives it?", f"{capitalised(text)}.", "settings")
-
-
-def _is_told(found: Importances) -> bool:
-    return found.explained >= TOLD
 
 
 def _basis_of(found: Importances) -> str:
     target = "The best value" if found.target == "best value" else "The severity"
     rests = f"a random forest over {counted(found.configurations, 'configuration')}"
     share = f"{100 * max(found.explained, 0):.0f} % of its variance between configurations that were not seen"
-    nothing = "" if _is_told(found) else "; too little to say which setting matters"
+    nothing = "" if told.is_told(found) else "; too little to say which setting matters"
     return f"{target}: {rests}; the settings predict {share}{nothing}."
-
-
-def _clearness(comparison: ConfigurationComparison, report: Report) -> Answer:
-    """How clear the choice is, in fewer words than where the evidence is."""
-    question, section = "How clear is the choice?", "differences"
-    first = comparison.pairs[0]
-    if first.p is None:
-        return Answer(question, " ".join(choice_sentences(comparison, report)), section)
-    compared = len(comparison.pairs)
-    beaten = compared + 1 - len(comparison.not_surely_worse)
-    if compared == 1:
-        who = f"{'S' if beaten else 'Not s'}urely better than the one configuration"
-    else:
-        who = f"{f'Surely better than {beaten}' if beaten else 'Not surely better than any'} of the {compared}"
-        who += " configurations"
-    text = f"{who} ranked next ({basis(first.folds, first.repeats)} each)."
-    simplest = comparison.simplest_equal
-    if simplest is not None and simplest != comparison.best:
-        sizes = {trial.run_id: trial.parameters for trial in report.ranked}
-        text += (
-            f" More likely than not as good, and simpler: {report.labels[simplest]}, with "
-            f"{counted(sizes[simplest] or 0, 'parameter')} against {sizes[comparison.best]:,}."
-        )
-    return Answer(question, f"{text} {seed_note(first.repeats)}".strip(), section)
-
-
-def _stopping(advice: Advice) -> Answer | None:
-    """The rule to use; none where percentages of values near zero say nothing."""
-    rule = advice.rule
-    if rule is None or rule.result.loss_percent is None or rule.result.loss_percent > TELLING:
-        return None
-    return Answer("When to stop?", rule.sentence, "advice", rule.code if rule.result.saved_share else "")
-
-
-def _helping(advice: Advice) -> Answer | None:
-    helping = {verdict: dict.fromkeys(title for title, of in advice.verdicts if of is verdict) for verdict in Help}
-    verdicts = [f"{verdict}: {listed(list(titles))}" for verdict, titles in helping.items() if titles]
-    text = "; ".join(verdicts)
-    return Answer("What helps against it?", f"{capitalised(text)}.", "advice") if verdicts else None

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from pipelines.errors import UserError
 from pipelines.overfitting.point import Verdict
 from pipelines.tracking.runs import save_report
+from pipelines.tracking.store import run_link
+from reports.analysis.atlas import Step
 from reports.charts import embed
+from reports.charts.curve_charts import curve_order
 from reports.charts.inline_svg import EpochAxis, forest_row
 from reports.pages import picture_file, templates
 from reports.pages.findings import Findings, find
@@ -128,7 +133,7 @@ def write_figures(findings: Findings, folder: Path) -> None:
     from reports.charts.as_files import save  # matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)
-    for chart in findings.charts:
+    for chart in findings.pictured:
         save(chart, folder)
 
 
@@ -150,12 +155,13 @@ def render_html(
     shown = report.ranked[:FOREST_ROWS]
     axis = EpochAxis(max(report.epochs, 1))
     counts = Counter(point_of(trial).verdict for trial in report.ranked)
-    groups = Counter(column.heading.group for column in tables.COLUMNS)
+    context = _context(report)
+    groups = Counter(column.heading.group for column in context["columns"])
     return (
         templates(html=True)
         .get_template("report.html.j2")
         .render(
-            **_context(report),
+            **context,
             axis=axis,
             forest=[(trial, forest_row(point_of(trial), axis)) for trial in shown],
             hidden=len(report.ranked) - len(shown),
@@ -165,8 +171,17 @@ def render_html(
             pictures=pictures or {},
             findings=findings,
             embedded=embed(findings.charts) if findings else None,
+            views={trial.run_id: view for view, trial in enumerate(curve_order(report))} if findings else {},
+            run_link=lambda trial: run_link(report.sweep.uri, report.sweep.experiment_id, trial.run_id),
+            capacity=_capacity(findings, axis) if findings else [],
         )
     )
+
+
+def _capacity(findings: Findings, axis: EpochAxis) -> list[tuple[Step, Markup]]:
+    """The rows of the first screen's small figure: each size of a network, and where it stops learning."""
+    steps = findings.capacity.steps if findings.capacity else ()
+    return [(step, forest_row(point_of(step.trial), axis)) for step in steps]
 
 
 def render_markdown(report: Report, final: "FinalSection | None" = None, findings: Findings | None = None) -> str:
@@ -182,14 +197,17 @@ def render_summary(report: Report, findings: Findings | None = None) -> str:
 
 
 def _context(report: Report) -> dict[str, Any]:
+    columns = tables.columns_of(report)
     return {
         "report": report,
-        "columns": tables.COLUMNS,
-        "titles": [tables.full_title(column, report) for column in tables.COLUMNS],
+        "columns": columns,
+        "titles": [tables.full_title(column, report) for column in columns],
+        "mark": tables.guessing_mark,
         "comparisons": documented_comparisons(report),
         "definitions": definitions(report),
         "facts": facts(report),
         "origin": lambda trial: tables.origin_words(trial, report.sweep.tuner),
-        "rests": rests_on(report),
+        "rests": " ".join(filter(None, (rests_on(report), tables.guessing_line(report)))),
+        "settings": tables.winner_settings(report),
         "failures": [(trial, reason(trial)) for trial in report.others],
     }

@@ -66,8 +66,8 @@ def recommend(replay: Replay) -> Recommendation | None:
     chosen, loss, least = found
     keras_monitor, monitor_note = _keras_monitor(replay.monitor)
     code = f'keras.callbacks.EarlyStopping(monitor="{keras_monitor}", {chosen.rule.arguments})'
-    notes = (_common_best_note(replay, loss), monitor_note, *replay_notes(replay))
-    return Recommendation(chosen, code, _why(chosen, loss, least), tuple(filter(None, notes)))
+    notes = (_choice_note(loss, least), _common_best_note(replay, loss), monitor_note, *replay_notes(replay))
+    return Recommendation(chosen, code, _what_to_do(chosen, loss), tuple(filter(None, notes)))
 
 
 def replay_notes(replay: Replay) -> tuple[str, ...]:
@@ -215,17 +215,23 @@ def _common_best_note(replay: Replay, loss: float) -> str:
     )
 
 
-def _why(chosen: RuleResult, loss: float, least: float) -> str:
+def _what_to_do(chosen: RuleResult, loss: float) -> str:
     if not chosen.saved_share:
         return "None of Keras' rules that give away little would have stopped a single fit: train to the end."
-    costs = (
-        f"It saves {number(100 * chosen.saved_share, 2)} % of the epochs and gives away {number(loss, 2)} % of the "
-        "loss against each fit's own best epoch"
-    )
-    within = f"within {TOLERANCE:g} percentage point"
-    if loss == least:
-        return f"{costs}: none of Keras' rules gives away less, and none {within} saves more."
+    by = f" by {chosen.rule.min_delta:g}" if chosen.rule.min_delta else ""
     return (
-        f"{costs}: the most epochs saved of Keras' rules {within} of the {number(least, 2)} % that the most careful "
-        "one gives away."
+        f"Stop once the validation curve has not improved{by} for {counted(chosen.rule.patience, 'epoch')}, and keep "
+        f"the best weights. That saves {share(chosen.saved_share)} of the epochs and costs {number(loss, 2)} % of the "
+        "loss."
+    )
+
+
+def _choice_note(loss: float, least: float) -> str:
+    """Why this rule: what it is compared with."""
+    within = f"within {TOLERANCE:g} percentage point"
+    what = "The loss that a rule costs is counted against each fit's own best epoch."
+    if loss == least:
+        return f"{what} None of Keras' rules costs less, and none {within} saves more epochs."
+    return (
+        f"{what} The most careful of Keras' rules costs {number(least, 2)} %; {within} of it this one saves the most."
     )

@@ -1,15 +1,19 @@
 """The table of configurations: its columns once, for the page, for Markdown, for files and for the terminal."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich.console import RenderableType
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
+from pipelines.exercises.configurations import FIELDS, NO_HIDDEN_LAYER, Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import Trial
+from pipelines.words import listed
+from reports.analysis.fits import SCORES, Score, guess_of, scores
 from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
 from reports.report import BASELINE, Report, point_of, saved_epochs
 from reports.tables.table import Cell, Column, Heading, Show, Table, number_column, table
@@ -30,11 +34,51 @@ _TERMINAL_STYLES: Mapping[Verdict, str] = {
     Verdict.DIVERGED: "magenta",
 }
 TERMINAL_ROWS = 10
+_SCORE_NAMES = dict(zip(SCORES, ("accuracy", "balanced accuracy", "R2", "MAE"), strict=True))
+_SCORE_HINT = "Mean over fits at the best epoch, and the deviation between folds"
 
 
 def verdict_words(point: OverfittingPoint) -> str:
     """A verdict with its shape."""
     return f"{GLYPHS[point.verdict]} {point.verdict}"
+
+
+def guessing_mark(trial: Trial) -> str:
+    """What stands beside the verdict of a configuration that is not surely better than guessing; else empty."""
+    return NO_BETTER if trial.beats_guessing is False else ""
+
+
+def metrics_line(report: Report, trial: Trial) -> str:
+    """The scores of a configuration beside the monitored metric; empty where there are none.
+
+    ``accuracy 91.2 % ± 0.8 %, balanced accuracy 90.1 % ± 1.1 %``: means over fits at the best epoch, and the deviation
+    between folds.
+    """
+    return ", ".join(f"{_SCORE_NAMES[name]} {_score(name, of)}" for name, of in scores(report, trial).items())
+
+
+def guessing_line(report: Report) -> str:
+    """What guessing comes to, in a sentence; empty where it was not recorded."""
+    if (value := guess_of(report, report.sweep.monitor)) is None:
+        return ""
+    others = [
+        f"{_SCORE_NAMES[name]} {_score(name, Score(found))}"
+        for name in SCORES
+        if name != report.sweep.monitor and (found := guess_of(report, name)) is not None
+    ]
+    told = listed([f"{report.value_name} {number(value)}", *others])
+    return f"Guessing, that is saying the same of every row, comes to {told}."
+
+
+def _score(name: str, score: Score) -> str:
+    """A score with its deviation: a share of rows as a percentage, R2 to the thousandth, an error to three digits."""
+    if "accuracy" in name:
+        value, deviation = (f"{100 * each:.1f} %" for each in (score.value, score.sd_folds or 0.0))
+    elif name == "val_r2":
+        value, deviation = (f"{each:.3f}" for each in (score.value, score.sd_folds or 0.0))
+    else:
+        value, deviation = number(score.value, 3), _short(score.sd_folds)
+    return value if score.sd_folds is None else f"{value} ± {deviation}"
 
 
 def _heading(group: str, title: str, hint: str) -> Heading:
@@ -86,6 +130,29 @@ COLUMNS: tuple[Column[Trial], ...] = (
 )
 
 
+def columns_of(report: Report) -> tuple[Column[Trial], ...]:
+    """``COLUMNS``, and among them what this report knows beside: how it compares to guessing, and the scores."""
+    guess = guess_of(report, report.sweep.monitor)
+    against: Column[Trial] = number_column(
+        _heading("{value}", "against guessing", "Value at best over that of the best constant prediction, minus 1"),
+        lambda trial: None if not guess or guess < 0 else (point_of(trial).best_value or 0.0) / guess - 1,
+        percent,
+    )
+    found = {trial.run_id: scores(report, trial) for trial in report.ranked}
+
+    def cell(name: str, trial: Trial) -> Cell:
+        score = found[trial.run_id].get(name)
+        return Cell(NONE) if score is None else Cell(_score(name, score), score.value)
+
+    beside = [
+        Column(_heading("Validation", _SCORE_NAMES[name], _SCORE_HINT), partial(cell, name))
+        for name in SCORES
+        if any(name in of for of in found.values())
+    ]
+    value = next(at for at, column in enumerate(COLUMNS) if column.heading.group == "Gap")
+    return (*COLUMNS[:value], *([] if guess is None else [against]), *beside, *COLUMNS[value:])
+
+
 def ranking(report: Report) -> Table:
     """All configurations with a result, the best first, in the form that all tables of a report have."""
     columns: list[Column[Trial]] = [
@@ -94,10 +161,13 @@ def ranking(report: Report) -> Table:
         Column(
             Heading("origin", numeric=False, printed=False), lambda trial: Cell(origin_words(trial, report.sweep.tuner))
         ),
-        Column(Heading("verdict", numeric=False), lambda trial: Cell(verdict_words(point_of(trial)))),
-        *(Column(replace(column.heading, title=full_title(column, report)), column.cell) for column in COLUMNS),
+        Column(Heading("verdict", numeric=False), lambda trial: Cell(_verdict(trial))),
+        *(
+            Column(replace(column.heading, title=full_title(column, report)), column.cell)
+            for column in columns_of(report)
+        ),
     ]
-    lead = (report.headline, *report.remarks)
+    lead = tuple(filter(None, (report.headline, *report.remarks, guessing_line(report))))
     return table("ranking", f"{report.title}: over-fitting points", columns, report.ranked, lead=lead)
 
 
@@ -109,6 +179,39 @@ def full_title(column: Column[Trial], report: Report) -> str:
 def group_title(group: str, report: Report) -> str:
     """A group's heading, with the name of the monitored metric."""
     return group.replace("{value}", report.value_name)
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting of the chosen configuration as people write it; ``before`` is the baseline's where that is another."""
+
+    title: str
+    value: str
+    before: str = ""
+
+
+def winner_settings(report: Report) -> tuple[SettingRow, ...]:
+    """Every setting that has an effect in the chosen configuration, in the order in which a network is described."""
+    chosen = report.best.configuration if report.best else None
+    if chosen is None:
+        return ()
+    base = report.baseline.configuration if report.baseline else None
+    rows = [_setting_row("hidden layers", _layers(chosen), _layers(base) if base else "")]
+    for known in sorted(FIELDS.values(), key=lambda known: known.place):
+        value = getattr(chosen, known.name)
+        if known.name == "layers" or known.name in chosen.idle or (known.rare and value == known.off):
+            continue
+        before = "" if base is None or known.name in base.idle else known.written(getattr(base, known.name))
+        rows.append(_setting_row(known.title, known.written(value), before))
+    return tuple(rows)
+
+
+def _setting_row(title: str, value: str, before: str) -> SettingRow:
+    return SettingRow(title, value, "" if before == value else before)
+
+
+def _layers(configuration: Configuration) -> str:
+    return configuration.layers_text if configuration.layers else NO_HIDDEN_LAYER
 
 
 def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
@@ -130,12 +233,16 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
             best_epoch_with_interval(point),
             whole(point.onset),
             number(point.best_value) + (f" ± {number(point.sd_folds, 2)}" if point.sd_folds is not None else ""),
-            Text(verdict_words(point), style=_TERMINAL_STYLES[point.verdict]),
+            Text(_verdict(trial, "\n"), style=_TERMINAL_STYLES[point.verdict]),
         )
         shown.add_row(*cells)
     shown.caption = Text(_terminal_caption(report, rows))
     shown.caption_justify = "left"
     return shown
+
+
+def _verdict(trial: Trial, joint: str = ", ") -> str:
+    return joint.join(filter(None, (verdict_words(point_of(trial)), guessing_mark(trial))))
 
 
 def origin_words(trial: Trial, tuner: str) -> str:
@@ -148,4 +255,6 @@ def origin_words(trial: Trial, tuner: str) -> str:
 def _terminal_caption(report: Report, rows: int) -> str:
     common = f"Common to all: {report.common}." if report.common else ""
     more = f"The {rows} best of {len(report.ranked)}; the report has all." if len(report.ranked) > rows else ""
-    return " ".join(filter(None, (*report.remarks, common, more)))
+    beside = metrics_line(report, report.best) if report.best else ""
+    best = f"The best has {beside}." if beside else ""
+    return " ".join(filter(None, (*report.remarks, best, guessing_line(report), common, more)))

@@ -140,6 +140,16 @@
     });
   });
 
+  // A configuration's name leads to its curves.
+  document.querySelectorAll("a[data-view]").forEach(function (link) {
+    link.addEventListener("click", function () {
+      var select = document.querySelector('select[data-for="chart-learning-curves"]');
+      if (!select) return;
+      select.value = link.dataset.view;
+      select.dispatchEvent(new Event("change"));
+    });
+  });
+
   narrow.addEventListener("change", again);
   dark.addEventListener("change", again);
   window.addEventListener("beforeprint", function () {
