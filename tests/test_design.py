@@ -213,7 +213,7 @@ def test_baseline_documented_design_then_the_tuner_that_knows_of_them(
     assert tuner.told == [(0.3, pytest.approx(0.3)), (0.5, pytest.approx(0.5))]
     assert len(set(executor.hashes)) == outcome.trained == 7
     assert "Plan: 7 trials: the baseline, 1 documented variant, 4 with one setting changed and 1 chosen by" in printed
-    assert "Settings changed: learning rate (2), batch size (1), dropout (1)." in printed
+    assert "Settings changed: learning_rate (2), batch_size (1), dropout (1)." in printed
     assert "\n3/7  learning_rate=0.3  " in printed
 
 
@@ -233,7 +233,7 @@ def test_a_budget_that_is_too_small_cuts_the_end_of_the_design(tmp_path: Path) -
     _, printed = sweep(MadeExecutor(), exercise, trials=4)
     assert origins() == ["baseline", "documented: slow", "design: learning_rate=0.3", "design: learning_rate=3"]
     assert "Plan: 4 trials: the baseline, 1 documented variant and 2 with one setting changed." in printed
-    assert "2 more with one setting changed do not fit into 4 trials; they are trained where" in printed
+    assert "2 more comparisons would not fit into 4 trials; leave trials empty to have all." in printed
 
 
 def test_a_sweep_goes_on_with_the_design_and_without_it(tmp_path: Path) -> None:
