@@ -201,6 +201,8 @@ def test_a_trial_is_recorded_with_the_names_of_the_schema(uri: str) -> None:
         "best/epoch_high": 3,
         "best/value": 0.5,
         "best/val_loss": 3,
+        "rounded/value": 0.5,
+        "rounded/severity": 0.6,
         "best/sd_folds": 0.1,
         "onset/epoch": 3,
         "one_se/epoch": 1,

@@ -292,7 +292,14 @@ def _scalars(trial: Trial) -> dict[str, float | None]:
         names.MODEL_PARAMETERS: trial.parameters or None,
         names.EPOCHS_TRAINED: epochs_trained(trial.curves),  # the curves' own count, and that of the point in one
     }
-    return scalars | {names.BEST_OF.format(f"val_{name}"): value for name, value in trial.validation.items()}
+    shown: dict[str, float | None] = {name: trial.validation[name] for name in names.SCORES if name in trial.validation}
+    if point is not None:
+        shown |= {"value": point.best_value, "severity": point.severity}
+    return (
+        scalars
+        | {names.BEST_OF.format(f"val_{name}"): value for name, value in trial.validation.items()}
+        | {names.ROUNDED_OF.format(name): float(f"{value:.4g}") for name, value in shown.items() if value is not None}
+    )
 
 
 def _points(trial: Trial) -> Iterator[tuple[str, float, int]]:

@@ -8,13 +8,14 @@ from scipy.special import stdtrit
 
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.overfitting.statistics import INTERVAL_LEVEL, USUAL_RATIO, at_end, best_for_others, paired_error, smooth
+from pipelines.tracking import names
 from pipelines.tracking.trials import Trial
 from reports.report import Report, point_of
 
 Array = NDArray[np.float64]
 
 #: Scores of a task that are told beside the monitored metric, by their curves, in this order.
-SCORES = ("val_accuracy", "val_balanced_accuracy", "val_r2", "val_mae")
+SCORES = tuple(f"val_{name}" for name in names.SCORES)
 
 
 @dataclass(frozen=True)
