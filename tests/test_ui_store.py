@@ -205,5 +205,5 @@ def test_reading_a_sweep_takes_as_many_queries_whatever_its_trials(store: Store)
 def test_the_shared_view_has_scores_and_settings_that_vary() -> None:
     _, content = shared_view("0123", ["accuracy"], ["layers", "dropout"])
     columns = json.loads(content)["selectedColumns"]
-    assert "metrics.`rounded/accuracy`" in columns
+    assert "metrics.`accuracy rounded`" in columns
     assert columns.index("params.`layers`") < columns.index("params.`dropout`") < columns.index("tags.`atlas.guessing`")

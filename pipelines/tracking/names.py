@@ -90,7 +90,7 @@ DOCUMENTED_OF, OURS_OF = "documented/{}", "ours/{}"
 DIVERGED_FITS, DIVERGED_EPOCH = "diverged/fits", "diverged/epoch"  # of a diverged trial
 
 # The same number to four digits, for the columns of the UI, which shows every digit of what it has.
-ROUNDED_OF = "rounded/{}"
+ROUNDED_OF = "{} rounded"
 #: Scores of a task beside the monitored metric, by the names of their curves without ``val_``.
 SCORES = ("accuracy", "balanced_accuracy", "r2", "mae")
 
