@@ -180,7 +180,8 @@ def _movement(plate: Plate) -> _Movement | None:
     if not moved:
         return None
     step, change = max(moved, key=lambda pair: _ratio(plate.baseline, pair[0]))
-    words = f"{_instead(plate, step)} ({_at(plate.baseline)}, {_at(step)})"
+    epochs = [best_epoch(point_of(of.trial)) for of in (step, plate.baseline)]
+    words = f"{_instead(plate, step)} ({epochs[0]} instead of {epochs[1]})"
     return _Movement(words, change.epoch_sign > 0, _ratio(plate.baseline, step))
 
 
