@@ -263,7 +263,7 @@ def real(curves: dict[str, Array]) -> None:
                         "onset": point.onset,
                         "before": earlier_onset(own, ratio),
                         "plateau": point.verdict is Verdict.PLATEAU,
-                        "value": objective(own) / truth - 1,
+                        "value": objective(own, repeats=repeats) / truth - 1,
                         "value before": own[:, chosen].mean() / truth - 1,
                         "severity": point.severity - (level[-1] / level[chosen] - 1),
                         "severity before": smoothed[-1] / smoothed[chosen] - 1 - (level[-1] / level[chosen] - 1),

@@ -45,7 +45,7 @@ def main() -> None:
         own = Path(scratch) / f"{given.exercise}.yaml"
         own.write_text(yaml.safe_dump(content))
         settings = SweepSettings(
-            load_exercise(own, folds="4"),
+            load_exercise(own, folds="4", design="none"),
             trials=given.trials,
             tuner=given.tuner,
             documented=False,

@@ -79,7 +79,7 @@ def test_differences_are_those_of_paired_fits() -> None:
     first, second = (report.curves[step.trial.run_id]["val_loss"].astype(float) for step in plate.steps[::-1])
     smoothed = [_smooth(of) for of in (first, second)]
     fits = np.arange(FOLDS * REPEATS)
-    at_best = [of[fits, best_for_others(line)] for of, line in zip((first, second), smoothed, strict=True)]
+    at_best = [of[fits, best_for_others(line, REPEATS)] for of, line in zip((first, second), smoothed, strict=True)]
     differences = at_best[1] - at_best[0]
     assert found.value.value == pytest.approx(differences.mean())
     half = 2.3646242510102993 * float(paired_error(differences, FOLDS, REPEATS, RATIO))  # t(.975, 7)

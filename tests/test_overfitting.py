@@ -5,16 +5,21 @@ import pytest
 from numpy.testing import assert_allclose
 
 from pipelines.errors import UserError
+from pipelines.overfitting.judging import Judge, objective
 from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse, documented_best_epoch
 from pipelines.overfitting.statistics import (
     best_epoch_interval,
+    best_for_others,
+    error_factor,
     find_one_se_epoch,
     find_onset,
     first_minimum,
+    paired_error,
     smooth,
     standard_error,
 )
-from tests.support.curves import Noise, make_curves, true_best_epoch
+from pipelines.sweep.stopping import LOOKS_A_TRIAL
+from tests.support.curves import Noise, common_curve, make_curves, true_best_epoch
 
 NAN, INF = float("nan"), float("inf")
 
@@ -67,6 +72,28 @@ def test_standard_error_is_nadeau_and_bengios() -> None:
     assert_allclose(standard_error(np.array([[0.0], [2.0], [4.0]]), 0.5), [2 * np.sqrt(5 / 6)])
 
 
+@pytest.mark.parametrize(
+    ("folds", "repeats", "variance"),
+    [(4, 1, 1 / 4 + 0.12), (4, 3, 1 / 4), (10, 1, 1 / 10 + 0.12), (10, 5, 1 / 50 + 0.12), (1, 4, 1 / 4 + 0.5)],
+)
+def test_error_of_pairs_counts_folds_and_a_little_what_repeats_add(folds, repeats, variance) -> None:
+    differences = np.random.default_rng(0).normal(size=(folds * repeats, 3))
+    expected = differences.std(axis=0, ddof=1) * np.sqrt(variance)
+    assert_allclose(paired_error(differences, folds, repeats, 0.5), expected)
+    assert error_factor(folds, repeats, 0.5) == pytest.approx(np.sqrt(variance))
+
+
+def test_each_fit_is_read_at_the_best_epoch_of_the_other_folds() -> None:
+    smoothed = np.full((6, 4), 9.0)  # three folds, two repeats
+    for fit, best in enumerate([0, 1, 2, 0, 1, 3]):
+        smoothed[fit, best] = [1.0, 2.0, 4.0, 1.0, 2.0, 4.0][fit]
+    # Without fold 0 its neighbour's second column is lowest, without fold 1 and without fold 2 the first.
+    assert best_for_others(smoothed, 2).tolist() == [1, 0, 0, 1, 0, 0]
+    assert best_for_others(smoothed[:3]).tolist() == [1, 0, 0]
+    assert best_for_others(smoothed[:2], 2).tolist() == [1, 0]  # a hold-out: the other repeat
+    assert best_for_others(smoothed[:1]).tolist() == [0]
+
+
 def test_one_se_epoch_is_the_earliest_within_one_error_of_the_best() -> None:
     smoothed = np.array([[9.0, 5.0, 3.0, 2.0], [9.0, 4.0, 2.2, 2.0]])
     # Differences from the last epoch: means 7, 2.5, .6; deviations 0, .71, .57; errors with ratio 1: 0, .87, .69
@@ -82,6 +109,14 @@ def test_onset_needs_a_lasting_rise() -> None:
     spike = fits + slope * np.array([*falling, *low, *high, *low])
     assert find_onset(lasting, 1 / 3, curves=lasting) == 11
     assert find_onset(spike, 1 / 3, curves=spike) is None
+
+
+def test_onset_is_where_the_rise_leaves_one_error_once_it_is_sure() -> None:
+    slope = np.array([0.2, 1.0, 1.0, 1.8])[:, None]  # deviation .653, error .397 of the rise, t(.95, 3) = 2.353
+    rise = np.concatenate([np.linspace(1, 0, 10), 0.05 * np.arange(1, 31)])
+    curves = 1 + slope * rise
+    assert find_onset(curves, 1 / 3, curves=curves) == 11  # already the first step is more than one error
+    assert find_onset(curves, 1 / 3, curves=curves, level=0.99) is None  # but no rise is as sure as that
 
 
 def test_onset_asks_for_agreement_of_the_fits() -> None:
@@ -220,8 +255,79 @@ def test_a_real_onset_is_found_after_the_best_epoch(autocorrelation: float, late
     ],
 )
 def test_verdicts_of_made_curves(kind: str, verdict: Verdict, epochs: int) -> None:
-    points = simulate(kind, 60, repeats=3, epochs=epochs, noise=Noise(deviation=0.03))
+    """With noise of 2.5 %, that of a fit at one epoch; from 12 fits a rise of 5 % is then told from none."""
+    points = simulate(kind, 60, repeats=3, epochs=epochs, noise=Noise(deviation=0.01))
     assert share(points, verdict) >= 0.9
+
+
+@pytest.mark.parametrize("kind", ["plateau", "flat"])
+def test_noise_that_may_hide_a_rise_leaves_it_open(kind: str) -> None:
+    points = simulate(kind, 100, noise=Noise(deviation=0.06))
+    assert share(points, Verdict.OVERFITS) <= 0.05
+    assert share(points, Verdict.UNDECIDED) >= 0.7
+    for p in points:
+        if p.verdict is Verdict.UNDECIDED:
+            assert p.severity_low < p.severity < p.severity_high and p.severity_high > 0.05
+            assert p.visible_rise == pytest.approx(p.severity_high - p.severity)
+
+
+def test_no_curve_that_ends_well_above_its_best_is_a_plateau() -> None:
+    for noise in (Noise(0.1), Noise(0.1, autocorrelation=0.9), Noise(0.06, shared=0.25, tilt=0.05)):
+        for repeats in (1, 3):
+            points = simulate("overfits", 50, repeats=repeats, noise=noise)
+            assert not any(p.verdict is Verdict.PLATEAU for p in points if p.severity > 0.05)
+
+
+def test_repeats_that_would_decide_are_fewest_that_do() -> None:
+    points = [p for p in simulate("overfits", 100, noise=Noise(deviation=0.12)) if p.verdict is Verdict.UNDECIDED]
+    needed = [p.repeats_to_decide for p in points]
+    assert {None} < set(needed) and all(repeats is None or 2 <= repeats <= 20 for repeats in needed)
+    # The surer a rise is already, the fewer repeats it takes.
+    closeness = [p.severity / p.visible_rise for p in points if p.repeats_to_decide and p.severity > 0.05]
+    known = [p.repeats_to_decide for p in points if p.repeats_to_decide and p.severity > 0.05]
+    assert np.corrcoef(closeness, known)[0, 1] < 0
+    assert point(make_curves("overfits")[0]).repeats_to_decide is None
+
+
+@pytest.mark.parametrize("kind", ["overfits", "flat"])
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_value_and_severity_are_not_too_good(kind: str, repeats: int) -> None:
+    truth = common_curve(kind)
+    points = simulate(kind, 150, repeats=repeats, noise=Noise(deviation=0.06, offset=0.02))
+    at_chosen = [truth[p.best_epoch - 1] for p in points]  # what a training to the chosen epoch gives
+    off = np.mean([p.best_value for p in points]) / np.mean(at_chosen) - 1
+    assert abs(off) < 0.01
+    rise = np.mean([truth[-5:].mean() / at - 1 for at in at_chosen])
+    assert abs(np.mean([p.severity for p in points]) - rise) < 0.01
+
+
+def test_objective_is_the_best_value_whatever_its_length() -> None:
+    validation, _ = make_curves("overfits", repeats=2)
+    assert objective(validation, repeats=2) == pytest.approx(point(validation, repeats=2).best_value)
+    assert objective(validation, 50, repeats=2) == pytest.approx(point(validation[:, :50], repeats=2).best_value)
+    assert objective(None) is None
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_onset_interval_holds_the_place(repeats: int) -> None:
+    points = [p for p in simulate("overfits", 100, repeats=repeats) if p.onset]
+    assert len(points) > 50
+    place = np.median([p.onset for p in points])
+    assert np.mean([p.onset_low <= place <= p.onset_high for p in points]) >= 0.8
+    assert all(p.onset_low <= p.onset <= p.onset_high for p in points)
+    assert np.median([p.onset_high - p.onset_low for p in points]) < 100
+
+
+@pytest.mark.parametrize("kind", ["flat", "plateau", "improving"])
+@pytest.mark.parametrize("autocorrelation", [0.0, 0.9])
+def test_a_training_that_is_watched_is_rarely_stopped_by_chance(kind: str, autocorrelation: float) -> None:
+    judge, stopped = Judge("val_loss", 4, 1, 1 / 3), []
+    for seed in range(200):
+        curves, _ = make_curves(kind, seed=seed, noise=Noise(autocorrelation=autocorrelation))
+        step = curves.shape[1] // LOOKS_A_TRIAL
+        looks = range(step, curves.shape[1] + 1, step)
+        stopped.append(any(judge.onset_so_far({"val_loss": curves[:, :seen]}) for seen in looks))
+    assert np.mean(stopped) < 0.03
 
 
 def test_still_improving_is_censored_and_an_onset_is_not() -> None:

@@ -20,6 +20,7 @@ from reports.formatting import best_epoch, interval, number, percent, seconds, s
 from reports.pages.sweep import render_markdown, render_summary
 from reports.report import make_report, saved_epochs
 from reports.tables.comparisons import documented_comparisons
+from reports.tables.configurations import guessing_line, guessing_mark, metrics_line, ranking
 from reports.tables.frames import points_frame
 from reports.tables.table import csv as csv_of
 from tests.support.curves import make_curves
@@ -205,3 +206,24 @@ def test_censored_epochs_are_never_plain_numbers(report) -> None:
     assert (best_epoch(level), interval(level), saved_epochs(level)) == ("40", "30 to ≥ 60", 20)
     at_the_end = replace(level, best_epoch=60)
     assert (best_epoch(at_the_end), saved_epochs(at_the_end)) == ("≥ 60", None)
+
+
+def test_scores_and_guessing_stand_beside_the_verdict() -> None:
+    validation = np.linspace(1.0, 0.6, 30)[None].repeat(4, axis=0).astype(np.float32)
+    accuracy = np.full((4, 30), 0.75, np.float32)
+    accuracy[0] = 0.85
+    point = analyse(validation, validation, folds=4, repeats=1, validation_ratio=1 / 3)
+    made = made_report(
+        [(BASE, point)],
+        details={"guessing": {"val_loss": [0.7] * 4, "val_accuracy": [0.5] * 4}},
+        curves={"run0": {"val_loss": validation, "loss": validation, "val_accuracy": accuracy}},
+    )
+    trial = made.ranked[0]
+    assert metrics_line(made, trial) == "accuracy 77.5 % ± 5.0 %"
+    assert guessing_line(made).endswith("comes to val_loss 0.7000 and accuracy 50.0 %.")
+    shown = ranking(made)
+    cells = dict(zip([heading.title for heading in shown.headings], shown.rows[0], strict=True))
+    assert cells["val_loss against guessing"].text == "-14 %"
+    assert cells["Validation accuracy"].value == pytest.approx(0.775)
+    assert guessing_mark(trial) == ""
+    assert guessing_mark(replace(trial, beats_guessing=False)) == "no better than guessing"

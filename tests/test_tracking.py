@@ -106,6 +106,8 @@ RECORD = Trial(
     fits=tuple(FitLabel(repeat, fold, 10 * repeat + fold) for repeat in range(2) for fold in range(2)),
     curves=CURVES,
     point=POINT,
+    validation={"loss": 3.0},
+    beats_guessing=True,
     seconds=1.5,
     training_seconds=1.25,
     compile_seconds=0.5,
@@ -189,6 +191,7 @@ def test_a_trial_is_recorded_with_the_names_of_the_schema(uri: str) -> None:
         "atlas.origin": "tuner",
         "atlas.seeds": "1,2",
         "atlas.verdict": "overfits",
+        "atlas.guessing": "better than guessing",
         "atlas.judging": "2",
     }
     assert trial.data.tags["mlflow.parentRunId"] == parent
@@ -198,6 +201,8 @@ def test_a_trial_is_recorded_with_the_names_of_the_schema(uri: str) -> None:
         "best/epoch_high": 3,
         "best/value": 0.5,
         "best/val_loss": 3,
+        "rounded/value": 0.5,
+        "rounded/severity": 0.6,
         "best/sd_folds": 0.1,
         "onset/epoch": 3,
         "one_se/epoch": 1,

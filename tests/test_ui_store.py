@@ -15,6 +15,7 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.reader import load_exercise
 from pipelines.tracking.names import run_name, varying_settings
 from pipelines.tracking.reading import read_sweep
+from pipelines.tracking.store import shared_view
 from pipelines.tracking.sweeps import SweepRecord, plain_text
 from reports.analysis.several import read_comparison
 from reports.report import short_labels
@@ -199,3 +200,10 @@ def test_reading_a_sweep_takes_as_many_queries_whatever_its_trials(store: Store)
     with counted_statements() as statements:
         read_comparison(sweeps, tracking_uri=store.uri)
     assert len(statements) <= sum(counts)
+
+
+def test_the_shared_view_has_scores_and_settings_that_vary() -> None:
+    _, content = shared_view("0123", ["accuracy"], ["layers", "dropout"])
+    columns = json.loads(content)["selectedColumns"]
+    assert "metrics.`rounded/accuracy`" in columns
+    assert columns.index("params.`layers`") < columns.index("params.`dropout`") < columns.index("tags.`atlas.guessing`")

@@ -20,8 +20,7 @@ from pipelines.overfitting.statistics import best_for_others, paired_error, smoo
 
 Array = NDArray[np.float64]
 
-#: What is said beside the verdict of a configuration that does not surely beat guessing, and how sure that has to be.
-NO_BETTER = "no better than guessing"
+#: How sure it has to be that a configuration beats guessing.
 GUESSING_LEVEL = 0.95
 
 
@@ -70,7 +69,9 @@ def surely_beats(monitored: Array, guesses: Array, *, folds: int, ratio: float) 
         Of validation to training rows.
     """
     fits = len(monitored)
-    leads = np.asarray(guesses - monitored[np.arange(fits), best_for_others(smooth(monitored))], np.float64)
+    leads = np.asarray(
+        guesses - monitored[np.arange(fits), best_for_others(smooth(monitored), fits // folds)], np.float64
+    )
     if fits == 1:
         return bool(leads[0] > 0)
     error = paired_error(leads, folds, fits // folds, ratio)

@@ -68,8 +68,20 @@ class Judge:
         trained = len(finite) if finite.all() else int(finite.argmin())
         return monitored[:, :trained] if trained else None
 
+    def validation(self, curves: Curves) -> dict[str, float]:
+        """Mean over fits of every validation curve at the best epoch, by name without ``val_``; empty without one.
 
-def objective(curves: NDArray[np.floating[Any]] | None, epochs: int | None = None) -> float | None:
+        Each fit is read where its monitored value is, at the epoch that is best for the others.
+        """
+        monitored = self.monitored(curves)
+        if monitored is None:
+            return {}
+        at_best = np.arange(len(monitored)), best_for_others(smooth(monitored), self.repeats)
+        found = {name: curve[at_best] for name, curve in curves.items() if name.startswith("val_")}
+        return {name.removeprefix("val_"): float(np.mean(of, dtype=np.float64)) for name, of in found.items()}
+
+
+def objective(curves: NDArray[np.floating[Any]] | None, epochs: int | None = None, *, repeats: int = 1) -> float | None:
     """What a tuner is told: the value at the best epoch, each fit read at that of the others; see ``best_value``.
 
     ``curves`` are the monitored ones, (fits, epochs), None where the trial has no result; of these the first
@@ -78,7 +90,7 @@ def objective(curves: NDArray[np.floating[Any]] | None, epochs: int | None = Non
     if curves is None:
         return None
     within = np.asarray(curves[:, :epochs], np.float64)
-    return float(within[np.arange(len(within)), best_for_others(smooth(within))].mean())
+    return float(within[np.arange(len(within)), best_for_others(smooth(within), repeats)].mean())
 
 
 @dataclass

@@ -88,7 +88,7 @@ class OverfittingPoint:
         Earliest epoch within one standard error of the best.
     best_value, final_value
         Mean over fits at the best and at the last epoch, as measured (not smoothed). "At the best", here and below,
-        each fit is read at the epoch that is best for the *other* fits, which its own noise has not chosen.
+        each fit is read at the epoch that is best for the *other folds*, which its own noise has not chosen.
     sd_folds
         Deviation between the folds of one repeat at the best epoch (root of the mean variance over repeats). None
         with one fold.
@@ -236,7 +236,7 @@ def analyse(
         verdict = Verdict.STILL_IMPROVING
     else:
         verdict = Verdict.PLATEAU if rise.excluded else Verdict.UNDECIDED
-    of_others = (np.arange(len(curves)), best_for_others(smoothed))
+    of_others = (np.arange(len(curves)), best_for_others(smoothed, repeats))
     at_best = curves[of_others].reshape(repeats, folds)
     return made(
         verdict=verdict,
@@ -272,7 +272,7 @@ class _Rise:
 
 def _rise(smoothed: Array, curves: Array, repeats: int, validation_ratio: float) -> _Rise:
     fits = len(smoothed)
-    at_best = np.take_along_axis(smoothed, best_for_others(smoothed)[:, None], axis=1)[:, 0]
+    at_best = np.take_along_axis(smoothed, best_for_others(smoothed, repeats)[:, None], axis=1)[:, 0]
     differences = at_end(smoothed) - at_best
     if fits == 1:
         half = SINGLE_FIT_ERRORS * single_fit_error(curves[0])

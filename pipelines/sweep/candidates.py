@@ -64,7 +64,7 @@ class Results:
         if suggestion is not None:
             self._tell(suggestion, monitored)
         elif (values := self._exercise.space.values(configuration, self._exercise.baseline)) is not None:
-            self._tuner.add(values, objective(monitored))
+            self._tuner.add(values, self._value(monitored))
         for repeated in self._in_flight.pop(configuration.hash, ()):
             self._tell(repeated, monitored)
 
@@ -76,7 +76,10 @@ class Results:
             self._tell(suggestion, self.known[configuration.hash])
 
     def _tell(self, suggestion: Suggestion, monitored: Monitored | None) -> None:
-        self._tuner.tell(suggestion, objective(monitored, suggestion.epochs))
+        self._tuner.tell(suggestion, self._value(monitored, suggestion.epochs))
+
+    def _value(self, monitored: Monitored | None, epochs: int | None = None) -> float | None:
+        return objective(monitored, epochs, repeats=self._exercise.repeats)
 
 
 class Candidates:

@@ -7,6 +7,7 @@ from rich.text import Text
 from pipelines.executors.progress import Bars, TrainingBar, failure_line, time_left
 from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import FAILED, Trial
 from pipelines.words import shortened
 
@@ -45,8 +46,8 @@ class SweepDisplay(Bars):
         """A trial starts; several may be in work."""
         return self.add_bar("trial", configuration.label, fits=fits, epochs=epochs)
 
-    def end(self, bar: TrainingBar, trial: Trial, remark: str = "") -> None:
-        """A trial is done, or has failed; the remark stands beside its verdict."""
+    def end(self, bar: TrainingBar, trial: Trial) -> None:
+        """A trial is done, or has failed."""
         failure = trial.reason if trial.status == FAILED else ""
         self.remove_bar(bar)
         self._finished += 1
@@ -55,9 +56,12 @@ class SweepDisplay(Bars):
         self._show_sweep()
         width = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
         line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
-        line.append(f"{shortened(bar.label, width):<{width}}  ")
+        # Of the design's trials the names are those of the baseline but for a word, which would be cut off.
+        _, is_design, change = trial.origin.rpartition("design: ")
+        line.append(f"{shortened(change if is_design else bar.label, width):<{width}}  ")
         line.append(_outcome(trial.point, self.monitor, failure), style="red" if failure else "")
-        line.append(f", {remark}" if remark else "", style="yellow")
+        if trial.beats_guessing is False:
+            line.append(f", {NO_BETTER}", style="yellow")
         line.append(f"  {trial.seconds or 0.0:.1f} s", style="dim")
         if not self.console.is_terminal and (left := self._time_left()):
             line.append(f"  {left}", style="dim")

@@ -26,7 +26,7 @@ from pipelines.executors.base import Ended, Handle
 from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.features import Inputs, find_all_weights
-from pipelines.networks.guessing import NO_BETTER, surely_beats
+from pipelines.networks.guessing import surely_beats
 from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
@@ -35,7 +35,7 @@ from pipelines.sweep.display import SweepDisplay
 from pipelines.sweep.plan import SweepPlan, duration_line, make_plan
 from pipelines.sweep.stopping import Stop, Watch, epochs_between_looks, make_rule
 from pipelines.tracking.recording import SweepRun, TrialRun, open_sweep
-from pipelines.tracking.trials import FAILED, FINISHED, Trial
+from pipelines.tracking.trials import FAILED, FINISHED, Curves, Trial
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Tuner
 from pipelines.words import counted
@@ -127,6 +127,8 @@ class _Trials:
         point = None if training is None else self.judge.point(training.curves, flight.watch.stopped_at or job.epochs)
         if point is not None and point.verdict is Verdict.DIVERGED:
             failure = point.reason or "diverged"
+        curves = training.curves if training else {}
+        judged = point is not None and not failure
         return Trial(
             configuration=job.configuration,
             origin=flight.candidate.origin,
@@ -134,7 +136,7 @@ class _Trials:
             folds=self.judge.folds,
             repeats=self.judge.repeats,
             fits=self._labels,
-            curves=training.curves if training else {},
+            curves=curves,
             point=point,
             seconds=time.perf_counter() - flight.started,
             training_seconds=training.seconds if training else 0.0,
@@ -142,15 +144,15 @@ class _Trials:
             parameters=training.parameters if training else None,
             status=FAILED if failure else FINISHED,
             reason=failure or flight.watch.remark,
+            validation=self.judge.validation(curves) if judged else {},
+            beats_guessing=self._beats_guessing(curves) if judged else None,
         )
 
-    def remark(self, trial: Trial) -> str:
-        """What is to be said beside a trial's verdict."""
-        monitored = self.judge.monitored(trial.curves) if trial.has_result else None
+    def _beats_guessing(self, curves: Curves) -> bool | None:
+        monitored = self.judge.monitored(curves)
         if monitored is None or not len(self.guesses):
-            return ""
-        folds, ratio = self.judge.folds, self.judge.validation_ratio
-        return "" if surely_beats(monitored, self.guesses, folds=folds, ratio=ratio) else NO_BETTER
+            return None
+        return surely_beats(monitored, self.guesses, folds=self.judge.folds, ratio=self.judge.validation_ratio)
 
 
 @dataclass(eq=False)
@@ -283,7 +285,7 @@ class _Sweep:
         assert flight.ended is not None
         flight.record = record = self.trials.record(flight, flight.ended)
         flight.run.finish(record)
-        display.end(flight.bar, record, self.trials.remark(record))
+        display.end(flight.bar, record)
 
     def _tell(self, flight: _Flight, display: SweepDisplay) -> None:
         """It is the turn of this trial: count it, and tell the tuner."""

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pipelines.exercises.configurations import SETTINGS
 from pipelines.exercises.exercise import Exercise
 from pipelines.sweep.candidates import Candidate
 from pipelines.words import counted, listed
@@ -46,11 +45,11 @@ class SweepPlan:
         ]
         lines = [f"Plan: {counted(self.trials, 'trial')}: {listed([part for part in parts if part])}."]
         if design:
-            lines.append(f"Settings changed: {', '.join(f'{title} ({n})' for title, n in design.items())}.")
+            lines.append(f"Settings changed: {', '.join(f'{name} ({n})' for name, n in design.items())}.")
         if self.left_out:
             lines.append(
-                f"{len(self.left_out)} more with one setting changed do not fit into {counted(self.trials, 'trial')}; "
-                "they are trained where the parameter trials is empty or larger."
+                f"{counted(len(self.left_out), 'more comparison')} would not fit into {counted(self.trials, 'trial')}; "
+                "leave trials empty to have all."
             )
         return lines
 
@@ -109,6 +108,5 @@ def _given(exercise: Exercise, *, documented: bool) -> list[Candidate]:
 
 
 def _setting(candidate: Candidate) -> str:
-    """Title of the setting that a trial of the design changes."""
-    name = candidate.origin.removeprefix(_DESIGN).partition("=")[0]
-    return name if name == "units" else SETTINGS[name].title
+    """Name of the setting that a trial of the design changes."""
+    return candidate.origin.removeprefix(_DESIGN).partition("=")[0]

@@ -33,9 +33,13 @@ TAG_REASON = "atlas.reason"  # why a run failed, was interrupted or was stopped 
 TAG_CONFIGURATION = "atlas.configuration"
 TAG_ORIGIN = "atlas.origin"
 TAG_VERDICT = "atlas.verdict"
+TAG_GUESSING = "atlas.guessing"  # whether it is surely better than guessing
 TAG_JUDGING = "atlas.judging"  # by which rules its over-fitting point was found
 TAG_SEEDS = "atlas.seeds"
 TAG_FIRST_PARENT = "atlas.first_parent"  # the sweep run that trained it, where a later one has taken it over
+
+#: What is said of a trial beside its verdict.
+BETTER, NO_BETTER = "better than guessing", "no better than guessing"
 
 # Tags of a sweep that was started again.
 TAG_RESUMED_FROM = "atlas.resumed_from"  # on the new run: the runs whose trials it took over
@@ -85,9 +89,17 @@ BEST_OF, MEAN_OF, SD_OF, FOLD_OF = "best/{}", "{}/mean", "{}/sd", "{}/fold_{}"
 DOCUMENTED_OF, OURS_OF = "documented/{}", "ours/{}"
 DIVERGED_FITS, DIVERGED_EPOCH = "diverged/fits", "diverged/epoch"  # of a diverged trial
 
-#: Columns of the table that our links open; the UI itself would show none of them. As many as a screen of 1280 pixels
-#: has room for; the UI puts tags last.
-VIEW_COLUMNS = (BEST_VALUE, BEST_EPOCH, ONSET_EPOCH, SEVERITY), (TAG_VERDICT,)
+# The same number to four digits, for the columns of the UI, which shows every digit of what it has.
+ROUNDED_OF = "rounded/{}"
+#: Scores of a task beside the monitored metric, by the names of their curves without ``val_``.
+SCORES = ("accuracy", "balanced_accuracy", "r2", "mae")
+
+#: Columns of the table that our links open; the UI itself would show none of them. Between the metrics and the tags it
+#: puts the settings that vary, since the names of runs are cut off.
+VIEW_COLUMNS = (
+    (ROUNDED_OF.format("value"), BEST_EPOCH, ONSET_EPOCH, ROUNDED_OF.format("severity")),
+    (TAG_VERDICT, TAG_GUESSING),
+)
 
 # Artifacts.
 CURVES_FILE = "curves.parquet"

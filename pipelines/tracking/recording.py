@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import NDArray
 
 from pipelines.errors import TrackingError
-from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
 from pipelines.tracking import names, runs
 from pipelines.tracking.store import open_store, shared_view, store_errors, ui_link
 from pipelines.tracking.sweeps import SweepDescription, plain_text
@@ -221,7 +221,12 @@ def _start(client: MlflowClient, description: SweepDescription) -> Run:
     )
     client.log_text(run_id, plain_text(record), names.SWEEP_FILE)
     run = client.get_run(run_id)
-    client.set_experiment_tag(run.info.experiment_id, *shared_view(description.identity))
+    exercise, guessing = description.record.exercise, description.record.guessing
+    varying = names.varying_settings(exercise) if exercise else frozenset()
+    settings = dict.fromkeys(name if name in FIELDS else "layers" for name in SETTINGS if name in varying)
+    scores = [name for name in names.SCORES if f"val_{name}" in guessing]
+    view = shared_view(description.identity, scores, tuple(settings))
+    client.set_experiment_tag(run.info.experiment_id, *view)
     return run
 
 

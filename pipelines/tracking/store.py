@@ -6,14 +6,14 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipelines.errors import TrackingError
-from pipelines.tracking.names import BEST_VALUE, TAG_SHARED_VIEW_PREFIX, TAG_SWEEP, VIEW_COLUMNS
+from pipelines.tracking.names import BEST_VALUE, ROUNDED_OF, TAG_SHARED_VIEW_PREFIX, TAG_SWEEP, VIEW_COLUMNS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -123,17 +123,22 @@ def run_link(uri: str, experiment_id: str, run_id: str, address: str = UI_ADDRES
     return f"{_ui_address(uri, address)}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
-def shared_view(sweep: str) -> tuple[str, str]:
+def shared_view(sweep: str, scores: Sequence[str] = (), settings: Sequence[str] = ()) -> tuple[str, str]:
     """The tag of an experiment, as (key, value), that keeps the view of a sweep which ``ui_link`` opens.
 
-    It is what the UI itself writes under "Share"; an address can carry filter and order but not the columns.
+    It is what the UI itself writes under "Share"; an address can carry filter and order but not the columns. Beside
+    the usual ones these are the ``scores`` of the task and the parameters of the ``settings`` that vary.
     """
     metrics, tags = VIEW_COLUMNS
     view = {
         "searchFilter": f"tags.`{TAG_SWEEP}` = '{sweep}'",
         "orderByKey": _metric(BEST_VALUE),
         "orderByAsc": True,
-        "selectedColumns": [_metric(name) for name in metrics] + [f"tags.`{name}`" for name in tags],
+        "selectedColumns": [
+            *(_metric(name) for name in (*metrics, *map(ROUNDED_OF.format, scores))),
+            *(f"params.`{name}`" for name in settings),
+            *(f"tags.`{name}`" for name in tags),
+        ],
     }
     return TAG_SHARED_VIEW_PREFIX + sweep, json.dumps(view)
 

@@ -96,7 +96,9 @@ class Trial:
         Of one that is read back: its MLflow run, the label of its configuration (else the name of the run), and where
         its files are.
     validation
-        Of one that is read back: the mean of every validation curve at the best epoch, by name without ``val_``.
+        The mean of every validation curve at the best epoch, by name without ``val_``.
+    beats_guessing
+        Whether it is surely better than guessing; None where that is not known.
     judged_today
         Of one that is read back: whether its point was found by today's rules.
     intact
@@ -123,6 +125,7 @@ class Trial:
     name: str = ""
     artifacts: str = ""
     validation: Mapping[str, float] = field(default_factory=dict)
+    beats_guessing: bool | None = None
     judged_today: bool = True
     intact: bool = True
 
@@ -154,6 +157,8 @@ def trial_tags(trial: Trial) -> dict[str, str]:
     tags = {names.TAG_REASON: trial.reason[: names.MAX_REASON]} if trial.reason else {}
     if trial.point is None:
         return tags
+    if trial.beats_guessing is not None:
+        tags[names.TAG_GUESSING] = names.BETTER if trial.beats_guessing else names.NO_BETTER
     return tags | {names.TAG_VERDICT: str(trial.point.verdict), names.TAG_JUDGING: names.JUDGING}
 
 
@@ -198,6 +203,7 @@ def trial_of(run: Run) -> Trial:
         name=configuration.label if configuration else tags.get(names.TAG_RUN_NAME, run.info.run_id),
         artifacts=run.info.artifact_uri,
         validation={name.removeprefix(prefix): metrics[name] for name in metrics if name.startswith(prefix)},
+        beats_guessing={names.BETTER: True, names.NO_BETTER: False}.get(tags.get(names.TAG_GUESSING, "")),
         judged_today=tags.get(names.TAG_JUDGING) == names.JUDGING,
         intact=(
             epochs > 0
@@ -286,10 +292,14 @@ def _scalars(trial: Trial) -> dict[str, float | None]:
         names.MODEL_PARAMETERS: trial.parameters or None,
         names.EPOCHS_TRAINED: epochs_trained(trial.curves),  # the curves' own count, and that of the point in one
     }
-    for name, curve in trial.curves.items():
-        if name.startswith("val_") and point and point.best_epoch and len(rows := _started(curve)):
-            scalars[names.BEST_OF.format(name)] = float(rows[:, point.best_epoch - 1].mean())
-    return scalars
+    shown: dict[str, float | None] = {name: trial.validation[name] for name in names.SCORES if name in trial.validation}
+    if point is not None:
+        shown |= {"value": point.best_value, "severity": point.severity}
+    return (
+        scalars
+        | {names.BEST_OF.format(f"val_{name}"): value for name, value in trial.validation.items()}
+        | {names.ROUNDED_OF.format(name): float(f"{value:.4g}") for name, value in shown.items() if value is not None}
+    )
 
 
 def _points(trial: Trial) -> Iterator[tuple[str, float, int]]:

@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import keras_tuner
@@ -19,7 +20,7 @@ from scipy.linalg import cho_solve
 from scipy.spatial.distance import cdist
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from pipelines.compat import OracleDoor, replace_gaussian_process
 from pipelines.exercises.configurations import Configuration
@@ -191,12 +192,18 @@ def _nearest(points: tuple[Value, ...], value: Value) -> Value:
     return min(points, key=lambda point: abs(float(point) - float(value)))
 
 
+@cache
+def _threads() -> ThreadpoolController:
+    """The libraries whose threads are limited; to look for them at every call takes longer than a suggestion."""
+    return ThreadpoolController()
+
+
 @contextmanager
 def _safely(door: OracleDoor) -> Iterator[None]:
     """Call an oracle: quietly, on one thread, and with its lock given back where it raises."""
     try:
         # On matrices this small, threads only get in each other's way (1 s a suggestion, 10 s with them).
-        with warnings.catch_warnings(), threadpool_limits(1):
+        with warnings.catch_warnings(), _threads().limit(limits=1):
             warnings.simplefilter("ignore")  # threading.currentThread, and a Gaussian process that did not converge
             yield
     except BaseException:

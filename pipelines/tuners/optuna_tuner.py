@@ -21,10 +21,11 @@ class OptunaTuner(Tuner):
     """An Optuna study in memory, asked and told.
 
     ``tpe`` (default): multivariate tree-structured Parzen estimator, with what matters only under some depths in
-    groups of its own; the first 10 points, added ones included, are random. ``random``: uniform. ``qmc``: a scrambled
-    Sobol sequence, which fills the space more evenly than chance; good where the whole landscape is wanted. ``grid``:
-    every combination of ``GRID_POINTS`` points per axis, equal networks once, in an order shuffled by the seed, so that
-    a budget smaller than the grid is spread over it. Only ``tpe`` learns from what it is told.
+    groups of its own; the first 10 points, added ones included, are random, and the better quarter counts as good.
+    ``random``: uniform. ``qmc``: a scrambled Sobol sequence, which fills the space more evenly than chance; good where
+    the whole landscape is wanted. ``grid``: every combination of ``GRID_POINTS`` points per axis, equal networks once,
+    in an order shuffled by the seed, so that a budget smaller than the grid is spread over it. Only ``tpe`` learns from
+    what it is told.
 
     Raises
     ------
@@ -42,12 +43,13 @@ class OptunaTuner(Tuner):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of group=True and of QMC
+            warnings.simplefilter("ignore", FutureWarning)  # of gamma, which Optuna 6 will not have
             sampler = self._sampler(algorithm, seed)
         self._study = optuna.create_study(sampler=sampler, direction="minimize")
 
     def _sampler(self, algorithm: str, seed: int) -> BaseSampler:
         if algorithm == "tpe":
-            return TPESampler(seed=seed, multivariate=True, group=True)
+            return TPESampler(seed=seed, multivariate=True, group=True, gamma=_good_ones)
         if algorithm == "random":
             return RandomSampler(seed=seed)
         if algorithm == "qmc":
@@ -102,6 +104,16 @@ class OptunaTuner(Tuner):
         """Of the axes that a trial at this point has."""
         names = self.active(values) if self._conditional else values
         return {axis.name: _distribution(axis) for axis in self.space.ordered if axis.name in names}
+
+
+def _good_ones(points: int) -> int:
+    """How many of so many points TPE takes for good ones: a quarter, at most 25.
+
+    Optuna's tenth leaves three behind a design, whose points all lie around the baseline: good ones then look rare
+    there, and TPE leaves the region for worse ones. On a model of digits the median of the next ten suggestions is 0.20
+    in place of 0.24; without a design, 30 suggestions do as well either way.
+    """
+    return min(math.ceil(points / 4), 25)
 
 
 def _distribution(axis: Parameter) -> BaseDistribution:

@@ -8,10 +8,14 @@ from scipy.special import stdtrit
 
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.overfitting.statistics import INTERVAL_LEVEL, USUAL_RATIO, at_end, best_for_others, paired_error, smooth
+from pipelines.tracking import names
 from pipelines.tracking.trials import Trial
 from reports.report import Report, point_of
 
 Array = NDArray[np.float64]
+
+#: Scores of a task that are told beside the monitored metric, by their curves, in this order.
+SCORES = tuple(f"val_{name}" for name in names.SCORES)
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,48 @@ def fit_curves(report: Report, trial: Trial) -> FitCurves | None:
 
     if (validation := checked(monitor)) is None:
         return None
-    return FitCurves(validation, checked(monitor.removeprefix("val_")), best_for_others(smooth(validation)))
+    return FitCurves(
+        validation, checked(monitor.removeprefix("val_")), best_for_others(smooth(validation), point.repeats)
+    )
 
 
 def best_values(report: Report, trial: Trial) -> Array | None:
     """Of each fit the monitored value at the best epoch of the others, shape (fits,); None without usable curves."""
     found = fit_curves(report, trial)
     return None if found is None else found.at_best(found.validation)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean over fits at the best epoch, and the deviation between the folds of a repeat; None with one fold."""
+
+    value: float
+    sd_folds: float | None = None
+
+
+def scores(report: Report, trial: Trial) -> dict[str, Score]:
+    """The scores of a ranked trial beside the monitored metric, by curve; each fit read where its value is.
+
+    Where the curves are gone, as the trial's run has them, without a deviation.
+    """
+    found, curves = fit_curves(report, trial), report.curves.get(trial.run_id, {})
+    point, told = point_of(trial), {}
+    for name in SCORES:
+        if name == report.sweep.monitor:
+            continue
+        if found is not None and name in curves:
+            of_fits = found.at_best(np.asarray(curves[name], np.float64)).reshape(point.repeats, point.folds)
+            between = float(np.sqrt(of_fits.var(axis=1, ddof=1).mean())) if point.folds > 1 else None
+            told[name] = Score(float(of_fits.mean()), between)
+        elif (value := trial.validation.get(name.removeprefix("val_"))) is not None:
+            told[name] = Score(value)
+    return {name: score for name, score in told.items() if np.isfinite(score.value)}
+
+
+def guess_of(report: Report, name: str) -> float | None:
+    """What guessing comes to on a validation curve, mean over the fits; None where that was not recorded."""
+    guesses = report.sweep.record.guessing.get(name)
+    return float(np.mean(guesses)) if guesses else None
 
 
 def gaps(report: Report, trial: Trial, *, final: bool) -> Array | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted
+from reports.analysis.fits import guess_of
 from reports.charts.chart import (
     Axis,
     Band,
@@ -30,7 +31,7 @@ from reports.charts.palette import verdict_class
 from reports.charts.trials import by_verdict, interval_ends, settled, shown_range, trial_hover
 from reports.formatting import best_epoch, interval, last_seen, number
 from reports.report import BASELINE, Report, point_of
-from reports.tables.configurations import GLYPHS
+from reports.tables.configurations import GLYPHS, guessing_line
 
 Array = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def learning_curves(report: Report) -> Chart | None:
         alt,
         views,
         choice="Configuration: the best few and the baseline, then all others",
-        note=" ".join(filter(None, [_NOTE, _left_out(report, shown)])),
+        note=" ".join(filter(None, [_NOTE, guessing_line(report), _left_out(report, shown)])),
         pictured=PICTURED,
     )
 
@@ -206,6 +207,9 @@ def _panel(report: Report, trial: Trial, *, folds: bool, y: tuple[float, float] 
     training = _of_fits(curves, twin, point) if twin != monitor and twin in curves else None
     columns = _columns(point)
     low, high = y or shown_range(validation, None if training is None else training.mean(axis=0), point)
+    guess = guess_of(report, monitor)
+    if not y and guess is not None and high < guess < high + 0.5 * (high - low):
+        high = guess  # close enough to be shown
     high += (0.3 if y else 0.14) * (high - low)  # room for the words
     ends = interval_ends(point) or ()
     lows, highs = (rounded([end] * len(ends)) for end in (low, high))
@@ -218,10 +222,19 @@ def _panel(report: Report, trial: Trial, *, folds: bool, y: tuple[float, float] 
         *mean_marks("training", "training", training, columns, dash=True),
         *mean_marks("validation", "accent", validation, columns, dash=False),
         _single_folds(validation, point, columns, most=MOST_FOLDS if folds else 0),
+        _guess_line(guess, point.epochs, low, high),
         *_marked(best, last_seen(point)[0], f"best {best_epoch(point)}", y=at_best, last=point.epochs),
         *_marked(onset, point.onset, f"onset {point.onset}", y=at_onset, last=point.epochs),
     )
     return Panel(epoch_axis(point.epochs), Axis(report.value_name, low, high), marks, by_x=True)
+
+
+def _guess_line(guess: float | None, epochs: int, low: float, high: float) -> Line:
+    """A level line where the best constant prediction is; empty where that is not in the picture."""
+    line = Line("guessing", "muted", (), (), width=1.6, dash=True)
+    if guess is None or not low <= guess <= high:
+        return line
+    return replace(line, x=(1, epochs), y=rounded([guess, guess]))
 
 
 def _of_fits(curves: Curves, name: str, point: OverfittingPoint) -> Array:

@@ -155,12 +155,13 @@ def render_html(
     shown = report.ranked[:FOREST_ROWS]
     axis = EpochAxis(max(report.epochs, 1))
     counts = Counter(point_of(trial).verdict for trial in report.ranked)
-    groups = Counter(column.heading.group for column in tables.COLUMNS)
+    context = _context(report)
+    groups = Counter(column.heading.group for column in context["columns"])
     return (
         templates(html=True)
         .get_template("report.html.j2")
         .render(
-            **_context(report),
+            **context,
             axis=axis,
             forest=[(trial, forest_row(point_of(trial), axis)) for trial in shown],
             hidden=len(report.ranked) - len(shown),
@@ -196,15 +197,17 @@ def render_summary(report: Report, findings: Findings | None = None) -> str:
 
 
 def _context(report: Report) -> dict[str, Any]:
+    columns = tables.columns_of(report)
     return {
         "report": report,
-        "columns": tables.COLUMNS,
-        "titles": [tables.full_title(column, report) for column in tables.COLUMNS],
+        "columns": columns,
+        "titles": [tables.full_title(column, report) for column in columns],
+        "mark": tables.guessing_mark,
         "comparisons": documented_comparisons(report),
         "definitions": definitions(report),
         "facts": facts(report),
         "origin": lambda trial: tables.origin_words(trial, report.sweep.tuner),
-        "rests": rests_on(report),
+        "rests": " ".join(filter(None, (rests_on(report), tables.guessing_line(report)))),
         "settings": tables.winner_settings(report),
         "failures": [(trial, reason(trial)) for trial in report.others],
     }

@@ -10,7 +10,10 @@ from rich.text import Text
 
 from pipelines.exercises.configurations import FIELDS, NO_HIDDEN_LAYER, Configuration
 from pipelines.overfitting.point import OverfittingPoint, Verdict
+from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import Trial
+from pipelines.words import listed
+from reports.analysis.fits import SCORES, Score, guess_of, scores
 from reports.formatting import (
     NONE,
     best_epoch,
@@ -18,6 +21,7 @@ from reports.formatting import (
     interval,
     number,
     onset_with_interval,
+    percent,
     rise_with_interval,
     signed,
     whole,
@@ -41,11 +45,51 @@ _TERMINAL_STYLES: Mapping[Verdict, str] = {
     Verdict.DIVERGED: "magenta",
 }
 TERMINAL_ROWS = 10
+_SCORE_NAMES = dict(zip(SCORES, ("accuracy", "balanced accuracy", "R2", "MAE"), strict=True))
+_SCORE_HINT = "Mean over fits at the best epoch, and the deviation between folds"
 
 
 def verdict_words(point: OverfittingPoint) -> str:
     """A verdict with its shape."""
     return f"{GLYPHS[point.verdict]} {point.verdict}"
+
+
+def guessing_mark(trial: Trial) -> str:
+    """What stands beside the verdict of a configuration that is not surely better than guessing; else empty."""
+    return NO_BETTER if trial.beats_guessing is False else ""
+
+
+def metrics_line(report: Report, trial: Trial) -> str:
+    """The scores of a configuration beside the monitored metric; empty where there are none.
+
+    ``accuracy 91.2 % ± 0.8 %, balanced accuracy 90.1 % ± 1.1 %``: means over fits at the best epoch, and the deviation
+    between folds.
+    """
+    return ", ".join(f"{_SCORE_NAMES[name]} {_score(name, of)}" for name, of in scores(report, trial).items())
+
+
+def guessing_line(report: Report) -> str:
+    """What guessing comes to, in a sentence; empty where it was not recorded."""
+    if (value := guess_of(report, report.sweep.monitor)) is None:
+        return ""
+    others = [
+        f"{_SCORE_NAMES[name]} {_score(name, Score(found))}"
+        for name in SCORES
+        if name != report.sweep.monitor and (found := guess_of(report, name)) is not None
+    ]
+    told = listed([f"{report.value_name} {number(value)}", *others])
+    return f"Guessing, that is saying the same of every row, comes to {told}."
+
+
+def _score(name: str, score: Score) -> str:
+    """A score with its deviation: a share of rows as a percentage, R2 to the thousandth, an error to three digits."""
+    if "accuracy" in name:
+        value, deviation = (f"{100 * each:.1f} %" for each in (score.value, score.sd_folds or 0.0))
+    elif name == "val_r2":
+        value, deviation = (f"{each:.3f}" for each in (score.value, score.sd_folds or 0.0))
+    else:
+        value, deviation = number(score.value, 3), _short(score.sd_folds)
+    return value if score.sd_folds is None else f"{value} ± {deviation}"
 
 
 def _heading(group: str, title: str, hint: str) -> Heading:
@@ -100,6 +144,29 @@ COLUMNS: tuple[Column[Trial], ...] = (
 )
 
 
+def columns_of(report: Report) -> tuple[Column[Trial], ...]:
+    """``COLUMNS``, and among them what this report knows beside: how it compares to guessing, and the scores."""
+    guess = guess_of(report, report.sweep.monitor)
+    against: Column[Trial] = number_column(
+        _heading("{value}", "against guessing", "Value at best over that of the best constant prediction, minus 1"),
+        lambda trial: None if not guess or guess < 0 else (point_of(trial).best_value or 0.0) / guess - 1,
+        percent,
+    )
+    found = {trial.run_id: scores(report, trial) for trial in report.ranked}
+
+    def cell(name: str, trial: Trial) -> Cell:
+        score = found[trial.run_id].get(name)
+        return Cell(NONE) if score is None else Cell(_score(name, score), score.value)
+
+    beside = [
+        Column(_heading("Validation", _SCORE_NAMES[name], _SCORE_HINT), partial(cell, name))
+        for name in SCORES
+        if any(name in of for of in found.values())
+    ]
+    value = next(at for at, column in enumerate(COLUMNS) if column.heading.group == "Gap")
+    return (*COLUMNS[:value], *([] if guess is None else [against]), *beside, *COLUMNS[value:])
+
+
 def ranking(report: Report) -> Table:
     """All configurations with a result, the best first, in the form that all tables of a report have."""
     columns: list[Column[Trial]] = [
@@ -108,10 +175,13 @@ def ranking(report: Report) -> Table:
         Column(
             Heading("origin", numeric=False, printed=False), lambda trial: Cell(origin_words(trial, report.sweep.tuner))
         ),
-        Column(Heading("verdict", numeric=False), lambda trial: Cell(verdict_words(point_of(trial)))),
-        *(Column(replace(column.heading, title=full_title(column, report)), column.cell) for column in COLUMNS),
+        Column(Heading("verdict", numeric=False), lambda trial: Cell(_verdict(trial))),
+        *(
+            Column(replace(column.heading, title=full_title(column, report)), column.cell)
+            for column in columns_of(report)
+        ),
     ]
-    lead = (report.headline, *report.remarks)
+    lead = tuple(filter(None, (report.headline, *report.remarks, guessing_line(report))))
     return table("ranking", f"{report.title}: over-fitting points", columns, report.ranked, lead=lead)
 
 
@@ -177,12 +247,16 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
             best_epoch_with_interval(point),
             whole(point.onset),
             number(point.best_value) + (f" ± {number(point.sd_folds, 2)}" if point.sd_folds is not None else ""),
-            Text(verdict_words(point), style=_TERMINAL_STYLES[point.verdict]),
+            Text(_verdict(trial, "\n"), style=_TERMINAL_STYLES[point.verdict]),
         )
         shown.add_row(*cells)
     shown.caption = Text(_terminal_caption(report, rows))
     shown.caption_justify = "left"
     return shown
+
+
+def _verdict(trial: Trial, joint: str = ", ") -> str:
+    return joint.join(filter(None, (verdict_words(point_of(trial)), guessing_mark(trial))))
 
 
 def origin_words(trial: Trial, tuner: str) -> str:
@@ -195,4 +269,6 @@ def origin_words(trial: Trial, tuner: str) -> str:
 def _terminal_caption(report: Report, rows: int) -> str:
     common = f"Common to all: {report.common}." if report.common else ""
     more = f"The {rows} best of {len(report.ranked)}; the report has all." if len(report.ranked) > rows else ""
-    return " ".join(filter(None, (*report.remarks, common, more)))
+    beside = metrics_line(report, report.best) if report.best else ""
+    best = f"The best has {beside}." if beside else ""
+    return " ".join(filter(None, (*report.remarks, best, guessing_line(report), common, more)))

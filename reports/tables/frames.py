@@ -15,6 +15,7 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.trials import Trial
 from reports.analysis.by_setting import value_rows
+from reports.analysis.fits import SCORES
 from reports.report import Report, read_report, saved_epochs
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def overfitting_points(sweep_run_id: str, tracking_uri: str) -> "pd.DataFrame":
     The columns of the report's CSV file. Epochs are counted from 1 and have the type ``Int64``, missing ones (no onset,
     a diverged trial) are ``NA``; values and gaps are ``float64`` in units of the monitored metric; severities are
     shares, 0.4 for 40 %; ``epochs_saved`` is what stopping at the best epoch would save. Trials without a result come
-    last, without a rank. ``attrs["monitor"]`` names the monitored metric.
+    last, without a rank. Scores beside the monitored metric (``accuracy``, ``balanced_accuracy``, ``r2``, ``mae``) are
+    means over fits at the best epoch, ``beats_guessing`` says whether the best constant prediction is surely beaten,
+    each where it is known. ``attrs["monitor"]`` names the monitored metric.
 
     Raises
     ------
@@ -192,6 +195,7 @@ def points_frame(report: Report) -> "pd.DataFrame":
         "verdict": _verdicts(points),
         **_fields(points, _POINT),
         "epochs_saved": _typed([saved_epochs(point) if point else None for point in points], "Int64"),
+        **_beside(trials),
         "parameters": _typed([trial.parameters for trial in trials], "Int64"),
         "seconds": _typed([trial.seconds for trial in trials], "float64"),
         **{field.name: _settings(trials, field.name, field.default) for field in fields(Configuration)},
@@ -207,6 +211,14 @@ def _fields(rows: Sequence[object], kinds: Mapping[str, str]) -> dict[str, Any]:
         name: _typed([None if row is None else getattr(row, name) for row in rows], kind)
         for name, kind in kinds.items()
     }
+
+
+def _beside(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Scores at the best epoch, and whether guessing is surely beaten; without columns in which nothing is known."""
+    names = [name.removeprefix("val_") for name in SCORES]
+    columns = {name: _typed([trial.validation.get(name) for trial in trials], "float64") for name in names}
+    columns["beats_guessing"] = _typed([trial.beats_guessing for trial in trials], "boolean")
+    return {name: column for name, column in columns.items() if column.notna().any()}
 
 
 def _verdicts(points: Sequence[OverfittingPoint | None]) -> Any:
