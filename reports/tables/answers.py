@@ -156,7 +156,8 @@ def what_helps(report: Report, plates: Sequence[Plate], advice: Advice) -> Answe
     ]
     texts = []
     if by_pairs:
-        texts.append(f"{capitalised('; '.join(by_pairs))}. {_pairs_note(report)}")
+        more = "" if verdicts[Help.HELPS] else " More repeats would show smaller effects."
+        texts.append(f"{capitalised('; '.join(by_pairs))}. {_pairs_note(report)}{more}")
     if by_tuner:
         rest = "By the trials of the tuner: " if by_pairs else ""
         texts.append(f"{rest}{capitalised('; '.join(by_tuner)) if not rest else '; '.join(by_tuner)}.")
