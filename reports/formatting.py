@@ -2,7 +2,7 @@
 
 import math
 
-from pipelines.overfitting.point import OverfittingPoint, Verdict, is_censored
+from pipelines.overfitting.point import OverfittingPoint
 from pipelines.words import counted
 
 #: Stands where there is no number.
@@ -80,8 +80,7 @@ def best_epoch(point: OverfittingPoint) -> str:
     """The best epoch; ``≥ 200`` where it lies so close to the end that it may only be where the training ended."""
     if point.best_epoch is None:
         return NONE
-    at_the_end = point.onset is None and is_censored(point.best_epoch, None, None, point.epochs)
-    return f"≥ {point.epochs}" if at_the_end or point.verdict is Verdict.STILL_IMPROVING else str(point.best_epoch)
+    return f"≥ {point.epochs}" if point.beyond else str(point.best_epoch)
 
 
 def best_epoch_with_interval(point: OverfittingPoint) -> str:
@@ -106,7 +105,7 @@ def epochs_to_train(point: OverfittingPoint) -> str:
 
 def last_seen(point: OverfittingPoint) -> tuple[int, bool]:
     """The best epoch, or the last epoch and True where the best may only be where the training ended."""
-    beyond = best_epoch(point) != str(point.best_epoch)
+    beyond = point.beyond or point.best_epoch is None
     return (point.epochs if beyond or point.best_epoch is None else point.best_epoch), beyond
 
 

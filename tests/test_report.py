@@ -384,7 +384,7 @@ def test_table_sorts_and_filters_and_fits_a_telephone(written, browser) -> None:
     assert ranks() == ["1", "2", "3"]
     table.locator("th", has_text="#").click()
     assert ranks() == ["3", "2", "1"]
-    onset = table.locator("th[title^='From here on']")
+    onset = table.locator("th[title^='Where the curve rises']")
     onset.click()
     ascending = ranks()
     onset.click()

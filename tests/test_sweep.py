@@ -574,7 +574,7 @@ def shown(console: Console, *, trials: int = 12, finished: int = 0) -> None:
     with SweepDisplay(console, trials, finished, "val_crossentropy") as display:
         for configuration, point, failure in (
             (SHORT, POINT, ""),
-            (LONG, replace(POINT, censored=True, best_epoch_low=None, best_epoch_high=None), ""),
+            (LONG, replace(POINT, onset=None, best_epoch=58, best_epoch_low=None, best_epoch_high=None), ""),
             (LONG, None, "RuntimeError: boom\nand a page more"),
         ):
             bar = display.begin(configuration, 3, 60)

@@ -141,6 +141,12 @@ class OverfittingPoint:
         return f"{self.diverged_fits} of {self.fits} fits diverged, the first at epoch {self.diverged_epoch}."
 
     @property
+    def beyond(self) -> bool:
+        """Whether the best epoch itself lies so close to the end that it may only be where the training ended."""
+        at_the_end = self.best_epoch is not None and is_censored(self.best_epoch, None, self.onset, self.epochs)
+        return at_the_end or self.verdict is Verdict.STILL_IMPROVING
+
+    @property
     def visible_rise(self) -> float | None:
         """The smallest rise at the end that would have been sure, as a share of the best value; None if not known."""
         return None if self.severity is None or self.severity_high is None else self.severity_high - self.severity

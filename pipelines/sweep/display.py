@@ -94,6 +94,6 @@ def _outcome(point: OverfittingPoint | None, monitor: str, failure: str) -> str:
     if point is None or point.best_epoch is None:
         return str(Verdict.DIVERGED)
     digits = len(str(point.epochs))
-    epoch = f">= {point.epochs}" if point.censored else f"{point.best_epoch:>{digits + 3}}"
+    epoch = f">= {point.epochs}" if point.beyond else f"{point.best_epoch:>{digits + 3}}"
     interval = "" if point.best_epoch_low is None else f" [{point.best_epoch_low}, {point.best_epoch_high}]"
     return f"{monitor} {point.best_value:<#7.4g} at epoch {epoch}{interval:<{2 * digits + 5}}  {point.verdict}"

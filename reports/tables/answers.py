@@ -156,7 +156,8 @@ def what_helps(report: Report, plates: Sequence[Plate], advice: Advice) -> Answe
     ]
     texts = []
     if by_pairs:
-        texts.append(f"{capitalised('; '.join(by_pairs))}. {_pairs_note(report)}")
+        more = "" if verdicts[Help.HELPS] else " More repeats would show smaller effects."
+        texts.append(f"{capitalised('; '.join(by_pairs))}. {_pairs_note(report)}{more}")
     if by_tuner:
         rest = "By the trials of the tuner: " if by_pairs else ""
         texts.append(f"{rest}{capitalised('; '.join(by_tuner)) if not rest else '; '.join(by_tuner)}.")
@@ -180,7 +181,8 @@ def _movement(plate: Plate) -> _Movement | None:
     if not moved:
         return None
     step, change = max(moved, key=lambda pair: _ratio(plate.baseline, pair[0]))
-    words = f"{_instead(plate, step)} ({_at(plate.baseline)}, {_at(step)})"
+    epochs = [best_epoch(point_of(of.trial)) for of in (step, plate.baseline)]
+    words = f"{_instead(plate, step)} ({epochs[0]} instead of {epochs[1]})"
     return _Movement(words, change.epoch_sign > 0, _ratio(plate.baseline, step))
 
 

@@ -1,5 +1,7 @@
 """The atlas in words and tables: for each setting what it changes by itself, and what of that is sure."""
 
+from statistics import median
+
 from pipelines.words import counted, listed
 from reports.analysis.atlas import Change, Plate, Step
 from reports.analysis.fits import Estimate
@@ -178,7 +180,8 @@ def _nothing_sentence(report: Report, plate: Plate) -> str:
     ]
     seen = ""
     if halves and before:
-        seen = f" A change of {report.value_name} below {100 * max(halves) / abs(before):.0f} % would not be seen here."
+        least = 100 * median(halves) / abs(before)
+        seen = f" A change of {report.value_name} by less than about {least:.2g} % would not be seen here."
     return f"Nothing changes for sure.{seen}"
 
 

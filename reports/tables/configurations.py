@@ -14,7 +14,18 @@ from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import Trial
 from pipelines.words import listed
 from reports.analysis.fits import SCORES, Score, guess_of, scores
-from reports.formatting import NONE, best_epoch, best_epoch_with_interval, interval, number, percent, signed, whole
+from reports.formatting import (
+    NONE,
+    best_epoch,
+    best_epoch_with_interval,
+    interval,
+    number,
+    onset_with_interval,
+    percent,
+    rise_with_interval,
+    signed,
+    whole,
+)
 from reports.report import BASELINE, Report, point_of, saved_epochs
 from reports.tables.table import Cell, Column, Heading, Show, Table, number_column, table
 
@@ -106,7 +117,7 @@ COLUMNS: tuple[Column[Trial], ...] = (
     _epochs(
         "95 % interval", "Of the best epoch: bootstrap over folds", lambda p: interval(p) or NONE, "best_epoch_high"
     ),
-    _numbers("Epochs", "onset", "From here on the curve is surely above its best", field="onset", show=whole),
+    _epochs("onset", "Where the curve rises above its best, with its 95 % interval", onset_with_interval, "onset"),
     _numbers(
         "Epochs", "one-SE", "Earliest epoch within one standard error of the best", field="one_se_epoch", show=whole
     ),
@@ -120,7 +131,10 @@ COLUMNS: tuple[Column[Trial], ...] = (
     _numbers("{value}", "± seeds", "Deviation of the mean over folds between seeds", field="sd_seeds", show=_short),
     _numbers("Gap", "at best", "Validation minus training at the best epoch", field="gap_best", show=signed),
     _numbers("Gap", "at end", "Validation minus training at the last epoch", field="gap_final", show=signed),
-    _numbers("Severity", "", "Smoothed mean curve at the end over its best, minus 1", field="severity", show=percent),
+    Column(
+        _heading("Severity", "", "Rise of the curve at the end over its best, with its 90 % interval"),
+        lambda trial: Cell(rise_with_interval(point_of(trial)), point_of(trial).severity),
+    ),
     number_column(_heading("Network", "weights", "Trainable parameters"), lambda trial: trial.parameters, whole),
     number_column(
         _heading("Network", "seconds", "Wall time of the trial, all its fits"),

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 _POINT = {
     **dict.fromkeys(("best_epoch", "best_epoch_low", "best_epoch_high"), "Int64"),
     "censored": "boolean",
-    **dict.fromkeys(("onset", "one_se_epoch"), "Int64"),
+    **dict.fromkeys(("onset", "onset_low", "onset_high", "one_se_epoch"), "Int64"),
     **dict.fromkeys(
         ("best_value", "sd_folds", "sd_seeds", "final_value", "gap_best", "gap_final", "severity"), "float64"
     ),
+    **dict.fromkeys(("severity_low", "severity_high"), "float64"),
     **dict.fromkeys(("epochs", "folds", "repeats"), "Int64"),
 }
 _VALUE_ROW = {

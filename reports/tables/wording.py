@@ -8,7 +8,7 @@ from pipelines.tracking.trials import Trial
 from pipelines.words import counted
 from reports.analysis.changes import shape_text
 from reports.formatting import plain, seconds
-from reports.report import Report
+from reports.report import Report, median_of_known, point_of
 
 
 def facts(report: Report) -> list[tuple[str, str]]:
@@ -43,7 +43,13 @@ def rests_on(report: Report) -> str:
         return ""
     (folds, repeats), most = sizes.most_common(1)[0]
     each = "Every row rests" if len(sizes) == 1 else f"{most} of {len(report.ranked)} rows rest"
-    return f"{each} on {counted(folds, 'fold') if folds > 1 else 'a hold-out'} and {counted(repeats, 'seed')}."
+    on = f"{each} on {counted(folds, 'fold') if folds > 1 else 'a hold-out'} and {counted(repeats, 'seed')}."
+    visible = median_of_known(point_of(trial).visible_rise for trial in report.ranked)
+    if visible is None:
+        return on
+    return (
+        f"{on} In half of them a rise at the end by less than {100 * visible:.2g} % would not have been seen for sure."
+    )
 
 
 def definitions(report: Report) -> list[tuple[str, str]]:
@@ -67,8 +73,8 @@ def definitions(report: Report) -> list[tuple[str, str]]:
         (
             "Verdict",
             "overfits where there is an onset; still improving where the best epoch may lie beyond the end (printed as "
-            "≥) and nothing in the first three quarters is as good; else plateau. Severity is how far the curve ends "
-            "above its best.",
+            "≥) and nothing in the first three quarters is as good; plateau where a rise by 5 % at the end is "
+            "excluded; else undecided. The rise, or severity, is how far the curve ends above its best.",
         ),
     ]
 
