@@ -203,6 +203,7 @@ def _context(report: Report) -> dict[str, Any]:
         "columns": columns,
         "titles": [tables.full_title(column, report) for column in columns],
         "mark": tables.guessing_mark,
+        "scores": tables.metrics_line(report, report.best) if report.best else "",
         "comparisons": documented_comparisons(report),
         "definitions": definitions(report),
         "facts": facts(report),
