@@ -71,6 +71,15 @@ def test_the_one_setting_in_which_two_networks_differ(changed, found) -> None:
     assert single_change(BASE, replace(BASE, **changed)) == found
 
 
+def test_curves_at_one_level_are_drawn_all_the_same() -> None:
+    level = np.full((FOLDS * REPEATS, EPOCHS), 0.7, np.float32)
+    report = made({replace(BASE, layers=(width, width)): level for width in (16, 64, 256)})
+    report = replace(report, curves={run: {"val_loss": level} for run in report.curves})
+    plates = find(report).atlas
+    assert [len(drawn.steps) for drawn, _ in plates] == [3]
+    assert "nan" not in "".join(picture for drawn, _ in plates for _, picture in drawn.steps)
+
+
 def test_differences_are_those_of_paired_fits() -> None:
     report = made(widths(w64=(40, 1.0), w16=(60, 1.3)))
     (plate,) = find_plates(report)

@@ -147,6 +147,8 @@ def small_curves(report: Report, trials: Sequence[Trial]) -> list[Panel | None]:
     low = min(low for low, _ in ranges)
     tops = sorted(high for _, high in ranges)
     high = min(tops[-1], low + MOST_STRETCH * (tops[(len(tops) - 1) // 2] - low))
+    if high <= low:  # most of them are best, and end, at one and the same value
+        high = max(tops[-1], low + (0.1 * abs(low) or 1.0))
     panels = dict(zip(kept, (_panel(report, of, folds=False, y=(low, high)) for of in kept), strict=True))
     return [panels.get(trial) for trial in trials]
 

@@ -62,8 +62,7 @@ def definitions(report: Report) -> list[tuple[str, str]]:
         ),
         (
             "Onset",
-            "the first epoch after it from which the curve lies above its best by more than chance explains, and stays "
-            f"there. {_onset_words(point)}",
+            f"the first epoch after it from which the curve rises above its best for good. {_onset_words(point)}",
         ),
         (
             "One-SE epoch",
@@ -91,15 +90,18 @@ def _interval_words(point: OverfittingPoint | None) -> str:
         )
     return (
         "Its interval comes from a bootstrap over the folds of each repeat, widened because folds share training rows; "
-        f"of such intervals from {counted(point.folds, 'fold')} about {7 if point.fits == 2 else 9} in 10 hold the "
-        "true best epoch in a simulation."
+        f"of such intervals from {counted(point.folds, 'fold')} about {'6 or 7' if point.fits == 2 else 9} in 10 hold "
+        "the true best epoch in a simulation."
     )
 
 
 def _onset_words(point: OverfittingPoint | None) -> str:
     if point is not None and point.fits == 1:
         return "With a single fit chance is judged by the curve's own wander, which may hide slow noise."
-    return "Chance is judged by a one-sided 95 % test whose standard error is corrected for shared training rows."
+    return (
+        "It is named only where the rise is sure, by a one-sided 95 % test over the fits; it lies where the mean rise "
+        "leaves one standard error."
+    )
 
 
 def _data_words(data: DataFacts) -> str:
