@@ -244,6 +244,15 @@ def test_a_verdict_in_words(verdict, wanted, said) -> None:
         )
 
 
+def test_a_rise_that_came_late_asks_for_a_longer_training() -> None:
+    point = replace(made(widths(w64=(40, 1.0))).best.point, verdict=Verdict.UNDECIDED, onset=None, onset_low=None)
+    late = replace(point, severity=0.1, severity_low=0.04, severity_high=0.16)
+    report = made(widths(w64=(40, 1.0)))
+    assert late.repeats_to_decide is None
+    told = verdict_sentence(report, replace(report.best, point=late), "It")
+    assert told.endswith("above the best for sure, but not for long enough: only a longer training can tell.")
+
+
 def _smooth(curves: np.ndarray) -> np.ndarray:
     from pipelines.overfitting.statistics import smooth
 

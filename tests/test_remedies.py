@@ -84,7 +84,9 @@ def test_interval_is_that_of_the_paired_test() -> None:
     for folds, repeats, variance in ((4, 1, 1 / 4 + 0.12), (2, 2, 1 / 2), (1, 4, 1 / 4 + 1 / 3)):
         estimate = over_fits(differences, replace(made_point(), folds=folds, repeats=repeats), 1 / 3)
         half = 3.182446 * differences.std(ddof=1) * np.sqrt(variance)
-        assert (estimate.value, estimate.low, estimate.high) == pytest.approx((2.5, 2.5 - half, 2.5 + half), rel=1e-5, abs=1e-5)
+        assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
+            (2.5, 2.5 - half, 2.5 + half), rel=1e-5, abs=1e-5
+        )
     assert over_fits(np.array([1.0]), made_point(), 1 / 3) == Estimate(1.0)
 
 

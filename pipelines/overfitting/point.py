@@ -155,11 +155,13 @@ class OverfittingPoint:
     def repeats_to_decide(self) -> int | None:
         """Repeats in all with which an undecided rise, if it stays as it is, would be sure or too small to matter.
 
-        None where there is nothing to decide, or where 20 would not do: then only more folds or rows can.
+        None where there is nothing to decide; where 20 would not do, and only more folds or rows can; and where the end
+        has surely risen, but not for long enough: then only a longer training can.
         """
-        if self.verdict is not Verdict.UNDECIDED or self.folds == 1 or not (seen := self.visible_rise):
-            return None
         severity = self.severity or 0.0
+        if self.verdict is not Verdict.UNDECIDED or self.folds == 1 or not severity < (self.visible_rise or 0.0):
+            return None
+        seen = self.visible_rise or 0.0
 
         def error(repeats: int) -> float:
             return float(stdtrit(self.folds * repeats - 1, ONSET_LEVEL)) * error_factor(self.folds, repeats)

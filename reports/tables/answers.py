@@ -270,6 +270,8 @@ def _rise_words(point: OverfittingPoint) -> str:
 
 def _deciding_words(point: OverfittingPoint) -> str:
     wanted = point.repeats_to_decide
+    if (point.severity_low or 0.0) > 0:
+        return "The end lies above the best for sure, but not for long enough: only a longer training can tell."
     if wanted is None:
         return "More repeats would not decide it, more folds or rows may."
     return f"{counted(wanted - point.repeats, 'more repeat')} would decide it, if the rise stays as it is."
