@@ -313,5 +313,5 @@ def _marked(line: Line, epoch: int | None, words: str, *, y: tuple[float, float,
     if epoch is None:
         return [line, Texts(line.role, (), (), ())]
     low, at, high = rounded(y)
-    side = "left" if epoch > 0.75 * last else "right"
+    side = "left" if epoch > 0.6 * last else "right"
     return [replace(line, x=(epoch, epoch), y=(low, high)), Texts(line.role, (epoch,), (at,), (words,), align=side)]
