@@ -83,6 +83,22 @@ def written(store: Any, sweep: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URI of an empty store, for the tests of a module."""
+    from tests.support.stores import empty_store
+
+    return empty_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def in_store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps are recorded in the module's store, and a test works in a folder of its own."""
+    from tests.support.small_sweep import use_store
+
+    use_store(uri, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Headless Chromium, in which every test opens pages of its own; without it such tests are skipped."""
     sync_api = pytest.importorskip("playwright.sync_api")

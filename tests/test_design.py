@@ -14,10 +14,8 @@ from tests.support.small_sweep import (
     runs,
     small_exercise,
     sweep,
-    use_store,
     write_exercise,
 )
-from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.errors import ExerciseError
@@ -31,19 +29,11 @@ from pipelines.sweep.stopping import Stop
 from pipelines.tracking.sweeps import SweepRecord, plain_text
 from pipelines.tuners import make_tuner
 
+pytestmark = pytest.mark.usefixtures("in_store")
+
 BASELINE = Configuration(layers=(64, 64))
 #: Two of its four points are in the space, one equals the documented variant, one is a setting that is no axis.
 DESIGN = {"learning_rate": [0.03, 0.3, 3.0], "batch_size": [10, 20], "dropout": [0.2]}
-
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return empty_store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(autouse=True)
-def store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_store(uri, tmp_path, monkeypatch)
 
 
 def origins() -> list[str]:

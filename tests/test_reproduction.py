@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.small_reproduction import BASE, MadeMeasurements, documented_exercise, reproduce, variant_of
-from tests.support.small_sweep import curves_of, runs, statuses, use_store
-from tests.support.stores import empty_store
+from tests.support.small_sweep import curves_of, runs, statuses
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import run as run_command
@@ -50,15 +49,7 @@ from pipelines.reproduction.rows import (
 from pipelines.tracking.sweeps import from_plain
 from pipelines.training.jax.engine import JaxEngine
 
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return empty_store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(autouse=True)
-def store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_store(uri, tmp_path, monkeypatch)
+pytestmark = pytest.mark.usefixtures("in_store")
 
 
 def figure(metric: str = "accuracy", value: float = 0.9, epoch: int | None = None, split: str = "test", **more: Any):

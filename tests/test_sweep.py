@@ -23,9 +23,7 @@ from tests.support.small_sweep import (
     small_exercise,
     statuses,
     sweep,
-    use_store,
 )
-from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.sweep import loop as sweep_module
@@ -42,15 +40,7 @@ from pipelines.tracking.reading import read_sweep
 from pipelines.tracking.trials import FAILED, FINISHED, Trial
 from pipelines.training.plan import OnChunk, OutOfMemoryError, Progress, Training
 
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return empty_store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(autouse=True)
-def store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_store(uri, tmp_path, monkeypatch)
+pytestmark = pytest.mark.usefixtures("in_store")
 
 
 @pytest.fixture

@@ -19,9 +19,7 @@ from tests.support.small_sweep import (
     small_exercise,
     statuses,
     sweep,
-    use_store,
 )
-from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import Interrupted
@@ -33,6 +31,8 @@ from pipelines.sweep.stopping import Stop
 from pipelines.training.plan import OnChunk, Training
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Suggestion, Tuner
+
+pytestmark = pytest.mark.usefixtures("in_store")
 
 #: Chunks of epochs that a job trains while another trains one, by its number: all alike, or every other one in a hurry.
 PACES: dict[str, Callable[[int], int]] = {
@@ -98,16 +98,6 @@ class Listening:
 
     def numbers(self, what: str) -> list[int]:
         return [number for kind, number, _ in self.heard if kind == what and number is not None]
-
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return empty_store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(autouse=True)
-def store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_store(uri, tmp_path, monkeypatch)
 
 
 @pytest.fixture
