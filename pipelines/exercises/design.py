@@ -18,6 +18,8 @@ from pipelines.exercises.spaces import Parameter, Space, Value
 
 #: Values by setting, in the order in which they are tried; empty for no design.
 Points = Mapping[str, tuple[Value, ...]]
+#: How the origin of a trial begins that a design, or a documented variant, asked for.
+DESIGN_ORIGIN, DOCUMENTED_ORIGIN = "design: ", "documented: "
 #: What a file or a parameter may say in place of settings.
 ONE_AT_A_TIME, NONE = "one_at_a_time", "none"
 #: Values of a range, about.
@@ -38,7 +40,7 @@ class DesignPoint:
     def origin(self) -> str:
         """Where a trial of it comes from, as the store says it: ``design: units=16``."""
         shown = f"{self.value:.12g}" if isinstance(self.value, float) else str(self.value)
-        return f"design: {self.setting}={shown.lower() if isinstance(self.value, bool) else shown}"
+        return f"{DESIGN_ORIGIN}{self.setting}={shown.lower() if isinstance(self.value, bool) else shown}"
 
 
 def design_points(design: Points, baseline: Configuration) -> tuple[DesignPoint, ...]:

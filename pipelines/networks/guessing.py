@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 from pipelines.datasets.base import Dataset, Task
 from pipelines.datasets.folds import Split
 from pipelines.networks.objectives import class_weights, explained_share
-from pipelines.overfitting.statistics import best_for_others, paired_error, smooth
+from pipelines.overfitting.statistics import best_for_others, paired_error, read_at, smooth
 
 Array = NDArray[np.float64]
 
@@ -69,9 +69,8 @@ def surely_beats(monitored: Array, guesses: Array, *, folds: int, ratio: float) 
         Of validation to training rows.
     """
     fits = len(monitored)
-    leads = np.asarray(
-        guesses - monitored[np.arange(fits), best_for_others(smooth(monitored), fits // folds)], np.float64
-    )
+    at_best = read_at(monitored, best_for_others(smooth(monitored), fits // folds))
+    leads = np.asarray(guesses - at_best, np.float64)
     if fits == 1:
         return bool(leads[0] > 0)
     error = paired_error(leads, folds, fits // folds, ratio)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.folds import Split
 from pipelines.overfitting.point import OverfittingPoint, Verdict, analyse
-from pipelines.overfitting.statistics import best_for_others, find_onset, smooth
+from pipelines.overfitting.statistics import best_for_others, find_onset, read_at, smooth
 
 #: Level of the onset's test while a trial trains. With that of a finished one, .95, twenty looks at curves that do not
 #: over-fit stop a tenth of them and more.
@@ -76,8 +76,8 @@ class Judge:
         monitored = self.monitored(curves)
         if monitored is None:
             return {}
-        at_best = np.arange(len(monitored)), best_for_others(smooth(monitored), self.repeats)
-        found = {name: curve[at_best] for name, curve in curves.items() if name.startswith("val_")}
+        best = best_for_others(smooth(monitored), self.repeats)
+        found = {name: read_at(curve, best) for name, curve in curves.items() if name.startswith("val_")}
         return {name.removeprefix("val_"): float(np.mean(of, dtype=np.float64)) for name, of in found.items()}
 
 
@@ -90,7 +90,7 @@ def objective(curves: NDArray[np.floating[Any]] | None, epochs: int | None = Non
     if curves is None:
         return None
     within = np.asarray(curves[:, :epochs], np.float64)
-    return float(within[np.arange(len(within)), best_for_others(smooth(within), repeats)].mean())
+    return float(read_at(within, best_for_others(smooth(within), repeats)).mean())
 
 
 @dataclass

@@ -32,6 +32,7 @@ from pipelines.overfitting.statistics import (
     negligible,
     onset_interval,
     paired_error,
+    read_at,
     single_fit_error,
     smooth,
 )
@@ -238,8 +239,8 @@ def analyse(
         verdict = Verdict.STILL_IMPROVING
     else:
         verdict = Verdict.PLATEAU if rise.excluded else Verdict.UNDECIDED
-    of_others = (np.arange(len(curves)), best_for_others(smoothed, repeats))
-    at_best = curves[of_others].reshape(repeats, folds)
+    of_others = best_for_others(smoothed, repeats)
+    at_best = read_at(curves, of_others).reshape(repeats, folds)
     return made(
         verdict=verdict,
         best_epoch=best + 1,
@@ -254,7 +255,7 @@ def analyse(
         sd_folds=float(np.sqrt(at_best.var(axis=1, ddof=1).mean())) if folds > 1 else None,
         sd_seeds=float(at_best.mean(axis=1).std(ddof=1)) if repeats > 1 else None,
         final_value=float(curves[:, -1].mean()),
-        gap_best=None if twin is None else float((curves[of_others] - twin[of_others]).mean()),
+        gap_best=None if twin is None else float(read_at(curves - twin[:, :epochs], of_others).mean()),
         gap_final=None if twin is None else float((curves[:, -1] - twin[:, epochs - 1]).mean()),
         severity=rise.share,
         severity_low=rise.low,
@@ -274,7 +275,7 @@ class _Rise:
 
 def _rise(smoothed: Array, curves: Array, repeats: int, validation_ratio: float) -> _Rise:
     fits = len(smoothed)
-    at_best = np.take_along_axis(smoothed, best_for_others(smoothed, repeats)[:, None], axis=1)[:, 0]
+    at_best = read_at(smoothed, best_for_others(smoothed, repeats))
     differences = at_end(smoothed) - at_best
     if fits == 1:
         half = SINGLE_FIT_ERRORS * single_fit_error(curves[0])

@@ -87,6 +87,11 @@ def best_for_others(smoothed: Array, repeats: int = 1) -> NDArray[np.intp]:
     return np.resize(first_minimum(of_folds.sum(axis=0) - of_folds), fits)
 
 
+def read_at(curves: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
+    """Of each fit its value at a column of its own, (fits, epochs) and (fits,) -> (fits,)."""
+    return np.asarray(np.take_along_axis(curves, columns[:, None], axis=1)[:, 0])
+
+
 def at_end(smoothed: Array) -> Array:
     """Of each fit the level at the end of its training, (fits, epochs) -> (fits,): the mean of the last epochs.
 
@@ -98,7 +103,7 @@ def at_end(smoothed: Array) -> Array:
 
 def rises(smoothed: Array, repeats: int = 1) -> Array:
     """Of each fit how far every epoch lies above the epoch that is best for the other folds, shape (fits, epochs)."""
-    return np.asarray(smoothed - np.take_along_axis(smoothed, best_for_others(smoothed, repeats)[:, None], axis=1))
+    return np.asarray(smoothed - read_at(smoothed, best_for_others(smoothed, repeats))[:, None])
 
 
 def bootstrap_weights(folds: int, repeats: int, factor: float, *, seed: int = 0, draws: int = 1000) -> Array:
@@ -132,7 +137,7 @@ def best_epoch_interval(
     if len(smoothed) == 1:
         return None, None
     factor = float(np.sqrt((1 / folds + validation_ratio) / repeats))
-    return _percentiles(best_epochs(smoothed, bootstrap_weights(folds, repeats, factor, seed=seed, draws=draws)))
+    return percentiles(best_epochs(smoothed, bootstrap_weights(folds, repeats, factor, seed=seed, draws=draws)))
 
 
 def best_epochs(smoothed: Array, weights: Array) -> NDArray[np.intp]:
@@ -228,7 +233,7 @@ def onset_interval(
         after = first_minimum(block @ smoothed) + 1
         onset = lasting(block @ differences > threshold, after)
         found.append(np.where(onset < 0, epochs, onset + 1))
-    return _percentiles(np.concatenate(found))
+    return percentiles(np.concatenate(found))
 
 
 def find_one_se_epoch(smoothed: Array, best: int, validation_ratio: float, *, curves: Array) -> int:
@@ -274,7 +279,8 @@ def _blocks(weights: Array, epochs: int) -> Iterator[Array]:
     return (weights[start : start + size] for start in range(0, len(weights), size))
 
 
-def _percentiles(epochs: NDArray[np.intp]) -> tuple[int, int]:
+def percentiles(epochs: NDArray[np.intp]) -> tuple[int, int]:
+    """Ends of the 95 % interval of epochs, or of differences of them, one a draw of a bootstrap, shape (draws,)."""
     tail = 100 * (1 - INTERVAL_LEVEL) / 2
     low, high = np.percentile(epochs, [tail, 100 - tail], method="nearest")
     return int(low), int(high)

@@ -23,6 +23,7 @@ from pipelines.datasets import Dataset, Places, load_dataset
 from pipelines.errors import UserError, reason_of
 from pipelines.executors import Executor, Job, fit_labels, make_executor, run_job
 from pipelines.executors.progress import Bars, TrainingBar, failure_line, time_left
+from pipelines.exercises.design import DOCUMENTED_ORIGIN
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.features import Inputs
 from pipelines.reproduction.plan import (
@@ -248,7 +249,7 @@ class _Work:
         with self.run.training(measurement.name, variants, identity, configuration.hash) as run:
             record = Trial(
                 configuration=configuration,
-                origin=f"documented: {variants}",
+                origin=f"{DOCUMENTED_ORIGIN}{variants}",
                 epochs=epochs,
                 folds=measurement.folds,
                 repeats=measurement.repeats,

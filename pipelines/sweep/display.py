@@ -6,6 +6,7 @@ from rich.text import Text
 
 from pipelines.executors.progress import Bars, TrainingBar, failure_line, time_left
 from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.design import DESIGN_ORIGIN
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import FAILED, Trial
@@ -57,7 +58,7 @@ class SweepDisplay(Bars):
         width = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
         line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
         # Of the design's trials the names are those of the baseline but for a word, which would be cut off.
-        _, is_design, change = trial.origin.rpartition("design: ")
+        _, is_design, change = trial.origin.rpartition(DESIGN_ORIGIN)
         line.append(f"{shortened(change if is_design else bar.label, width):<{width}}  ")
         line.append(_outcome(trial.point, self.monitor, failure), style="red" if failure else "")
         if trial.beats_guessing is False:

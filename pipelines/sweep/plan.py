@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from pipelines.exercises.design import DESIGN_ORIGIN, DOCUMENTED_ORIGIN
 from pipelines.exercises.exercise import Exercise
 from pipelines.sweep.candidates import Candidate
 from pipelines.words import counted, listed
 
 #: Trials of the tuner where no budget is given. Behind a design it models at once, and draws no random ones first.
 TUNER_TRIALS = 10
-_DOCUMENTED, _DESIGN = "documented: ", "design: "
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class SweepPlan:
 
     def lines(self) -> list[str]:
         """The plan in plain words: how many trials from where, and which settings of the design at how many values."""
-        documented = sum(candidate.origin.startswith(_DOCUMENTED) for candidate in self.given)
-        design = Counter(_setting(candidate) for candidate in self.given if candidate.origin.startswith(_DESIGN))
+        documented = sum(candidate.origin.startswith(DOCUMENTED_ORIGIN) for candidate in self.given)
+        design = Counter(_setting(candidate) for candidate in self.given if candidate.origin.startswith(DESIGN_ORIGIN))
         tuner = self.trials - len(self.given)
         parts = [
             "the baseline",
@@ -99,7 +99,7 @@ def _given(exercise: Exercise, *, documented: bool) -> list[Candidate]:
     return [
         Candidate(exercise.baseline, "baseline"),
         *(
-            Candidate(variant.configuration, f"{_DOCUMENTED}{variant.name}")
+            Candidate(variant.configuration, f"{DOCUMENTED_ORIGIN}{variant.name}")
             for variant in variants
             if variant.repeats != 1 and not variant.explains  # too long, or not documented: left to reproduce
         ),
@@ -109,4 +109,4 @@ def _given(exercise: Exercise, *, documented: bool) -> list[Candidate]:
 
 def _setting(candidate: Candidate) -> str:
     """Name of the setting that a trial of the design changes."""
-    return candidate.origin.removeprefix(_DESIGN).partition("=")[0]
+    return candidate.origin.removeprefix(DESIGN_ORIGIN).partition("=")[0]

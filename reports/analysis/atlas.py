@@ -7,15 +7,13 @@ Who asked for them does not matter: a plan, the textbook or the tuner.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from pipelines.exercises.configurations import SETTINGS
 from pipelines.overfitting.statistics import (
-    INTERVAL_LEVEL,
     USUAL_RATIO,
     best_epochs,
     bootstrap_weights,
     error_factor,
+    percentiles,
     smooth,
 )
 from pipelines.tracking.trials import Trial
@@ -193,6 +191,5 @@ def _epoch_change(report: Report, trials: tuple[Trial, Trial], value: int) -> Es
     ratio = USUAL_RATIO if report.validation_ratio is None else report.validation_ratio
     weights = bootstrap_weights(folds, repeats, error_factor(folds, repeats, ratio))
     before, after = (best_epochs(smooth(of.validation), weights) for of in curves)
-    tail = 100 * (1 - INTERVAL_LEVEL) / 2
-    low, high = np.percentile(after - before, [tail, 100 - tail], method="nearest")
+    low, high = percentiles(after - before)
     return Estimate(value, float(min(low, value)), float(max(high, value)))

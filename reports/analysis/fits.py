@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from pipelines.overfitting.point import OverfittingPoint
-from pipelines.overfitting.statistics import INTERVAL_LEVEL, USUAL_RATIO, at_end, best_for_others, paired_error, smooth
+from pipelines.overfitting.statistics import (
+    INTERVAL_LEVEL,
+    USUAL_RATIO,
+    at_end,
+    best_for_others,
+    paired_error,
+    read_at,
+    smooth,
+)
 from pipelines.tracking import names
 from pipelines.tracking.trials import Trial
 from reports.report import Report, point_of
@@ -53,7 +61,7 @@ class FitCurves:
 
     def at_best(self, curves: Array) -> Array:
         """Of each fit the value at its column ``best``, (fits, epochs) -> (fits,)."""
-        return np.asarray(curves[np.arange(len(curves)), self.best])
+        return read_at(curves, self.best)
 
 
 def fit_curves(report: Report, trial: Trial) -> FitCurves | None:

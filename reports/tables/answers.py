@@ -96,7 +96,7 @@ def what_drives_it(
         return Answer(question, text, "settings")
     nothing = (
         f"None of the {counted(len(plates), 'setting')} that was changed alone moves the best epoch for sure."
-        if (plates)
+        if plates
         else "These trials cannot tell: hardly any two differ in one setting alone."
     )
     wanted = "More repeats would show smaller effects." if plates else "A sweep with design=one_at_a_time would."

@@ -1,5 +1,6 @@
 """The atlas in words and tables: for each setting what it changes by itself, and what of that is sure."""
 
+from collections.abc import Callable
 from statistics import median
 
 from pipelines.words import counted, listed
@@ -99,7 +100,7 @@ def plate_sentences(report: Report, plate: Plate) -> tuple[str, ...]:
     """What a plate shows for sure, a sentence each; where it shows nothing, what it could have shown."""
     found = (
         trend_sentence(plate),
-        "" if plate.follows_epoch else _moved_sentence(report, plate),
+        "" if plate.follows_epoch else _moved_sentence(plate),
         _value_sentence(report, plate),
     )
     sentences = tuple(sentence for sentence in found if sentence)
@@ -143,32 +144,38 @@ def rests_on_pairs(report: Report) -> str:
     return f"{counted(point.fits, 'paired fit')} each ({folds}, {counted(point.repeats, 'seed')})"
 
 
-def _moved_sentence(report: Report, plate: Plate) -> str:
-    parts = []
-    for sign, when in ((-1, "earlier"), (1, "later")):
-        moved = [
-            f"{step.label} ({best_epoch(point_of(step.trial))})"
-            for step, change in plate.others
-            if change.epoch_sign == sign
-        ]
-        if moved:
-            parts.append(f"{when} with {listed(moved)}")
+def _moved_sentence(plate: Plate) -> str:
+    parts = _sure_steps(
+        plate,
+        lambda change: change.epoch_sign,
+        lambda step: best_epoch(point_of(step.trial)),
+        words=("earlier", "later"),
+    )
     base = f"{best_epoch(point_of(plate.baseline.trial))} with {plate.baseline.label}"
     return f"The best epoch, {base}, surely comes {' and '.join(parts)}." if parts else ""
 
 
 def _value_sentence(report: Report, plate: Plate) -> str:
-    parts = []
-    for sign, what in ((-1, "lower"), (1, "higher")):
-        moved = [
-            f"{step.label} ({value_change_words(plate, step)})"
-            for step, change in plate.others
-            if change.value_sign == sign
-        ]
-        if moved:
-            parts.append(f"surely {what} with {listed(moved)}")
+    parts = _sure_steps(
+        plate,
+        lambda change: change.value_sign,
+        lambda step: value_change_words(plate, step),
+        words=("surely lower", "surely higher"),
+    )
     base = f"{number(point_of(plate.baseline.trial).best_value)} with {plate.baseline.label}"
     return f"{report.value_name}, {base}, is {' and '.join(parts)}." if parts else ""
+
+
+def _sure_steps(
+    plate: Plate, sign_of: Callable[[Change], int], show: Callable[[Step], str], *, words: tuple[str, str]
+) -> list[str]:
+    """``earlier with 64 (19) and 256 (16)``: the steps that surely go down, then those that go up, each shown."""
+    parts = []
+    for sign, word in zip((-1, 1), words, strict=True):
+        moved = [f"{step.label} ({show(step)})" for step, change in plate.others if sign_of(change) == sign]
+        if moved:
+            parts.append(f"{word} with {listed(moved)}")
+    return parts
 
 
 def _nothing_sentence(report: Report, plate: Plate) -> str:

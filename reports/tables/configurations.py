@@ -9,6 +9,7 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from pipelines.exercises.configurations import FIELDS, NO_HIDDEN_LAYER, Configuration
+from pipelines.exercises.design import DOCUMENTED_ORIGIN
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import Trial
@@ -240,7 +241,7 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
     shown.add_column("verdict", no_wrap=True)
     for rank, trial in enumerate(report.ranked[:rows], start=1):
         point = point_of(trial)
-        origin = "" if trial.origin == "tuner" else f"  {trial.origin.removeprefix('documented: ')}"
+        origin = "" if trial.origin == "tuner" else f"  {trial.origin.removeprefix(DOCUMENTED_ORIGIN)}"
         cells = (
             str(rank),
             Text(report.labels[trial.run_id]) + Text(origin, style="dim"),
