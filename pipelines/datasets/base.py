@@ -1,9 +1,11 @@
 """What a data set is to the rest of the pipeline: which one is asked for, and the compact arrays it becomes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -66,6 +68,17 @@ class Dataset:
         Where it was read from, in words that may be logged (no secrets).
     details
         Anything worth recording: vocabulary size, encoded categories, number of imputed values.
+    groups
+        Number of each training sample's group (one person, one machine), int32, shape (samples,): samples of one group
+        stay in one fold. None for no groups.
+    times
+        Place in time of each training sample, int32, shape (samples,), equal ones at the same time: a fold is validated
+        on what comes after its training samples. None where there is no order.
+    encoding
+        How the rows of a user's file become inputs and targets, as plain data (JSON) that travels with the final model;
+        empty for other sources.
+    warnings
+        What may be wrong with the data, a sentence each, for the terminal and the page.
     """
 
     name: str
@@ -79,6 +92,10 @@ class Dataset:
     sha256: str
     source: str
     details: dict[str, str] = field(default_factory=dict)
+    groups: NDArray[np.int32] | None = None
+    times: NDArray[np.int32] | None = None
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def samples(self) -> int:

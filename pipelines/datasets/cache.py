@@ -1,8 +1,9 @@
 """Prepared data sets on disk, read as memory maps: one folder an entry, written whole or not at all.
 
-An entry holds ``inputs.npy``, ``targets.npy``, ``test_inputs.npy``, ``test_targets.npy`` and ``meta.json``. Its name
-carries a hash of the source's content and of every option that shapes the arrays, so a changed file or option is a new
-entry and an old one is never wrong, only unused. It may be deleted at any time.
+An entry holds ``inputs.npy``, ``targets.npy``, ``test_inputs.npy``, ``test_targets.npy`` and ``meta.json``, and where
+samples have groups or times ``groups.npy`` or ``times.npy``. Its name carries a hash of the source's content and of
+every option that shapes the arrays, so a changed file or option is a new entry and an old one is never wrong, only
+unused. It may be deleted at any time.
 """
 
 import contextlib
@@ -27,7 +28,8 @@ from pipelines.datasets.base import Dataset, Task
 from pipelines.errors import DataError
 
 ARRAYS = ("inputs", "targets", "test_inputs", "test_targets")
-FORMAT = 1  # of the folder; part of the key, so that a later version never reads an older entry
+OPTIONAL_ARRAYS = ("groups", "times")
+FORMAT = 2  # of the folder; part of the key, so that a later version never reads an older entry
 BLOCK = 1 << 20  # bytes under one checksum
 FULL_CHECK = 8 * BLOCK  # files up to this size are checked whole at every read
 SAMPLED_BLOCKS = 16  # of a larger file whose size and time stamp are as recorded
@@ -44,6 +46,8 @@ class Description:
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +96,8 @@ def cached(
     identity
         Everything the arrays depend on: the source's hash and the options. Must be representable as JSON.
     build
-        Writes the four arrays into the folder it is given (``write_array``) and returns their description, or None
-        where it has called ``seal`` itself.
+        Writes the four arrays, and groups and times where there are some, into the folder it is given
+        (``write_array``) and returns their description, or None where it has called ``seal`` itself.
 
     Raises
     ------
@@ -152,8 +156,10 @@ def write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def seal(folder: Path, description: Description, identity: Mapping[str, Any]) -> None:
     """Write ``meta.json``: the description, and size, time stamp and checksums of every array file."""
     files = {}
-    for name in ARRAYS:
+    for name in (*ARRAYS, *OPTIONAL_ARRAYS):
         path = folder / f"{name}.npy"
+        if name in OPTIONAL_ARRAYS and not path.exists():
+            continue
         stat = path.stat()
         checksums = list(_checksums(path, range(_block_count(stat.st_size))))
         files[name] = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "crc32": checksums}
@@ -170,12 +176,14 @@ def read_entry(folder: Path) -> Entry:
     """
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        arrays = {name: _read_array(folder / f"{name}.npy", meta["files"][name]) for name in ARRAYS}
+        there = [*ARRAYS, *(name for name in OPTIONAL_ARRAYS if name in meta["files"])]
+        arrays = {name: _read_array(folder / f"{name}.npy", meta["files"][name]) for name in there}
         told = meta["description"]
         if _crc(told) != meta["crc32"]:
             raise _DamagedError("meta.json is not what was written")
-        texts = {key: tuple(told[key]) for key in ("classes", "features")}
-        description = Description(Task(told["task"]), **texts, details=dict(told["details"]))
+        texts: dict[str, Any] = {key: tuple(told[key]) for key in ("classes", "features", "warnings")}
+        plain: dict[str, Any] = {key: dict(told[key]) for key in ("details", "encoding")}
+        description = Description(Task(told["task"]), **texts, **plain)
     except (ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         raise _DamagedError(f"{folder.name}: {error}") from error
     return Entry(arrays, description)

@@ -51,6 +51,8 @@ def make_splits(
     seed: int,
     holdout: str | float | None = None,
     classes: Sequence[str] = (),
+    groups: NDArray[np.int32] | None = None,
+    times: NDArray[np.int32] | None = None,
 ) -> tuple[Split, ...]:
     """The splits of a sweep, the same for every configuration.
 
@@ -71,6 +73,8 @@ def make_splits(
         rows, stratified for a classification, drawn anew in every repeat.
     classes
         Names of the classes, for the errors.
+    groups, times
+        Of the samples, as of ``Dataset``; None for none.
 
     Returns
     -------

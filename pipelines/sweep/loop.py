@@ -78,6 +78,8 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
         seed=settings.seed,
         holdout=exercise.holdout,
         classes=dataset.classes,
+        groups=dataset.groups,
+        times=dataset.times,
     )
     inputs = Inputs(dataset, settings.places)
     weights = find_all_weights(exercise, inputs, documented=settings.documented)

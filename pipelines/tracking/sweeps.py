@@ -63,11 +63,12 @@ class DataFacts:
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
         """Of a data set that has been loaded."""
-        same = ("name", "source", "sha256", "samples", "input_shape", "classes", "features", "details")
+        same = ("name", "source", "sha256", "samples", "input_shape", "classes", "features", "details", "warnings")
         facts = {name: getattr(dataset, name) for name in same}
         return cls(**facts, task=str(dataset.task), test_samples=len(dataset.test_inputs))
 
