@@ -66,6 +66,16 @@ def intervals(each: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
     return {name: _figure(means[column], drawn[:, column]) for column, name in enumerate(each)}
 
 
+def brier(targets: NDArray[np.int64], shares: Floats) -> Floats:
+    """Squared error of the probabilities of each row, shape (rows,): of the second of two classes, else of all.
+
+    ``shares`` are those of each row, shape (rows, classes), or of all alike, shape (classes,).
+    """
+    classes = shares.shape[-1]
+    squares: Floats = np.square(shares - np.eye(classes)[targets]).sum(axis=1)
+    return squares / 2 if classes == 2 else squares
+
+
 def _of_values(targets: Floats, values: Floats) -> dict[str, Figure]:
     from sklearn import metrics
 
@@ -85,8 +95,7 @@ def _of_labels(targets: NDArray[np.int64], shares: Floats) -> dict[str, Figure]:
 
     classes = shares.shape[1]
     said = shares.argmax(axis=1)
-    squares = np.square(shares - np.eye(classes)[targets]).sum(axis=1) / (2 if classes == 2 else 1)
-    found = intervals({"accuracy": said == targets, "brier": squares})
+    found = intervals({"accuracy": said == targets, "brier": brier(targets, shares)})
     drawn = _over_draws(len(targets), lambda counts: _of_confusions(counts, targets, said, classes=classes))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where all rows are of one class
