@@ -12,7 +12,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.commands import final, report, reproduce, sweep
+from pipelines.commands import final, predict, report, reproduce, sweep
 from pipelines.commands.parameters import Parameters, split_arguments
 from pipelines.errors import UserError
 
@@ -40,6 +40,7 @@ _ENTRIES = {
         resumes=True,
     ),
     "final": _Entry(final.final, final.PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
+    "predict": _Entry(predict.predict, predict.PARAMETERS, "predict the rows of a new file by a final model"),
     "report": _Entry(
         report.report, report.PARAMETERS, "make reports again and compare several sweeps, from the store alone"
     ),

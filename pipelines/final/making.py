@@ -159,6 +159,8 @@ class _Final:
             offset=offset,
             scale=scale,
             backbone=backbone,
+            target_offset=float(plan.fits[0].target_offset),
+            target_scale=float(plan.fits[0].target_scale),
         )
         return model, training
 
@@ -188,12 +190,13 @@ class _Final:
     def _guessing(self) -> dict[str, float]:
         """What the best constant prediction of the training rows comes to on the test rows, by figure."""
         data = self.dataset
-        rows, tested = np.arange(data.samples), len(data.test_inputs)
+        tested = len(data.test_inputs)
         if not tested:
             return {}
         both = replace(data, targets=np.concatenate([data.targets, data.test_targets]))
-        split = Split(0, 0, rows, data.samples + np.arange(tested))
-        found = guess(both, [split], self.configuration.loss)
+        rows = np.arange(data.samples + tested, dtype=np.int32)
+        split = Split(0, 0, rows[: data.samples], rows[data.samples :])
+        found = guess(both, [split], self.configuration.loss, self.configuration.target_scaling)
         guessing = {name.removeprefix("val_"): values[0] for name, values in found.items()}
         if not data.task.is_classification:
             return guessing | {"rmse": guessing["mse"] ** 0.5}

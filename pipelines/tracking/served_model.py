@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 #: Backends of Keras and the packages they need, in the order in which they are taken.
 BACKENDS = {"jax": "jax", "tensorflow": "tensorflow", "torch": "torch"}
+#: Name of the layer that turns what the network says into the target's units.
+TARGET_UNITS = "target_units"
 #: Values of inputs that are on the device together.
 _BATCH_VALUES = 1 << 22
 
@@ -49,6 +51,7 @@ class RowsModel(PythonModel):
         self.code: Any = code
         self.encoding: Mapping[str, Any] = encoding or {}
         self.network = network
+        self._raw: Any = None
 
     def load_context(self, context: Any) -> None:
         """Read the network and the encoding."""
@@ -88,13 +91,25 @@ class RowsModel(PythonModel):
         columns = {f"probability_{label}": shares[:, place].astype(np.float64) for place, label in enumerate(labels)}
         return pd.DataFrame({"prediction": pd.Series(labels)[shares.argmax(axis=1)].to_numpy(), **columns}, index=index)
 
-    def outputs(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+    def outputs(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """What the network gives for encoded rows, shape (rows, outputs), in batches that fit the memory."""
         if not len(inputs):
-            return np.zeros((0, self.network.output_shape[-1]), np.float32)
-        batch = max(1, _BATCH_VALUES // max(1, int(np.prod(inputs.shape[1:]))))
-        outputs: NDArray[np.float32] = self.network.predict(inputs, batch_size=min(batch, len(inputs)), verbose=0)
-        return outputs
+            return np.zeros((0, self.network.output_shape[-1]))
+        batch = min(len(inputs), max(1, _BATCH_VALUES // max(1, int(np.prod(inputs.shape[1:])))))
+        last = self.network.layers[-1]
+        if last.name != TARGET_UNITS:
+            return np.asarray(self.network.predict(inputs, batch_size=batch, verbose=0))
+        # A float32 has too few digits for a target that is large beside what it varies by.
+        raw = np.asarray(self._raw_network().predict(inputs, batch_size=batch, verbose=0), np.float64)
+        return raw * last.scale + last.offset
+
+    def _raw_network(self) -> Any:
+        """The network without its last layer, made once."""
+        import keras
+
+        if self._raw is None:
+            self._raw = keras.Sequential([keras.Input(self.network.input_shape[1:]), *self.network.layers[:-1]])
+        return self._raw
 
 
 def _choose_backend(trained: str) -> None:

@@ -67,7 +67,7 @@ def calibration_words(final: FinalModel, found: Calibration) -> str:
         means = f"On average it gives {name} {_percent(said)}, and {_percent(happened)} of the {samples} are {name}."
     else:
         means = (
-            f"On average its most probable class has {_percent(said)}, and is the right one for {_percent(happened)} of "
+            f"On average its most probable class has {_percent(said)}, and is right for {_percent(happened)} of "
             f"the {samples}."
         )
     words = [
