@@ -165,7 +165,7 @@ def evaluate(model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, task: T
         outputs=outputs,
         predictions=answers if probabilities is None else probabilities.argmax(axis=1).astype(np.int32),
         probabilities=probabilities,
-        figures=intervals(each) | figures(task, targets, answers),
+        figures={**intervals(each), **figures(task, targets, answers)},
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,12 @@ class FinalOutcome:
         return [
             (
                 names.FIGURES.get(name, name),
-                f"{validation[name]:.4g}" if name in validation else "",
+                _text(validation[name]) if name in validation else "",
                 *figure_cells(figure),
-                f"{self.guessing[name]:.4g}" if name in self.guessing else "",
+                _text(self.guessing[name]) if name in self.guessing else "",
             )
             for name, figure in self.figures.items()
+            if name != "loss" or not any(figure == other for key, other in self.figures.items() if key != name)
         ]
 
     def _tested(self) -> str:
@@ -144,8 +146,12 @@ class FinalOutcome:
 
 def figure_cells(figure: Figure) -> tuple[str, str]:
     """A figure and its interval, as tables have them."""
-    known = figure.low == figure.low and figure.high == figure.high
-    return f"{figure.value:.4g}", f"{figure.low:.4g} to {figure.high:.4g}" if known else ""
+    known = isfinite(figure.low) and isfinite(figure.high)
+    return _text(figure.value), f"{_text(figure.low)} to {_text(figure.high)}" if known else ""
+
+
+def _text(value: float) -> str:
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def figure_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

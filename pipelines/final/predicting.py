@@ -112,8 +112,7 @@ def write_predictions(predicted: Predicted, source: Path, folder: Path) -> Path:
 def print_predicted(predicted: Predicted, source: Path, found: Found, console: Console) -> None:
     """What was read and what became of it."""
     rows = counted(len(predicted.table), "row")
-    lines = [f"{source}: {rows}, read as {predicted.words}." if predicted.words else f"{source}: {rows}."]
-    lines.append(f"Predicted by {found.words}.")
+    lines = [f"{source}: {predicted.words}.", f"{rows} predicted by {found.words}."]
     for counts, text in (
         (predicted.unknown, "no category that the model knows, so taken for none"),
         (predicted.filled, "missing, and filled in as in the training"),

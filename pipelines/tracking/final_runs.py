@@ -149,6 +149,8 @@ class FinalRun(runs.EndingRun):
 
         content = {**encoding, "backend": self.description.backend}
         outputs = RowsModel(encoding_module, content, model).answer(example)
+        with _quiet():  # a hint about whole numbers, which are classes here
+            signature = ModelSignature(_rows_schema(encoding, example), infer_signature(outputs).inputs)
         with TemporaryDirectory() as name:
             network, plain = Path(name) / "network.keras", Path(name) / "encoding.json"
             model.save(network)
@@ -158,7 +160,7 @@ class FinalRun(runs.EndingRun):
                 python_model=str(SERVED),
                 code_paths=[encoding_module.__file__],
                 artifacts={"network": str(network), "encoding": str(plain)},
-                signature=ModelSignature(_rows_schema(encoding, example), infer_signature(outputs).inputs),
+                signature=signature,
                 input_example=example,
                 metadata=dict(metadata) | {"columns": dict(encoding_module.columns_of(encoding))},
                 pip_requirements=[f"mlflow=={installed('mlflow')}", *self._needed(), f"pandas=={installed('pandas')}"],
