@@ -113,7 +113,7 @@ class _Final:
             record = self._record(figures, guessing, registered)
             (folder / names.FINAL_FILE).write_text(json.dumps(record.to_json(), indent=1), encoding="utf-8")
             run.log_files(folder)
-        made = FinalOutcome(run, figures, registered, guessing, record.majority)
+        made = FinalOutcome(run, figures, registered, guessing=guessing, majority=record.majority)
         run.describe(made.markdown())
         made.print(console, remark)
         return made

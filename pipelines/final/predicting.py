@@ -77,7 +77,7 @@ def predict_file(path: Path, found: Found, *, uri: str) -> Predicted:
     else:
         raw = pd.DataFrame({"image": image_names} if image_names else {"row": np.arange(1, len(rows) + 1)})
     untested, worth = _tested(model, raw, answers)
-    return Predicted(_joined(raw, answers), words, unknown, filled, untested, worth)
+    return Predicted(_joined(raw, answers), words, unknown=unknown, filled=filled, untested=untested, figures=worth)
 
 
 def write_predictions(predicted: Predicted, source: Path, folder: Path) -> Path:
@@ -143,17 +143,17 @@ def _tested(model: Any, raw: pd.DataFrame, answers: pd.DataFrame) -> tuple[int |
     if target["name"] not in raw.columns:
         return None, {}
     column, code = raw[target["name"]], model.code
+    truth: Any
+    said: Any
     if target["classes"]:
-        truth: Any = code.places_of(column, target["classes"])
-        task, known = Task(target["task"]), truth >= 0
-        said = answers.iloc[:, 1:].to_numpy(np.float64)
+        task, truth = Task(target["task"]), code.places_of(column, target["classes"])
+        known, said = truth >= 0, answers.iloc[:, 1:].to_numpy(np.float64)
     else:
         try:
-            truth = code.numbers_of(column, target.get("decimal", "."), target.get("thousands", ""))
+            task, truth = Task.REGRESSION, code.numbers_of(column)
         except code.RowsError as error:
             raise DataError(f"Column {column.name!r}, which is the target: {error}") from error
-        task, known = Task.REGRESSION, np.isfinite(truth)
-        said = answers["prediction"].to_numpy(np.float64)
+        known, said = np.isfinite(truth), answers["prediction"].to_numpy(np.float64)
     untested = int((~known).sum())
     return untested, figures(task, truth[known], said[known]) if known.any() else {}
 

@@ -15,6 +15,8 @@ from pipelines.datasets.user_file.settings import read_settings
 from pipelines.datasets.user_file.source import read_new_rows
 
 Rows = pd.DataFrame | NDArray[Any]
+#: Rows among which those without gaps are looked for.
+_LOOKED_THROUGH = 10_000
 
 
 def read_rows(spec: DatasetSpec, encoding: Mapping[str, Any], places: Places) -> Rows:
@@ -24,15 +26,14 @@ def read_rows(spec: DatasetSpec, encoding: Mapping[str, Any], places: Places) ->
 
 def needed(encoding: Mapping[str, Any], rows: Rows, most: int) -> Rows:
     """The first rows that can be encoded, at most so many, with the columns that are inputs."""
-    if not isinstance(rows, pd.DataFrame) or encoding["kind"] != "table":
-        return rows[:most]
-    columns = [name for name, _ in columns_of(encoding)]
-    taken = rows[columns].head(4 * most)
+    taken: Any = rows[[name for name, _ in columns_of(encoding)]] if isinstance(rows, pd.DataFrame) else rows
     try:
-        encode(encoding, taken)
-    except RowsError:  # rows with gaps, where these were dropped
-        taken = taken.dropna()
-    return taken.head(most).reset_index(drop=True)
+        encode(encoding, taken[:most])
+    except RowsError:  # there are rows with gaps, which were dropped
+        whole = taken[:_LOOKED_THROUGH]
+        gaps = pd.isna(whole).to_numpy() if isinstance(whole, pd.DataFrame) else np.isnan(whole.reshape(len(whole), -1))
+        taken = whole[~gaps.any(axis=1)]
+    return taken[:most].reset_index(drop=True) if isinstance(taken, pd.DataFrame) else taken[:most]
 
 
 def labels_of(classes: Sequence[str], target: "pd.Series[Any] | None") -> list[Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.compat import KerasFlavour
@@ -32,7 +32,6 @@ from pipelines.tracking.sweeps import Sweep
 from pipelines.tracking.trials import Trial
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
 
     from pipelines.tracking.served_model import RowsModel
@@ -250,11 +249,10 @@ def _rows_schema(encoding: Mapping[str, Any], example: pd.DataFrame | NDArray[An
     """
     from mlflow.types import Schema, TensorSpec
 
-    if encoding["kind"] == "table":
+    if isinstance(example, pd.DataFrame):
         columns = [{"type": "any", "name": name, "required": False} for name, _ in encoding_module.columns_of(encoding)]
         return Schema.from_json(json.dumps(columns))
-    array = np.asarray(example)
-    return Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]))])
+    return Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))])
 
 
 @contextlib.contextmanager

@@ -88,15 +88,13 @@ def calibration_table(found: Calibration) -> Grid:
     """A row for each step of probabilities."""
     rows = tuple(
         (
-            f"{100 * first:.0f} to {100 * last:.0f} %",
-            _percent(said),
-            _percent(happened),
-            f"{_percent(low)} to {_percent(high)}",
-            f"{count:,}",
+            f"{100 * found.steps[step, 0]:.0f} to {100 * found.steps[step, 1]:.0f} %",
+            _percent(found.said[step]),
+            _percent(found.happened[step]),
+            f"{_percent(found.low[step])} to {_percent(found.high[step])}",
+            f"{found.counts[step]:,}",
         )
-        for (first, last), said, happened, low, high, count in zip(
-            found.steps, found.said, found.happened, found.low, found.high, found.counts, strict=True
-        )
+        for step in range(len(found.counts))
     )
     heads = ("probability", "mean", "came true", "95 %", "samples")
     return Grid("Probabilities and what came true", "", heads, rows)
