@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipelines.commands.launch import MADE
 from pipelines.commands.parameters import Parameters
 
 BACKENDS = ("auto", "jax", "tensorflow")
@@ -45,9 +46,14 @@ def print_lines(console: Console, lines: Sequence[str]) -> None:
     console.print("\n".join(["", *lines]), markup=False, soft_wrap=True)
 
 
+def short_id(run_id: str) -> str:
+    """The beginning of a run's id, as the folder of a report has it; the commands take it for the whole."""
+    return run_id[:8]
+
+
 def ui_lines(uri: str, link: str) -> list[str]:
     """How to see a run in the MLflow UI."""
     from pipelines.tracking.store import ui_command
 
-    command = ui_command(uri)
+    command = "make ui" if os.environ.get(MADE) and not uri.startswith("http") else ui_command(uri)
     return [f"MLflow UI   {command}", f"then open   {link}"] if command else [f"MLflow UI   {link}"]

@@ -280,8 +280,9 @@ def describe_if_empty(run_id: str, markdown: str, *, uri: str) -> None:
 def record_refusal(reason: str) -> None:
     """Under ``mlflow run``, put the reason on the project's run before the process ends with an error.
 
-    For mistakes found before a sweep is open: a reader of the UI then sees why the run failed. Never raises, since
-    the mistake itself is what the user must read.
+    MLflow has made that run before anything of ours could look at the parameters. One that has done nothing is marked
+    as deleted, so that a typo leaves no failed run behind; the UI shows it, with the reason, among the deleted ones.
+    Never raises, since the mistake itself is what the user must read.
     """
     if not os.environ.get("MLFLOW_RUN_ID"):
         return
@@ -295,6 +296,8 @@ def record_refusal(reason: str) -> None:
             if project and project.info.status == RUNNING:
                 client.set_tag(project.info.run_id, names.TAG_REASON, reason[: names.MAX_REASON])
                 client.set_terminated(project.info.run_id, FAILED)
+                if names.TAG_KIND not in project.data.tags:
+                    client.delete_run(project.info.run_id)
     except TrackingError as error:
         _log.warning("%s", error)
 
