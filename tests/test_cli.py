@@ -18,7 +18,8 @@ from tests.support.small_sweep import MadeExecutor, runs, statuses, use_store, w
 from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
-from pipelines.commands import cli
+from pipelines.commands import cli, refusals
+from pipelines.commands.launch import PROJECT
 from pipelines.sweep import loop as sweep_module
 
 OWN = ("--target=y", "--task=binary", "--folds=3", "--epochs=2", "--trials=1")
@@ -81,6 +82,8 @@ def project_run(uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The run that ``mlflow run`` has made before it starts the entry point."""
     run_id = str(MlflowClient(uri).create_run("0").info.run_id)
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    # There is no ``mlflow run`` above the tests, whose end could be waited for: see test_launch.py.
+    monkeypatch.setattr(refusals, "forget_later", lambda: None)
     return run_id
 
 
@@ -151,6 +154,7 @@ def test_a_mistake_fails_the_project_run_with_its_reason_and_writes_nothing(
     reason = " ".join(run.data.tags["atlas.reason"].split())
     assert reason
     assert said.startswith(reason)
+    assert run.data.tags["atlas.refused"] == "true"
     assert runs("sweep") == []
 
 
@@ -282,7 +286,7 @@ def test_a_report_of_what_is_not_there_is_refused(folder: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["swep"], "There is no entry point 'swep'; allowed: main, "),
+        (["swep"], "There is no entry point 'swep' (did you mean 'sweep'?); allowed: main, "),
         (["sweep", "trials=3"], "'trials=3' is not understood; parameters are written --name value"),
         (["report", "--trials=3"], "trials: there is no such parameter; allowed: sweeps, output"),
     ],
@@ -343,7 +347,7 @@ def test_under_mlflow_run_the_command_is_one_of_mlflow(
     write_exercise(folder)
     monkeypatch.setattr(sweep_module, "make_executor", lambda *arguments, **settings: interrupt(1, signal.SIGTERM))
     assert cli.run(["sweep", "--space=small.yaml", "--trials=4", "--stop="]) == 143
-    expected = "mlflow run . -e sweep --env-manager local -P space=small.yaml -P trials=4"
+    expected = f"mlflow run {PROJECT} --env-manager local -e sweep -P space=small.yaml -P trials=4"
     assert capsys.readouterr().out.splitlines()[-1].strip() == expected
     assert MlflowClient(uri).get_run(project_run).info.status == "KILLED"
 

@@ -10,7 +10,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.commands import final, report, reproduce, sweep
+from pipelines.commands import final, refusals, report, reproduce, sweep
 from pipelines.commands.launch import command, read_options
 from pipelines.commands.parameters import Parameters, split_arguments
 from pipelines.errors import UserError
@@ -22,7 +22,7 @@ CHECK = "check"
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """An entry point of the MLflow project."""
 
     run: Callable[[Parameters, Console], None]
@@ -34,24 +34,25 @@ class _Entry:
     resumes: bool = False
 
 
-_ENTRIES = {
-    "main": _Entry(sweep.main, sweep.MAIN_PARAMETERS, "sweep, then report", check=sweep.check, resumes=True),
-    "sweep": _Entry(
+#: Entry points by name, those of MLproject.
+ENTRIES = {
+    "main": Entry(sweep.main, sweep.MAIN_PARAMETERS, "sweep, then report", check=sweep.check, resumes=True),
+    "sweep": Entry(
         sweep.sweep,
         sweep.PARAMETERS,
         "train configurations and record them in MLflow",
         check=sweep.check,
         resumes=True,
     ),
-    "reproduce": _Entry(
+    "reproduce": Entry(
         reproduce.reproduce,
         reproduce.PARAMETERS,
         "train the documented variants and compare their figures",
         check=reproduce.check,
         resumes=True,
     ),
-    "final": _Entry(final.final, final.PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
-    "report": _Entry(
+    "final": Entry(final.final, final.PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
+    "report": Entry(
         report.report, report.PARAMETERS, "make reports again and compare several sweeps, from the store alone"
     ),
 }
@@ -64,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] == "help" or not {"-h", "--help"}.isdisjoint(arguments):
         console.print(_usage(), markup=False, soft_wrap=True)
         return 0 if arguments else EXIT_MISTAKE
-    entry = _ENTRIES.get(arguments[0])
+    entry = ENTRIES.get(arguments[0])
     try:
         with interruptible():
             if arguments[0] == CHECK:
@@ -79,7 +80,8 @@ def run(arguments: Sequence[str]) -> int:
         )
         from pipelines.tracking.runs import record_refusal
 
-        record_refusal(str(error))
+        if record_refusal(str(error)):
+            refusals.forget_later()
         return EXIT_MISTAKE
     except Interrupted as error:
         console.print(f"\nThe {arguments[0]} was {error}.", markup=False)
@@ -123,11 +125,11 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _understood(name: str, values: Mapping[str, str]) -> tuple[_Entry, Parameters]:
+def _understood(name: str, values: Mapping[str, str]) -> tuple[Entry, Parameters]:
     """The entry point of this name and its parameters, whose names are known."""
-    if (entry := _ENTRIES.get(name)) is None:
-        near = did_you_mean(name, _ENTRIES)
-        raise UserError(f"There is no entry point '{name}'{near}; allowed: {', '.join(_ENTRIES)}.")
+    if (entry := ENTRIES.get(name)) is None:
+        near = did_you_mean(name, ENTRIES)
+        raise UserError(f"There is no entry point '{name}'{near}; allowed: {', '.join(ENTRIES)}.")
     parameters = Parameters(values)
     parameters.refuse_unknown(entry.parameters)
     return entry, parameters
@@ -153,7 +155,7 @@ def _command(arguments: Sequence[str]) -> str:
 
 
 def _usage() -> str:
-    entries = [f"  {name:<9} {entry.summary}" for name, entry in _ENTRIES.items()]
-    parameters = [f"Parameters of {name}: {', '.join(entry.parameters)}." for name, entry in _ENTRIES.items()]
+    entries = [f"  {name:<9} {entry.summary}" for name, entry in ENTRIES.items()]
+    parameters = [f"Parameters of {name}: {', '.join(entry.parameters)}." for name, entry in ENTRIES.items()]
     usage, more = "python -m pipelines ENTRY [--parameter value ...]", "MLproject and README.md say what they mean."
     return "\n".join([usage, "", *entries, "", *parameters, more])

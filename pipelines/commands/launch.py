@@ -42,6 +42,8 @@ class Launch:
 
     folder: Path
     command: MlflowRun
+    #: Number of its process, which ends after ours.
+    process: int
 
 
 def stand_where_the_user_does() -> None:
@@ -64,7 +66,7 @@ def launch() -> Launch | None:
         folder, words = Path(starter.cwd()), starter.cmdline()
     except psutil.Error:
         return None
-    return Launch(folder, read_mlflow_run(words)) if folder.is_dir() else None
+    return Launch(folder, read_mlflow_run(words), starter.pid) if folder.is_dir() else None
 
 
 def command(entry: str, **parameters: str) -> str:
