@@ -12,7 +12,8 @@ from itertools import chain
 from typing import Any
 
 from pipelines.checking.kinds import Choice, Flag, Number, Whole
-from pipelines.datasets.preparation import NORMALISATIONS
+from pipelines.datasets.base import Task
+from pipelines.datasets.preparation import NORMALISATIONS, TARGET_SCALINGS
 from pipelines.exercises import settings
 from pipelines.exercises.settings import OWN_UNITS, Remedy, Setting, complete, layers_text, parse_layers
 
@@ -189,6 +190,28 @@ class Configuration:
         argument=True,
         rare=True,
     ).by_default(0.9)
+    target_scaling: str = Setting(
+        Choice(TARGET_SCALINGS),
+        "Of the target, fitted on the training part of each fold; curves and predictions stay in its units",
+        title="scaling of the target",
+        place=8,
+        word="target=",
+        word_place=9,
+        argument=True,
+        rare=True,
+        tasks=(Task.REGRESSION,),
+    ).by_default("none")
+    class_weight: str = Setting(
+        Choice(settings.CLASS_WEIGHTS),
+        "Of the trained loss; balanced: all classes count alike. The curves are without it",
+        title="class weights",
+        place=18,
+        word="classes=",
+        word_place=14,
+        rare=True,
+        tasks=(Task.BINARY, Task.MULTICLASS),
+        remedy=Remedy("balanced class weights", place=8),
+    ).by_default("none")
 
     def canonical(self) -> "Configuration":
         """The same network with settings that have no effect put to their defaults.

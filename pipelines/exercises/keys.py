@@ -3,7 +3,7 @@
 The reader validates by these declarations; ``schema`` makes the JSON schema and the tables of the reference from them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipelines.errors import UserError
 from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
 from pipelines.exercises.design import NONE, ONE_AT_A_TIME
 from pipelines.exercises.exercise import FIGURE_METRICS, MAX_EPOCHS, MONITORS, SPLITS, Figure, Lesson, Question, Variant
-from pipelines.exercises.settings import WIDTHS, parse_layers
+from pipelines.exercises.settings import WIDTHS, Setting, parse_layers
 from pipelines.exercises.spaces import Parameter
 
 _FLAG, _TEXT, _EPOCHS = Flag(), Text(), Whole(1, MAX_EPOCHS)
@@ -31,8 +31,52 @@ def default_configuration(task: Task | None) -> Configuration:
 
 
 def configuration_keys(task: Task | None = None) -> Keys:
-    """The settings of a baseline, or of what a documented variant changes."""
-    return Keys({name: Key(known.allowed(task), known.meaning) for name, known in FIELDS.items()})
+    """The settings of a baseline, or of what a documented variant changes.
+
+    One that has no effect in the task is read, and left at its default: equal networks are equal configurations.
+    """
+    return Keys({name: Key(_kind_of_value(known, task), known.meaning) for name, known in FIELDS.items()})
+
+
+def _kind_of_value(known: Setting, task: Task | None) -> Kind:
+    kind = known.allowed(task)
+    return kind if known.has_effect(task) else Idle(kind, getattr(Configuration, known.name))
+
+
+@dataclass(frozen=True)
+class Idle(Kind):
+    """What has no effect: whatever is given, it stays at its default."""
+
+    kind: Kind
+    default: object
+
+    @property
+    def allowed(self) -> str:
+        return self.kind.allowed
+
+    def read(self, checker: Checker, key: str, value: object) -> Any | None:
+        return None if self.kind.read(checker, key, value) is None else self.default
+
+    def schema(self) -> Schema:
+        return self.kind.schema()
+
+
+@dataclass(frozen=True)
+class NothingToVary(Kind):
+    """Values of a setting that has no effect in the task."""
+
+    task: Task
+    described = "left out"
+
+    @property
+    def allowed(self) -> str:
+        return "settings that matter there"
+
+    def read(self, checker: Checker, key: str, value: object) -> Any | None:
+        return checker.refuse(key, value, f"has no effect in a {self.task} task", self.allowed)
+
+    def schema(self) -> Schema:
+        return {"not": {}}
 
 
 def changed(start: Configuration, changes: Mapping[str, Any]) -> Configuration:
@@ -127,7 +171,18 @@ class Axes(Keys):
 
 def space_keys(task: Task | None = None) -> Axes:
     """The axes that a space may have."""
-    return Axes({name: Key(Axis(name, of.allowed(task)), of.meaning) for name, of in SETTINGS.items()}, _NAMED_SPACE)
+    return Axes(_varied(task, Axis), _NAMED_SPACE)
+
+
+def _varied(task: Task | None, kind_of: Callable[[str, Kind], Kind]) -> dict[str, Key]:
+    """A key for each setting that may be varied; ``kind_of`` its name and what one value may be."""
+    return {
+        name: Key(
+            kind_of(name, known.allowed(task)) if task is None or known.has_effect(task) else NothingToVary(task),
+            known.meaning,
+        )
+        for name, known in SETTINGS.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -151,9 +206,7 @@ class Design(Keys):
 
 def design_keys(task: Task | None = None) -> Design:
     """The settings that a design may change, whether they are axes of the space or not."""
-    return Design(
-        {name: Key(ListOf(of.allowed(task), "values"), of.meaning) for name, of in SETTINGS.items()}, _NAMED_SPACE
-    )
+    return Design(_varied(task, lambda _, kind: ListOf(kind, "values")), _NAMED_SPACE)
 
 
 @dataclass(frozen=True)
