@@ -48,7 +48,7 @@ def print_report(report: "Report", output: Path | None, console: Console) -> "Re
 
     # The answer first: figures and files take some seconds more.
     console.print()
-    console.print(terminal_table(report))
+    console.print(terminal_table(report, width=console.width))
     with console.status("Writing the report: page, tables, figures"):
         return publish(report, output=output)
 
