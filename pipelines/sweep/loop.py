@@ -320,3 +320,8 @@ def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, sp
         style="not bold",
     )
     console.print(line)
+    for heading, name in (("Read", "read"), ("Left out", "left out"), ("Filled in", "imputed")):
+        if text := dataset.details.get(name):
+            console.print(Text(f"{heading}: {text}", style="dim"))
+    for warning in dataset.warnings:
+        console.print(Text("Warning: ", style="bold yellow") + Text(warning, style="not bold"))
