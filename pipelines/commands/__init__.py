@@ -6,6 +6,7 @@ Keras is loaded, and a mistake in a parameter should be answered at once.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from pipelines.commands.launch import MADE
 from pipelines.commands.parameters import Parameters
+from pipelines.errors import UserError
 
 BACKENDS = ("auto", "jax", "tensorflow")
 #: NumPy's older generators, which the tuners use, take 32 bits.
@@ -35,8 +37,18 @@ def read_backend(parameters: Parameters) -> str:
 
 
 def prepare_backend(backend: str) -> None:
-    """Choose Keras' backend, and quiet what its libraries print at their start."""
-    os.environ["KERAS_BACKEND"] = "jax" if backend == "auto" else backend
+    """Choose Keras' backend, and quiet what its libraries print at their start.
+
+    A ``UserError`` is raised where Keras is imported already, and on another: it can be chosen once a process.
+    """
+    wanted = "jax" if backend == "auto" else backend
+    keras = sys.modules.get("keras")
+    if keras is not None and (running := keras.config.backend()) != wanted:
+        raise UserError(
+            f"Keras was imported before, on {running}, and this needs {wanted}. Start the notebook's kernel or the "
+            f"program anew and call this first, or set backend to {running}."
+        )
+    os.environ["KERAS_BACKEND"] = wanted
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 

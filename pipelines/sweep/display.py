@@ -1,5 +1,7 @@
 """What a sweep shows while it runs: trials, fits, epochs, time left, best so far."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import TaskID
@@ -13,6 +15,8 @@ from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import FAILED, Trial
 from pipelines.words import shortened
 
+#: Told of every step: trials done, trials in all, time left and the best so far.
+OnProgress = Callable[[int, int, str], None]
 #: Characters of a trial's line that are not its configuration.
 _LINE_WITHOUT_LABEL = 75
 _SHORTEST_LABEL, _LONGEST_LABEL = 20, 64
@@ -24,10 +28,14 @@ class SweepDisplay(Bars):
     """A line a trial, and below them, in a terminal, a bar for the sweep and one for each trial in work.
 
     An earlier start has ``finished`` some of the ``trials``; ``monitor`` is the curve whose best value is shown.
+    ``on_progress`` is told of every step of the sweep's bar: trials done, trials in all, and what stands beside it.
     """
 
-    def __init__(self, console: Console, trials: int, finished: int, monitor: str) -> None:
+    def __init__(
+        self, console: Console, trials: int, finished: int, monitor: str, *, on_progress: OnProgress | None = None
+    ) -> None:
         super().__init__(console)
+        self._on_progress = on_progress
         self.monitor, self.trials = monitor, trials
         self._finished = self._already = finished
         self._best: tuple[float, str] | None = None
@@ -95,6 +103,8 @@ class SweepDisplay(Bars):
             notes.append(f"best {self.monitor} {self._best[0]:.4g}: {self._best[1]}")
         count = f"{self._finished}/{self.trials} trials"
         self._progress.update(self._sweep, completed=self._finished, count=count, note=", ".join(notes))
+        if self._on_progress is not None:
+            self._on_progress(self._finished, self.trials, ", ".join(notes))
 
     def _time_left(self) -> str:
         """From the mean duration of this start's trials; empty before the first is done, and after the last."""
