@@ -1,26 +1,28 @@
 """Which rows each fit trains on and which it is validated on, k folds or a hold-out; and which are for the test.
 
 Folds are stratified for a classification (each has every class in its proportion), and every repeat cuts them anew with
-a seed of its own, so that the spread over repeats includes the luck of the cut. The test rows of a source that comes
-without any are the same ones whatever is varied.
+a seed of its own, so that the spread over repeats includes the luck of the cut. Groups stay whole (``group_folds``);
+where samples have times, what is validated comes after what is trained on (``time_folds``). Fits are of unequal size
+then. The test rows of a source that comes without any are the same ones whatever is varied.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipelines.datasets.base import Task
+from pipelines.datasets.fold_checks import Cut, Parts, Targets, check_whole, held_out
+from pipelines.datasets.group_folds import draw_groups, group_cut
+from pipelines.datasets.time_folds import last_rows, time_cut
 from pipelines.errors import DataError, UserError
 
 VALIDATIONS = ("kfold", "holdout")
 TEST_FRACTION = 0.2
 _TEST_SEED = 1  # never the sweep's
-#: Numbers of the rows of both parts, for training and for validation or the test.
-Parts = tuple[NDArray[np.int64], NDArray[np.int64]]
+_BOTH = "Samples have groups and times; folds can keep to one of them only: leave out the one that matters less."
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,18 +65,22 @@ def make_splits(
     validation
         ``kfold``, or ``holdout`` with one split a repeat.
     folds
-        k, 2 or more; without effect for a hold-out. Sizes differ by one row where k does not divide the samples.
+        k, 2 or more; without effect for a hold-out. Sizes differ by one row where k does not divide the samples, and by
+        more with groups and times.
     repeats
         1 or more.
     seed
         0 or more; each repeat's own seed is derived from it.
     holdout
         ``first 10000``: these rows are the validation of every repeat, as in the textbook. ``0.2``: that share of the
-        rows, stratified for a classification, drawn anew in every repeat.
+        rows, stratified for a classification, drawn anew in every repeat; with times the last ones.
     classes
         Names of the classes, for the errors.
-    groups, times
-        Of the samples, as of ``Dataset``; None for none.
+    groups
+        Of the samples, as of ``Dataset``: all samples of a group are in one fold.
+    times
+        Likewise: each fold is validated on samples that come after all of its training, in ``folds + 1`` parts in time,
+        so that fold 0 is trained on one part of them and the last fold on all but one. Every repeat has the same folds.
 
     Returns
     -------
@@ -83,7 +89,7 @@ def make_splits(
     Raises
     ------
     UserError
-        Where a setting is out of range, or rows of a class are fewer than the folds.
+        Where a setting is out of range, rows of a class, groups or times are too few, or there are groups and times.
 
     Examples
     --------
@@ -91,24 +97,35 @@ def make_splits(
     >>> [(split.train.size, split.validation.size) for split in splits]
     [(2, 2), (2, 2)]
     """
-    values = np.asarray(targets)
+    known = Targets(np.asarray(targets), task, classes)
+    values = known.values
     if validation not in VALIDATIONS:
         raise UserError(f"There is no validation {validation!r}. Allowed: {', '.join(VALIDATIONS)}.")
-    _check_whole("repeats", repeats, 1)
-    _check_whole("seed", seed, 0)
+    check_whole("repeats", repeats, 1)
+    check_whole("seed", seed, 0)
     if values.ndim != 1 or len(values) < 2:
         raise UserError(f"At least 2 samples are needed to train and to validate; there are {len(values)}.")
     if task.is_classification and len(np.unique(values)) < 2:
-        raise UserError(f"All samples are of one class, {_class_name(values[0], classes)}: nothing to learn.")
-    cut: Callable[[int], Iterable[Parts]]
+        raise UserError(f"All samples are of one class, {known.name_of(values[0])}: nothing to learn.")
+    if groups is not None and times is not None:
+        raise UserError(_BOTH)
+    size = None
     if validation == "kfold":
-        _check_folds(values, task, folds, classes)
-        cut = partial(_kfold, values, task, folds)
+        check_whole("folds", folds, 2)
+        if folds > len(values):
+            raise UserError(f"There are {len(values)} samples for {folds} folds; allowed: 2 to {len(values)} folds.")
+        if times is None:
+            _check_classes(known, folds)
     else:
         size = parse_holdout(holdout)
-        check = _check_first_rows if isinstance(size, int) else _check_share
-        check(values, task, size, classes)
-        cut = partial(_holdout, values, task, size)
+        if isinstance(size, int):
+            _check_first_rows(known, size)
+    if groups is not None:
+        cut = group_cut(known, groups, folds=folds, size=size)
+    elif times is not None:
+        cut = time_cut(known, times, folds=folds, size=size)
+    else:
+        cut = _random_cut(known, folds=folds, size=size)
     return tuple(
         Split(repeat, fold, *(np.sort(part.astype(np.int32)) for part in parts))
         for repeat in range(repeats)
@@ -138,7 +155,14 @@ def parse_holdout(holdout: str | float | None) -> int | float:
 
 
 def split_off_test(
-    targets: NDArray[np.generic], task: Task, fraction: float, *, name: str, classes: Sequence[str] = ()
+    targets: NDArray[np.generic],
+    task: Task,
+    fraction: float,
+    *,
+    name: str,
+    classes: Sequence[str] = (),
+    groups: NDArray[np.int32] | None = None,
+    times: NDArray[np.int32] | None = None,
 ) -> Parts:
     """Rows for training and rows for the test, each in the order of the source; stratified for a classification.
 
@@ -147,21 +171,36 @@ def split_off_test(
     targets
         Shape (samples,).
     fraction
-        Share of the rows for the test, above 0 and below 1.
+        Share of the rows for the test, above 0 and below 1; about that share where groups or times stay whole.
     name, classes
         Of the data set and of its classes, for the errors.
+    groups
+        Of the samples, as of ``Dataset``: a group is in one of the parts.
+    times
+        Likewise: the test rows are the last ones, and not stratified.
 
     Raises
     ------
     DataError
-        Where there are too few rows, or rows of a class, for both parts.
+        Where there are too few rows, rows of a class, groups or times for both parts, or there are groups and times.
     """
     rows = len(targets)
     wanted = round(rows * fraction)
     if not 1 <= wanted < rows:
         raise DataError(f"Data set {name!r} has {rows} rows: a test split of {fraction:g} leaves a part empty.")
+    known = Targets(targets, task, classes)
+    if groups is not None or times is not None:
+        try:
+            if groups is not None and times is not None:
+                raise UserError(_BOTH)
+            if groups is not None:
+                return draw_groups(known, groups, wanted, _TEST_SEED)
+            assert times is not None
+            return last_rows(known, times, wanted)
+        except UserError as error:
+            raise DataError(f"Data set {name!r}, test split of {fraction:g}: {error}") from error
     if task.is_classification:
-        label, least, number = _smallest_class(targets)
+        label, least, number = known.smallest_class()
         if least < 2:
             shown = classes[int(label)] if classes else label
             raise DataError(
@@ -172,95 +211,80 @@ def split_off_test(
                 f"A test split of {fraction:g} of the {rows} rows of data set {name!r} has too few rows for its "
                 f"{number} classes."
             )
-    return _drawn(targets, task, wanted, _TEST_SEED)
+    return _drawn(known, wanted, _TEST_SEED)
 
 
-def _kfold(values: NDArray[np.generic], task: Task, folds: int, seed: int) -> Iterable[Parts]:
+def _random_cut(targets: Targets, *, folds: int, size: float | None) -> Cut:
+    if size is None:
+        return partial(_kfold, targets, folds)
+    if isinstance(size, int):
+        return partial(_first_rows, targets, size)
+    wanted = held_out(targets, size)
+    _check_share(targets, size, wanted)
+    return lambda seed: [_drawn(targets, wanted, seed)]
+
+
+def _kfold(targets: Targets, folds: int, seed: int) -> Iterable[Parts]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    kind = StratifiedKFold if task.is_classification else KFold
-    parts: Iterable[Parts] = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(values)), values)
+    kind = KFold if targets.strata is None else StratifiedKFold
+    parts: Iterable[Parts] = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(targets)), targets.values)
     return parts
 
 
-def _holdout(values: NDArray[np.generic], task: Task, size: float, seed: int) -> Iterable[Parts]:
-    if not isinstance(size, int):
-        return [_drawn(values, task, round(len(values) * size), seed)]
-    rows = np.arange(len(values))
+def _first_rows(targets: Targets, size: int, _: int) -> Iterable[Parts]:
+    rows = np.arange(len(targets))
     return [(rows[size:], rows[:size])]
 
 
-def _check_first_rows(values: NDArray[np.generic], task: Task, size: float, classes: Sequence[str]) -> None:
-    if size >= len(values):
+def _drawn(targets: Targets, wanted: int, seed: int) -> Parts:
+    """The rows that are left, and ``wanted`` drawn ones, stratified for a classification; both in rising order."""
+    from sklearn.model_selection import train_test_split
+
+    rows = np.arange(len(targets))
+    left, drawn = train_test_split(rows, test_size=wanted, random_state=seed, stratify=targets.strata)
+    return np.sort(left), np.sort(drawn)
+
+
+def _check_first_rows(targets: Targets, size: int) -> None:
+    if size >= len(targets):
         raise UserError(
-            f"The hold-out takes the first {size} of {len(values)} samples and leaves none to train on; "
-            f"allowed: first 1 to first {len(values) - 1}."
+            f"The hold-out takes the first {size} of {len(targets)} samples and leaves none to train on; "
+            f"allowed: first 1 to first {len(targets) - 1}."
         )
-    if task.is_classification and len(np.unique(values[size:])) < 2:
+    if targets.strata is not None and len(np.unique(targets.values[size:])) < 2:
         raise UserError(
-            f"After the first {size} samples all are of class {_class_name(values[-1], classes)}: the data seem to "
+            f"After the first {size} samples all are of class {targets.name_of(targets.values[-1])}: the data seem to "
             "be sorted by class. Hold out a share instead, such as 0.2, which is drawn from every class."
         )
 
 
-def _drawn(targets: NDArray[np.generic], task: Task, wanted: int, seed: int) -> Parts:
-    """The rows that are left, and ``wanted`` drawn ones, stratified for a classification; both in rising order."""
-    from sklearn.model_selection import train_test_split
-
-    strata = targets if task.is_classification else None
-    left, drawn = train_test_split(np.arange(len(targets)), test_size=wanted, random_state=seed, stratify=strata)
-    return np.sort(left), np.sort(drawn)
-
-
-def _check_folds(values: NDArray[np.generic], task: Task, folds: int, classes: Sequence[str]) -> None:
-    _check_whole("folds", folds, 2)
-    if folds > len(values):
-        raise UserError(f"There are {len(values)} samples for {folds} folds; allowed: 2 to {len(values)} folds.")
-    if not task.is_classification:
+def _check_classes(targets: Targets, folds: int) -> None:
+    if targets.strata is None:
         return
-    label, most, _ = _smallest_class(values)
+    label, most, _ = targets.smallest_class()
     if most < folds:
         remedy = f"Use at most {most} folds" if most >= 2 else "Use a hold-out such as 'first N'"
         raise UserError(
-            f"Class {_class_name(label, classes)} has {most} of the samples, fewer than the {folds} folds, "
+            f"Class {targets.name_of(label)} has {most} of the samples, fewer than the {folds} folds, "
             f"so some fold would have none. {remedy}, or add samples of that class."
         )
 
 
-def _check_share(values: NDArray[np.generic], task: Task, size: float, classes: Sequence[str]) -> None:
-    wanted = round(len(values) * size)
-    if not 1 <= wanted < len(values):
-        raise UserError(f"A hold-out of {size:g} of {len(values)} samples leaves a part empty; use a larger share.")
-    if not task.is_classification:
+def _check_share(targets: Targets, size: float, wanted: int) -> None:
+    if targets.strata is None:
         return
-    label, rows, number = _smallest_class(values)
+    label, rows, number = targets.smallest_class()
     if rows < 2:
         raise UserError(
-            f"Class {_class_name(label, classes)} has 1 sample; a stratified hold-out needs 2 or more of "
+            f"Class {targets.name_of(label)} has 1 sample; a stratified hold-out needs 2 or more of "
             "every class. Add samples of that class, or use 'first N'."
         )
-    if min(wanted, len(values) - wanted) < number:
+    if min(wanted, len(targets) - wanted) < number:
         raise UserError(
-            f"A hold-out of {size:g} splits {len(values)} samples into {len(values) - wanted} and {wanted}; both parts "
-            f"need a sample of each of the {number} classes."
+            f"A hold-out of {size:g} splits {len(targets)} samples into {len(targets) - wanted} and {wanted}; both "
+            f"parts need a sample of each of the {number} classes."
         )
-
-
-def _smallest_class(values: NDArray[np.generic]) -> tuple[Any, int, int]:
-    """The class with the fewest rows, how many those are, and the number of classes."""
-    labels, counts = np.unique(values, return_counts=True)
-    smallest = int(np.argmin(counts))
-    return labels[smallest], int(counts[smallest]), len(labels)
-
-
-def _check_whole(name: str, value: object, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise UserError(f"{name} is {value!r}; allowed: a whole number of {low} or more.")
-
-
-def _class_name(label: object, classes: Sequence[str]) -> str:
-    number = int(label)  # type: ignore[call-overload]
-    return repr(classes[number]) if 0 <= number < len(classes) else str(number)
 
 
 def _repeat_seed(seed: int, repeat: int) -> int:

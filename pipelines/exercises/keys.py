@@ -368,7 +368,10 @@ def exercise_keys(
     variants = variant_keys(baseline or default_configuration(task), task, function=function)
     return Keys(
         {
-            "title": Key(_TEXT, "One line for reports; the name of the file where nothing is stated"),
+            "title": Key(
+                _TEXT,
+                "One line for reports; else the name of the file, or for data of your own target and data",
+            ),
             "dataset": Key(source_keys(*SOURCES), "What is learned from", required=True),
             "task": Key(Choice(tuple(str(known) for known in Task)), "What is predicted; of a file found out"),
             "monitor": Key(

@@ -4,6 +4,7 @@
 '128-128'
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ from pipelines.exercises.spaces import Parameter, Space
 from pipelines.words import did_you_mean
 
 FOLDER = Path(__file__).resolve().parents[2] / "search_spaces"
+
+#: Of a compressed file, behind the ending that says its format.
+_PACKED = re.compile(r"\.(gz|zst|bz2|xz|zip)$", re.IGNORECASE)
+#: Characters of a name that is made of those of a file and a column: it becomes the name of a folder and of a model.
+_LONGEST_NAME = 80
 
 _OWN_DATA = "a file of your own only (the exercise table, or a dataset with source: file)"
 
@@ -134,8 +140,9 @@ def read_exercise(
         checker.note("monitor", monitor, fault, ", ".join(comparable))
     if checker.problems or dataset is None or task is None or baseline is None or space is None:
         return None
+    name, title = _names(path, values["title"], dataset)
     return Exercise(
-        name=path.stem,
+        name=name,
         dataset=dataset,
         task=task,
         monitor=str(monitor),
@@ -145,8 +152,22 @@ def read_exercise(
         path=path,
         design=design,
         network=network,
-        **{**values, "title": values["title"] or path.stem},
+        **{**values, "title": title},
     )
+
+
+def _names(path: Path, title: str | None, dataset: DatasetSpec) -> tuple[str, str]:
+    """Name and title of an exercise, by which people find its sweeps, reports and models.
+
+    They are those of the exercise's file; without a title, on data of one's own, those of the data and the target:
+    ``houses-price`` and "price of houses" for ``houses.csv.gz``.
+    """
+    if title or dataset.source != "file":
+        return path.stem, title or path.stem
+    data = Path(_PACKED.sub("", Path(str(dataset.options["path"])).name)).stem
+    target = str(dataset.options.get("target") or "").strip()
+    name = re.sub(r"[^\w.]+", "-", f"{data}-{target}")[:_LONGEST_NAME].strip("-.")
+    return name or path.stem, f"{target} of {data}" if target else data
 
 
 def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[str, object]) -> DatasetSpec | None:
