@@ -27,7 +27,8 @@ from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.features import Inputs, find_all_weights
 from pipelines.networks.guessing import surely_beats
-from pipelines.networks.own import Shapes, check_own
+from pipelines.networks.own import Shapes
+from pipelines.networks.own_checks import check_own
 from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
