@@ -114,12 +114,13 @@ def _trace(model: Any, shapes: Shapes) -> None:
 
 
 def check_saving(network: OwnNetwork, configuration: Configuration, shapes: Shapes) -> None:
-    """Raise ``UserError`` where the network of a configuration could not be loaded once it is saved."""
+    """Raise ``UserError`` where the file is not the sweep's, or the network could not be loaded once it is saved."""
+    network.read()  # it may have been imported before it was changed
     if fault := saving_fault(own_builder(network, configuration, shapes)()):
         raise UserError(
             f"{call_of(network)} returns a model that could not be loaded again: {fault}. A layer class of your own "
-            "needs get_config with all arguments of its __init__, and a Lambda has to become one; with another file a new "
-            "sweep is needed."
+            "needs get_config with all arguments of its __init__, and a Lambda has to become one; another file takes "
+            "another sweep."
         )
 
 

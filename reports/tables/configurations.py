@@ -212,9 +212,11 @@ def winner_settings(report: Report) -> tuple[SettingRow, ...]:
     if chosen is None:
         return ()
     base = report.baseline.configuration if report.baseline else None
-    rows = [
-        _setting_row("network" if chosen.network else "hidden layers", _layers(chosen), _layers(base) if base else "")
-    ]
+    exercise = report.sweep.record.exercise
+    if chosen.network:
+        rows = [SettingRow("network", exercise.network.place if exercise and exercise.network else chosen.network)]
+    else:
+        rows = [_setting_row("hidden layers", _layers(chosen), _layers(base) if base else "")]
     for name, value in chosen.own:
         known = report.setting(OWN_PREFIX + name)
         before = "" if base is None or (old := base.value(known.name)) is None else known.written(old)
@@ -234,8 +236,6 @@ def _setting_row(title: str, value: str, before: str) -> SettingRow:
 
 
 def _layers(configuration: Configuration) -> str:
-    if configuration.network:
-        return f"{configuration.network} of your own file"
     return configuration.layers_text if configuration.layers else NO_HIDDEN_LAYER
 
 
