@@ -20,10 +20,11 @@ from pipelines.errors import DataError, TrackingError, UserError
 from pipelines.executors import Job, make_executor, run_job
 from pipelines.executors.progress import Bars
 from pipelines.final import outcome
-from pipelines.final.model import Evaluation, Figure, build_predictor, evaluate, predict
+from pipelines.final.model import Evaluation, build_predictor, evaluate, predict
 from pipelines.final.outcome import (
     FinalOutcome,
 )
+from pipelines.final.worth import Figure
 from pipelines.networks.backbones import build_backbone
 from pipelines.networks.features import Inputs, has_frozen_backbone
 from pipelines.networks.own import Shapes
