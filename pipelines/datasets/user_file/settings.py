@@ -112,7 +112,6 @@ def _resolve(value: str, places: Places, spec: DatasetSpec) -> Path:
         if candidate.exists():
             return candidate
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    raise DataError(
-        f"Data set {spec.name!r}: there is no file {' or '.join(str(candidate) for candidate in tried)}"
-        f"{did_you_mean(path.name, beside)}."
-    )
+    folders = [str(folder.absolute()) for folder in (Path(), places.data_dir) if folder is not None]
+    looked = "" if path.is_absolute() else f" Looked in {' and '.join(folders)}."
+    raise DataError(f"Data set {spec.name!r}: there is no file {path}{did_you_mean(path.name, beside)}.{looked}")
