@@ -123,7 +123,8 @@ def read_exercise(
         entries["design"] = own_design  # the file chooses which settings and values, the parameter whether
     options = {key.removeprefix("dataset."): value for key, value in overrides.items() if key.startswith("dataset.")}
     dataset = _read_dataset(checker, path, entries.get("dataset"), options)
-    task = _read_task(checker, entries.get("task"), dataset, places)
+    own = isinstance(entries.get("dataset"), dict) and entries["dataset"].get("source") == "file"
+    task = _read_task(checker, entries.get("task"), dataset, (places or Places()) if own else None)
     if task and own_task is not None and task != own_task and dataset is not None and dataset.source != "file":
         checker.note("task", entries["task"], f"is not the task of exercise {path.stem}", str(own_task))
     network, function = _read_network(checker, path, entries)
@@ -212,11 +213,11 @@ def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[
 
 
 def _read_task(checker: Checker, value: object, dataset: DatasetSpec | None, places: Places | None) -> Task | None:
-    """The task as stated; of a file of one's own, where it is not, as its target column has it."""
-    if value is None and dataset is not None and dataset.source == "file":
+    """The task as stated; of a file of one's own, where it is not, as its target has it (``places`` None: no such file)."""
+    if value is None and places is not None:
         from pipelines.datasets.user_file.source import infer_task  # pandas takes long to import
 
-        return None if checker.problems else infer_task(dataset, places or Places())
+        return None if checker.problems or dataset is None else infer_task(dataset, places)
     kind = exercise_keys().keys["task"].kind
     if value is None:
         checker.note("task", None, "", f"{kind.allowed}, here or as parameter task")
