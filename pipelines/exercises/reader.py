@@ -87,6 +87,10 @@ def _find(name_or_path: str | Path) -> Path:
         return FOLDER / f"{text}.yaml"
     path = Path(text).expanduser()
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        if not path.exists():
+            looked = "" if path.is_absolute() else f" in {Path.cwd()}"
+            beside = [entry.name for entry in path.parent.glob("*.y*ml")]
+            raise UserError(f"There is no exercise file {text}{looked}{did_you_mean(path.name, beside)}.")
         return path
     raise UserError(
         f"There is no exercise {text!r}{did_you_mean(text, available_exercises())}. Allowed: "
