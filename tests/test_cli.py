@@ -18,7 +18,8 @@ from tests.support.small_sweep import MadeExecutor, runs, statuses, use_store, w
 from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
-from pipelines.commands import cli
+from pipelines.commands import cli, refusals
+from pipelines.commands.launch import PROJECT
 from pipelines.sweep import loop as sweep_module
 
 OWN = ("--target=y", "--task=binary", "--folds=3", "--epochs=2", "--trials=1")
@@ -81,6 +82,8 @@ def project_run(uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The run that ``mlflow run`` has made before it starts the entry point."""
     run_id = str(MlflowClient(uri).create_run("0").info.run_id)
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    # There is no ``mlflow run`` above the tests, whose end could be waited for: see test_launch.py.
+    monkeypatch.setattr(refusals, "forget_later", lambda: None)
     return run_id
 
 
@@ -114,10 +117,10 @@ REFUSED = {
         ["--monitor=val_accuracy"],
         "parameter monitor: 'val_accuracy' is not known; allowed: val_loss, val_crossentropy",
     ),
-    "no data folder": (["--data_dir=absent"], "data_dir: 'absent' is not a folder; allowed: an existing folder"),
+    "no data folder": (["--data_dir=absent"], "data_dir: 'absent' is not a folder in /"),
     "cache that is a file": (["--cache_dir=a_file"], "cache_dir: 'a_file' is not a folder; allowed: a folder that can"),
     "output that is a file": (["--output=a_file"], "output: 'a_file' is not a folder; allowed: a folder that can be"),
-    "missing space": (["--space=absent.yaml"], "absent.yaml: 1 mistake - the file cannot be read: No such file"),
+    "missing space": (["--space=absent.yaml"], "There is no exercise file absent.yaml in /"),
     "empty space": (["--space=no_space.yaml"], "no_space.yaml: 1 mistake - space: {} has nothing to vary; allowed: "),
     "key twice": (["--space=twice.yaml"], "twice.yaml: 1 mistake - line 2, column 1: key 'folds' is there twice"),
     "list for a space": (["--space=list.yaml"], "list.yaml: 1 mistake - the file holds a list; allowed: keys and "),
@@ -151,6 +154,7 @@ def test_a_mistake_fails_the_project_run_with_its_reason_and_writes_nothing(
     reason = " ".join(run.data.tags["atlas.reason"].split())
     assert reason
     assert said.startswith(reason)
+    assert run.data.tags["atlas.refused"] == "true"
     assert runs("sweep") == []
 
 
@@ -162,18 +166,17 @@ UNUSABLE = {
     "one_row.csv": "The target 'y' of one_row.csv has one class only, 'yes': nothing to learn.",
     "constant.csv": "The target 'y' of constant.csv has one class only, 'yes': nothing to learn.",
     "names.csv": "The task stated is binary, but the target 'y' of names.csv has 20 classes: 'name 0', 'name 1', ",
-    "gap.csv": "gap.csv has missing values: 'a' (2). Set the option 'missing' to ",
     "infinite.csv": "infinite.csv has values that are infinite or too large for 32-bit numbers: 'a' (1).",
     "rare.csv": "The task stated is binary, but the target 'y' of rare.csv has 3 classes: 'maybe', 'no', 'yes'.",
     "quote.csv": "quote.csv cannot be read as a table: ",
-    "slip.csv": "slip.csv cannot be read as a table: Error tokenizing data. C error: Expected 2 fields in line 4, saw",
-    "binary.csv": "binary.csv is not written in utf-8-sig ",
+    "slip.csv": "slip.csv, line 4: it has 3 fields, the lines before it 2. Mend it, or ",
+    "binary.csv": "binary.csv is no text, it holds zero bytes; ",
     "broken.parquet": "broken.parquet cannot be read as Parquet: ",
     "broken.npz": "broken.npz is not an .npz file; write it with numpy.savez.",
     "pickled.npz": "pickled.npz (array 'x') holds Python objects, which can run code when they are opened; ",
-    "nowhere/at_all.csv": "Data set 'at_all': there is no file nowhere/at_all.csv.",
+    "nowhere/at_all.csv": "Data set 'at_all': there is no file nowhere/at_all.csv. Looked in /",
     "god.csv": "Data set 'god': there is no file god.csv (did you mean 'good.csv'?).",
-    "a_folder.csv": "Data set 'a_folder': a_folder.csv is a folder; name the file in it.",
+    "a_folder.csv": "Data set 'a_folder': a_folder.csv is a folder without images; name the file in it.",
     "list.yaml": "The file list.yaml is of no known format; its name must end in .csv, ",
 }
 
@@ -203,6 +206,12 @@ def test_data_that_cannot_be_used_are_refused_and_nothing_is_kept_of_them(
         ),
         (["--data=good.csv", "--target=y", "--folds=21"], "There are 20 samples for 21 folds; allowed: 2 to 20 folds."),
         (["--data=good.csv"], "The option 'target' is needed: which column of good.csv to predict."),
+        (["--data=gap.csv", "--target=y", "--missing=refuse"], "gap.csv has missing values: 'a' (2). Set the option "),
+        (["--data=good.csv", "--target=y", "--exclude=a, b"], "good.csv has no column 'b' for an input. Its columns: "),
+        (
+            ["--data=good.csv", "--target=y", "--test_fraction=2"],
+            "parameter test_fraction: '2' is too large; allowed: ",
+        ),
         (["--data=gap.csv", "--target=y", "--missing=zero"], "parameter missing: 'zero' is not known; allowed: refuse"),
     ],
 )
@@ -282,7 +291,7 @@ def test_a_report_of_what_is_not_there_is_refused(folder: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["swep"], "There is no entry point 'swep'; allowed: main, "),
+        (["swep"], "There is no entry point 'swep' (did you mean 'sweep'?); allowed: main, "),
         (["sweep", "trials=3"], "'trials=3' is not understood; parameters are written --name value"),
         (["report", "--trials=3"], "trials: there is no such parameter; allowed: sweeps, output"),
     ],
@@ -343,7 +352,7 @@ def test_under_mlflow_run_the_command_is_one_of_mlflow(
     write_exercise(folder)
     monkeypatch.setattr(sweep_module, "make_executor", lambda *arguments, **settings: interrupt(1, signal.SIGTERM))
     assert cli.run(["sweep", "--space=small.yaml", "--trials=4", "--stop="]) == 143
-    expected = "mlflow run . -e sweep --env-manager local -P space=small.yaml -P trials=4"
+    expected = f"mlflow run {PROJECT} --env-manager local -e sweep -P space=small.yaml -P trials=4"
     assert capsys.readouterr().out.splitlines()[-1].strip() == expected
     assert MlflowClient(uri).get_run(project_run).info.status == "KILLED"
 

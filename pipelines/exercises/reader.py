@@ -18,8 +18,9 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.design import NONE, ONE_AT_A_TIME, Points, design_points, one_at_a_time
 from pipelines.exercises.exercise import MONITORS, Exercise, Lesson, Variant
 from pipelines.exercises.keys import changed, configuration_keys, default_configuration, exercise_keys
-from pipelines.exercises.settings import MAX_DEPTH, UNIT_BOUND_LOSSES, parse_layers
-from pipelines.exercises.spaces import Parameter, Space, Value
+from pipelines.exercises.own_network import Function, OwnNetwork, find_network
+from pipelines.exercises.settings import MAX_DEPTH, UNIT_BOUND_LOSSES, Value, parse_layers
+from pipelines.exercises.spaces import Parameter, Space
 from pipelines.words import did_you_mean
 
 FOLDER = Path(__file__).resolve().parents[2] / "search_spaces"
@@ -37,13 +38,17 @@ def available_exercises() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 
-def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **overrides: object) -> Exercise:
+def load_exercise(
+    name_or_path: str | Path, *, data_dir: Path | None = None, cache_dir: Path | None = None, **overrides: object
+) -> Exercise:
     """Read an exercise, a bundled one by its name (``digits``) or a YAML file of your own, and check all of it.
 
     Parameters
     ----------
     data_dir
         Searched, beside the working folder, for a file of your own whose task is not stated.
+    cache_dir
+        Where what is read of that file is kept; None for the usual place.
     **overrides
         Values from the command line (``OVERRIDES``), as text or number, in place of the file's; None or an empty text
         leaves the file's.
@@ -52,6 +57,8 @@ def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **o
     ------
     ExerciseError
         With every mistake of the file and of the overrides: where, the value, what is allowed.
+    DataError
+        Where the file of your own cannot be read, and nothing else is wrong.
     UserError
         Where there is no such exercise.
     """
@@ -63,7 +70,8 @@ def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **o
         if name not in OVERRIDES:
             checker.unknown(f"parameter {name}", OVERRIDES, noun="parameter")
     replaced = {key: given[name] for key, name in known.items()}
-    exercise = read_exercise(checker, path, read_yaml(path), overrides=replaced, data_dir=data_dir)
+    places = Places(data_dir, cache_dir)
+    exercise = read_exercise(checker, path, read_yaml(path), overrides=replaced, places=places)
     if checker.problems or exercise is None:
         of_parameters = all(problem.startswith("parameter ") for problem in checker.problems)
         raise ExerciseError(f"exercise {path.stem}" if of_parameters else str(path), checker.problems)
@@ -76,6 +84,8 @@ OVERRIDES: Mapping[str, str] = {
     "data": "dataset.path",
     "target": "dataset.target",
     "missing": "dataset.missing",
+    **{name: f"dataset.{name}" for name in ("separator", "decimal", "thousands", "encoding", "exclude")},
+    **{name: f"dataset.{name}" for name in ("test_fraction", "group", "order", "id")},
 }
 
 
@@ -86,6 +96,10 @@ def _find(name_or_path: str | Path) -> Path:
         return FOLDER / f"{text}.yaml"
     path = Path(text).expanduser()
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        if not path.exists():
+            looked = "" if path.is_absolute() else f" in {Path.cwd()}"
+            beside = [entry.name for entry in path.parent.glob("*.y*ml")]
+            raise UserError(f"There is no exercise file {text}{looked}{did_you_mean(path.name, beside)}.")
         return path
     raise UserError(
         f"There is no exercise {text!r}{did_you_mean(text, available_exercises())}. Allowed: "
@@ -94,12 +108,12 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def read_exercise(
-    checker: Checker, path: Path, raw: object, *, overrides: Mapping[str, object], data_dir: Path | None = None
+    checker: Checker, path: Path, raw: object, *, overrides: Mapping[str, object], places: Places | None = None
 ) -> Exercise | None:
     """The exercise that the content of a file states, or None where ``checker`` has noted problems.
 
     It is called after the path, where relative paths in it start. ``overrides``: key of the file (``dataset.path``) ->
-    value in its place; ``data_dir``: where a file of one's own may lie, whose task is to be inferred.
+    value in its place; ``places``: where a file of one's own may lie, whose task is to be inferred.
     """
     entries = exercise_keys().entries(checker, "", raw) or {}
     own_task = entries.get("task")
@@ -109,13 +123,17 @@ def read_exercise(
         entries["design"] = own_design  # the file chooses which settings and values, the parameter whether
     options = {key.removeprefix("dataset."): value for key, value in overrides.items() if key.startswith("dataset.")}
     dataset = _read_dataset(checker, path, entries.get("dataset"), options)
-    task = _read_task(checker, entries.get("task"), dataset, data_dir)
+    own = isinstance(entries.get("dataset"), dict) and entries["dataset"].get("source") == "file"
+    task = _read_task(checker, entries.get("task"), dataset, (places or Places()) if own else None)
     if task and own_task is not None and task != own_task and dataset is not None and dataset.source != "file":
         checker.note("task", entries["task"], f"is not the task of exercise {path.stem}", str(own_task))
-    changes = configuration_keys(task).read(checker, "baseline", entries.get("baseline", {}))
-    baseline = None if changes is None else changed(default_configuration(task), changes)
-    keys = exercise_keys(task, baseline)
-    others = [name for name in keys.keys if name not in ("dataset", "task", "baseline", "monitor")]
+    network, function = _read_network(checker, path, entries)
+    if function is None and "network" in entries:
+        return None  # without its arguments nothing can be said of the settings
+    changes = configuration_keys(task, function).read(checker, "baseline", entries.get("baseline", {}))
+    baseline = None if changes is None else _baseline(task, network, function, changes)
+    keys = exercise_keys(task, baseline, function)
+    others = [name for name in keys.keys if name not in ("dataset", "task", "baseline", "monitor", "network")]
     values: dict[str, Any] = {name: keys.value(checker, name, entries) for name in others}
     axes, documented = values.pop("space"), values.pop("documented") or ()
     space = None if axes is None or baseline is None else _make_space(checker, tuple(axes.values()), baseline)
@@ -124,6 +142,8 @@ def read_exercise(
     if wanted != NONE and wanted is not None and space is not None and baseline is not None:
         design = one_at_a_time(space, baseline) if wanted == ONE_AT_A_TIME else wanted
     _check_names(checker, documented, values["lesson"])
+    if network and function and space and baseline:
+        _check_arguments(checker, function, space, design=design, baseline=baseline)
     monitor = keys.value(checker, "monitor", entries)
     changes_made = [variant.configuration for variant in documented]
     changes_made += [point.configuration for point in design_points(design, baseline)] if baseline else []
@@ -145,6 +165,7 @@ def read_exercise(
         documented=documented,
         path=path,
         design=design,
+        network=network,
         **{**values, "title": title},
     )
 
@@ -177,29 +198,68 @@ def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[
             label = checker.label(f"dataset.{key}")
             checker.problems.append(f"{label}: exercise {path.stem} brings its own data; allowed: {_OWN_DATA}")
     elif "path" not in content:
-        checker.note("dataset.path", None, "", "the path of a CSV, Parquet or NPZ file, here or as parameter data")
+        checker.note(
+            "dataset.path",
+            None,
+            "",
+            "the path of a table, an NPZ file or a folder of images, here or as parameter data",
+        )
         return None
     source, name = content.pop("source"), content.pop("name", None)
-    options = {key: raw[key] for key in content} if isinstance(raw, dict) else {}
+    # What a parameter says is a text, which is read by now; what a file says stays as it is there.
+    said = {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}
+    options = {key: said[key] if key in overrides else raw[key] for key in content} if isinstance(raw, dict) else {}
     return DatasetSpec(source, name or Path(content["path"]).stem, options)
 
 
-def _read_task(checker: Checker, value: object, dataset: DatasetSpec | None, data_dir: Path | None) -> Task | None:
-    """The task as stated; of a file of one's own, where it is not, as its target column has it."""
-    if value is None and dataset is not None and dataset.source == "file":
+def _read_task(checker: Checker, value: object, dataset: DatasetSpec | None, places: Places | None) -> Task | None:
+    """The task as stated; of a file of one's own, where it is not, as its target has it (no such file: ``places`` None)."""
+    if value is None and places is not None:
         from pipelines.datasets.user_file.source import infer_task  # pandas takes long to import
 
-        try:
-            return infer_task(dataset, Places(data_dir))
-        except UserError as error:
-            checker.problems.append(f"task: is not stated and cannot be inferred. {error}")
-            return None
+        return None if checker.problems or dataset is None else infer_task(dataset, places)
     kind = exercise_keys().keys["task"].kind
     if value is None:
         checker.note("task", None, "", f"{kind.allowed}, here or as parameter task")
         return None
     word = kind.read(checker, "task", value)
     return None if word is None else Task(word)
+
+
+def _read_network(
+    checker: Checker, path: Path, entries: Mapping[str, Any]
+) -> tuple[OwnNetwork | None, Function | None]:
+    """The user's own network and what its function takes; Nones where there is none, or what is wrong is noted."""
+    named = exercise_keys().value(checker, "network", entries)
+    if named is None:
+        return None, None
+    try:
+        return find_network(path.parent, *named)
+    except UserError as error:
+        checker.problems.append(f"network: {error}")
+        return None, None
+
+
+def _baseline(
+    task: Task | None, network: OwnNetwork | None, function: Function | None, changes: Mapping[str, Any]
+) -> Configuration:
+    """The baseline, with the defaults of a user's own function."""
+    start = default_configuration(task, network.function if network else "")
+    return changed(start, {**(function.defaults if function else {}), **changes})
+
+
+def _check_arguments(
+    checker: Checker, function: Function, space: Space, *, design: Points, baseline: Configuration
+) -> None:
+    """Note arguments that have no value in the baseline, though the function, the space or the design needs one."""
+    for argument in function.arguments:
+        if baseline.value(argument.setting) is None and (
+            argument.required or argument.setting in space.names or argument.setting in design
+        ):
+            why = "has no default for it" if argument.required else "has no plain number or word as its default"
+            checker.note(
+                f"baseline.{argument.name}", None, "", f"{argument.kind.described}, since {function.place} {why}"
+            )
 
 
 def _make_space(checker: Checker, axes: tuple[Parameter, ...], baseline: Configuration) -> Space:
