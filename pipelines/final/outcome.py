@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,8 @@ class FinalOutcome:
             f"Model       {registered.name}, version {registered.version}, alias {registered.alias} "
             f"({registered.reason})",
             f"To use it   import mlflow; mlflow.set_tracking_uri({uri!r}); "
-            f"mlflow.{'pyfunc' if self._takes_rows else 'keras'}.load_model({registered.uri!r}).predict("
-            f"{'rows' if self._takes_rows else 'inputs'})",
+            f"mlflow.{'pyfunc' if self.takes_rows else 'keras'}.load_model({registered.uri!r}).predict("
+            f"{'rows' if self.takes_rows else 'inputs'})",
             f"            {self._contract()}",
         ]
         command = ui_command(uri)
@@ -103,14 +103,14 @@ class FinalOutcome:
         console.print("\n".join(lines), markup=False, soft_wrap=True)
 
     @property
-    def _takes_rows(self) -> bool:
+    def takes_rows(self) -> bool:
         """Whether the model takes raw rows of a user's own data."""
         return bool(self.run.description.data.encoding)
 
     def _contract(self) -> str:
         """What the model takes and gives."""
         data = self.run.description.data
-        if self._takes_rows:
+        if self.takes_rows:
             of_table = data.encoding["kind"] == "table"
             columns = counted(len(data.encoding["columns"]), "column")
             takes = f"rows as in your file, by the names of {columns}" if of_table else "samples as in your data"
@@ -134,8 +134,12 @@ class FinalOutcome:
                 _text(self.guessing[name]) if name in self.guessing else "",
             )
             for name, figure in self.figures.items()
-            if name != "loss" or not any(figure == other for key, other in self.figures.items() if key != name)
+            if name != "loss" or not self._has_another_name(figure)
         ]
+
+    def _has_another_name(self, loss: Figure) -> bool:
+        """Whether the loss is one of the other figures."""
+        return any(isclose(loss.value, of.value, rel_tol=1e-6) for name, of in self.figures.items() if name != "loss")
 
     def _tested(self) -> str:
         """What the table is of."""
@@ -151,7 +155,7 @@ def figure_cells(figure: Figure) -> tuple[str, str]:
 
 
 def _text(value: float) -> str:
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def figure_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
