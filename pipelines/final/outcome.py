@@ -145,7 +145,12 @@ class FinalOutcome:
         """What the table is of."""
         tested = counted(len(self.run.description.data.test_inputs), "sample")
         always = repr(self.majority) if self.majority else "the mean"
-        return f"Tested once, on {tested}. Guessing is to say the same of every sample, such as always {always}."
+        lines = [f"Tested once, on {tested}. Guessing is to say the same of every sample, such as always {always}."]
+        classes = self.run.description.data.classes
+        if len(classes) == 2 and "average_precision" in self.figures:
+            rare = next(name for name in classes if name != self.majority)
+            lines.append(f"Average precision is that of {rare!r}.")
+        return " ".join(lines)
 
 
 def figure_cells(figure: Figure) -> tuple[str, str]:

@@ -44,17 +44,25 @@ def figures(final: FinalModel) -> Grid | None:
         "The intervals are 95 % bootstrap intervals: how much a figure depends on which samples are in the test set. "
         f"Guessing is what saying the same of every sample comes to, such as {always}."
     )
+    if len(final.classes) == 2 and "average_precision" in final.figures:
+        note += f" Average precision is that of {final.classes[positive(final)]!r}."
     return Grid("Figures of the test set", note, ("", "test", "95 %", "validation", "guessing"), tuple(rows))
 
 
+def positive(final: FinalModel) -> int:
+    """The class of two that is looked for: the rarer one of the training rows."""
+    return 0 if final.majority == final.classes[1] else 1
+
+
 def calibrated(final: FinalModel, tested: Predictions) -> Calibration | None:
-    """Of two classes how often the second one was right where it had a probability, of more how often the most
+    """Of two classes how often the rarer one was right where it had a probability, of more how often the most
     probable one was; None for a regression, and for a few samples.
     """
     if tested.probabilities is None or len(tested) < LEAST_CALIBRATED:
         return None
     if len(final.classes) == 2:
-        return calibration(np.clip(tested.probabilities[:, 1], 0, 1), np.asarray(tested.targets == 1))
+        label = positive(final)
+        return calibration(np.clip(tested.probabilities[:, label], 0, 1), np.asarray(tested.targets == label))
     return calibration(np.clip(tested.confidence, 0, 1), ~tested.wrong)
 
 
@@ -63,7 +71,7 @@ def calibration_words(final: FinalModel, found: Calibration) -> str:
     said, happened = found.means
     samples = counted(int(found.counts.sum()), "sample")
     if len(final.classes) == 2:
-        name = repr(final.classes[1])
+        name = repr(final.classes[positive(final)])
         means = f"On average it gives {name} {_percent(said)}, and {_percent(happened)} of the {samples} are {name}."
     else:
         means = (
