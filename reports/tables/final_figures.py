@@ -1,6 +1,7 @@
 """What a final model reached on the test set, and how far its probabilities can be trusted, as tables."""
 
 from dataclasses import dataclass
+from math import isclose
 
 import numpy as np
 
@@ -34,14 +35,18 @@ def figures(final: FinalModel) -> Grid | None:
     if not final.guessing:
         return None
     rows = []
+    others = [value for name, value in final.figures.items() if name != "loss"]
     for name in sorted(final.figures, key=lambda name: (_place(name), name)):
+        if name == "loss" and any(isclose(final.figures[name], other, rel_tol=1e-6) for other in others):
+            continue  # it stands there under the name of what the loss is
         low, high = final.intervals.get(name, (None, None))
         interval = NONE if low is None else f"{number(low, 3)} to {number(high, 3)}"
-        others = (final.validation.get(name), final.guessing.get(name))
-        rows.append((names.FIGURES.get(name, name), number(final.figures[name]), interval, *map(number, others)))
+        beside = (final.validation.get(name), final.guessing.get(name))
+        rows.append((names.FIGURES.get(name, name), number(final.figures[name]), interval, *map(number, beside)))
     always = f"always saying {final.majority!r}" if final.majority else "always saying the mean"
     note = (
-        "The intervals are 95 % bootstrap intervals: how much a figure depends on which samples are in the test set. "
+        "The 95 % intervals, Wilson's of the accuracy and the bootstrap's of others, say how much a figure depends on "
+        "which samples are in the test set, and nothing of other seeds. "
         f"Guessing is what saying the same of every sample comes to, such as {always}."
     )
     if len(final.classes) == 2 and "average_precision" in final.figures:
