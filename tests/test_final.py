@@ -103,6 +103,25 @@ def test_a_large_offset_costs_no_digits():
     np.testing.assert_allclose(tensor(model, inputs)[:, 0], (inputs - offset).sum(axis=1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("loss", "power"), [("mse", 2), ("mae", 1), ("huber", 2)])
+def test_values_and_losses_are_in_the_units_of_the_target(loss, power):
+    generator = np.random.default_rng(5)
+    inputs = generator.normal(size=(40, 3)).astype(np.float32)
+    network = build_network(Configuration(layers=(4,)), (3,), 1)
+    zero, one = np.zeros((), np.float32), np.ones((), np.float32)
+    settings: Any = {"input_shape": (3,), "task": Task.REGRESSION, "offset": zero, "scale": one}
+    offset, scale = 3e9, 250.0  # a float32 has steps of 256 there
+    model = build_predictor(network, network.get_weights(), **settings, target_offset=offset, target_scale=scale)
+    z = tensor(network, inputs)[:, 0].astype(np.float64)
+    targets = offset + scale * (z + generator.normal(size=40))
+    found = evaluate(model, inputs, targets, task=Task.REGRESSION, loss=loss)
+    np.testing.assert_allclose((found.predictions - offset) / scale, z, atol=1e-5)
+    errors = np.abs(z - (targets - offset) / scale)
+    each = {"mse": errors**2, "mae": errors, "huber": np.where(errors <= 1, errors**2 / 2, errors - 0.5)}
+    assert found.figures["loss"].value == pytest.approx(each[loss].mean() * scale**power, rel=1e-4)
+    assert found.figures["rmse"].value == pytest.approx(scale * np.sqrt((errors**2).mean()), rel=1e-4)
+
+
 # --- figures and samples
 
 
