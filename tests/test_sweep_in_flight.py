@@ -154,7 +154,7 @@ def test_the_sweep_is_the_same_whatever_ends_first(
         assert (outcome.trained, outcome.failed) == (trials, 0)
         assert len(set(executor.hashes)) == len(executor.jobs) == trials
         assert max(executor.waited_for) == 2
-        assert printed.count("\n") == trials + 3, "beside the trials: data, plan and time"
+        assert printed.count("\n") == trials + 4, "beside the trials: data, how they were read, plan and time"
     assert len({tuple(executor.ended) for executor in executors}) == len(set(paces))
     first, *others = listening
     for other in others:

@@ -55,11 +55,18 @@ def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[s
         "stop": settings.stop,
         "seed": settings.seed,
     }
-    if dataset.encoding:  # the same file read in another way is other data
+    if not _is_plainly_read(dataset):  # the same file read in another way is other data
         parts["reading"] = json.dumps(dataset.encoding, sort_keys=True) + f" {dataset.samples}"
     if weights:
         parts["weights"] = {name: found.sha256 for name, found in weights.items()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _is_plainly_read(dataset: Dataset) -> bool:
+    """Whether a file's values became inputs as they stand there, all of its columns and rows, as they ever did."""
+    turned = any({"form", "decimal", "thousands"} & set(column) for column in dataset.encoding.get("columns", ()))
+    apart = dataset.groups is not None or dataset.times is not None
+    return not (turned or apart or ({"left out", "test"} & set(dataset.details) and dataset.encoding))
 
 
 def describe_sweep(
