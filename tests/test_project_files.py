@@ -65,6 +65,7 @@ def test_parameters_left_out_have_their_defaults_and_empty_ones_stay_empty(entry
         "exercise": "imdb",
         "tuner": "optuna:tpe",
         "backend": "auto",
+        "workers": "auto",
         "stop": "never",
         "seed": "1",
         "documented": "true",
