@@ -368,7 +368,9 @@ def test_a_file_that_is_no_yaml_mapping(tmp_path, text, mistake):
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
-    assert "No such file" in only_mistake(tmp_path / "missing.yaml")
+    (tmp_path / "mine.yaml").touch()
+    with pytest.raises(UserError, match=r"no exercise file /.*mien\.yaml \(did you mean 'mine\.yaml'\?\)\.$"):
+        load_exercise(tmp_path / "mien.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"title: \xe9\n")
     assert only_mistake(tmp_path / "latin.yaml").startswith("the file is not UTF-8 text: ")
     (tmp_path / "folder.yaml").mkdir()

@@ -33,21 +33,25 @@ def build_predictor(
     backbone: Any = None,
     target_offset: float = 0.0,
     target_scale: float = 1.0,
+    own: bool = False,
 ) -> Any:
     """A ``keras.Sequential`` of plain Keras layers, for raw inputs of any number type.
 
     ``network`` is as ``build_network`` makes it, with any weights; it gets those that the training ended with, in the
     order of ``network.get_weights()``. It (or the ``backbone``, a frozen network with its weights on whose outputs it
     was trained) sees ``(inputs - offset) / scale``. ``input_shape`` is that of one sample. What the network says to a
-    regression means ``output * target_scale + target_offset``, in the target's units.
+    regression means ``output * target_scale + target_offset``, in the target's units. A user's ``own`` network is taken
+    as it is, with whatever layers it has; no class of ours is in it.
     """
     import keras
 
-    head = plain(network, weights)
+    if own:
+        network.set_weights(list(weights))
+    head = network if own else plain(network, weights)
     layers = [keras.Input(input_shape), *normalisation_layers(offset, scale)]
     if backbone is not None:
         layers.append(plain(backbone, backbone.get_weights()))
-    layers += head.layers
+    layers += head.layers if isinstance(head, keras.Sequential) else [head]
     if task is not Task.REGRESSION:
         layers.append(keras.layers.Activation("sigmoid" if task is Task.BINARY else "softmax", name="probabilities"))
     elif (target_offset, target_scale) != (0.0, 1.0):

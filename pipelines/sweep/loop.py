@@ -26,12 +26,14 @@ from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.features import Inputs, find_all_weights
 from pipelines.networks.guessing import surely_beats
+from pipelines.networks.own import Shapes
+from pipelines.networks.own_checks import check_own
 from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
 from pipelines.sweep.clock import MOST_ASKED, VirtualClock, choose_workers, trial_cost
 from pipelines.sweep.description import SweepSettings, describe_sweep, is_adaptive
-from pipelines.sweep.display import SweepDisplay
+from pipelines.sweep.display import OnProgress, SweepDisplay
 from pipelines.sweep.plan import SweepPlan, duration_line, make_plan
 from pipelines.sweep.stopping import Stop, Watch, epochs_between_looks, make_rule
 from pipelines.tracking.recording import SweepRun, TrialRun, open_sweep
@@ -54,8 +56,12 @@ class SweepOutcome:
     failed: int
 
 
-def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
+def run_sweep(
+    settings: SweepSettings, console: Console, *, uri: str | None = None, on_progress: OnProgress | None = None
+) -> SweepOutcome:
     """Run a sweep to the end of its budget, or of its space.
+
+    ``uri`` is the tracking store, None for the one in use; ``on_progress`` is told of every trial, see ``display``.
 
     Raises
     ------
@@ -83,18 +89,24 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
     )
     inputs = Inputs(dataset, settings.places)
     weights = find_all_weights(exercise, inputs, documented=settings.documented)
+    notes: tuple[str, ...] = ()
+    if exercise.network is not None:
+        shapes = Shapes(dataset.input_shape, dataset.outputs, dataset.task)
+        notes = check_own(exercise.network, exercise.baseline, shapes)
     workers = settings.workers or choose_workers(exercise.baseline, dataset, splits, exercise.epochs)
     settings = replace(settings, workers=workers)
     description = describe_sweep(settings, dataset, splits, weights)
     with (
-        open_sweep(description, resume=settings.resume) as run,
+        open_sweep(description, uri=uri, resume=settings.resume) as run,
         make_executor(settings.backend, settings.places, workers) as executor,
     ):
         _print_start(console, settings, dataset, splits)
+        for note in notes:
+            console.print(note, markup=False)
         trials = _Trials(settings, inputs, splits, description.record.guessing.get(exercise.monitor, ()))
         sweep = _Sweep(trials, tuner, run=run, executor=executor, console=console)
         sweep.take_up()
-        sweep.train(sweep.plan())
+        sweep.train(sweep.plan(), on_progress)
         return sweep.outcome()
 
 
@@ -122,6 +134,7 @@ class _Trials:
             seed=self.settings.seed,
             epochs=self.settings.exercise.epochs,
             weights=self.inputs.weights_file(configuration),
+            network=self.settings.exercise.network,
         )
 
     def record(self, flight: "_Flight", ended: Ended) -> Trial:
@@ -222,13 +235,15 @@ class _Sweep:
                 self.console.print(line)
         return plan
 
-    def train(self, plan: SweepPlan) -> None:
+    def train(self, plan: SweepPlan, on_progress: OnProgress | None = None) -> None:
         """Train candidates until as many configurations are known as the plan has trials."""
         trials, known = plan.trials, self.results.known
         candidates = Candidates(self.settings.exercise, self.tuner, self.results, given=plan.given)
         # What leaves this block by an error ends the runs of all trials in flight, too.
         with (
-            SweepDisplay(self.console, trials, min(self.resumed, trials), self.judge.monitor) as display,
+            SweepDisplay(
+                self.console, trials, min(self.resumed, trials), self.judge.monitor, on_progress=on_progress
+            ) as display,
             ExitStack() as runs,
         ):
             for stored in self.run.finished_trials():
@@ -338,3 +353,8 @@ def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, sp
         style="not bold",
     )
     console.print(line)
+    for heading, name in (("Read", "read"), ("Left out", "left out"), ("Filled in", "imputed")):
+        if text := dataset.details.get(name):
+            console.print(Text(f"{heading}: {text}", style="dim"))
+    for warning in dataset.warnings:
+        console.print(Text("Warning: ", style="bold yellow") + Text(warning, style="not bold"))

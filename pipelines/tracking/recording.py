@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import TrackingError
 from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
+from pipelines.exercises.settings import OWN_PREFIX
 from pipelines.tracking import names, runs
 from pipelines.tracking.store import open_store, shared_view, store_errors, ui_link
 from pipelines.tracking.sweeps import SweepDescription, plain_text
@@ -57,6 +58,7 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
         run = _start(client, description)
         try:
             runs.close_abandoned(client, run.info.experiment_id, run.info.run_id)
+            runs.forget_refused(client, [run.info.experiment_id])
             resumption = _take_over(client, run, description.identity) if resume else Resumption()
         except BaseException as error:
             client.set_terminated(run.info.run_id, KILLED if runs.is_interruption(error) else FAILED)
@@ -220,10 +222,13 @@ def _start(client: MlflowClient, description: SweepDescription) -> Run:
         own=project if same else None,
     )
     client.log_text(run_id, plain_text(record), names.SWEEP_FILE)
+    if (exercise := description.record.exercise) is not None and exercise.network is not None:
+        client.log_text(run_id, exercise.network.read(), f"{names.NETWORK_FOLDER}/{exercise.network.file.name}")
     run = client.get_run(run_id)
     exercise, guessing = description.record.exercise, description.record.guessing
     varying = names.varying_settings(exercise) if exercise else frozenset()
     settings = dict.fromkeys(name if name in FIELDS else "layers" for name in SETTINGS if name in varying)
+    settings |= dict.fromkeys(sorted(name for name in varying if name.startswith(OWN_PREFIX)))
     scores = [name for name in names.SCORES if f"val_{name}" in guessing]
     view = shared_view(description.identity, scores, tuple(settings))
     client.set_experiment_tag(run.info.experiment_id, *view)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pipelines.exercises.configurations import FIELDS, NO_HIDDEN_LAYER, Configuration
 from pipelines.exercises.design import DOCUMENTED_ORIGIN
+from pipelines.exercises.settings import OWN_PREFIX
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import Trial
@@ -46,6 +47,8 @@ _TERMINAL_STYLES: Mapping[Verdict, str] = {
     Verdict.DIVERGED: "magenta",
 }
 TERMINAL_ROWS = 10
+#: Columns of a terminal in which nothing has to be left out.
+WIDE = 100
 _SCORE_NAMES = dict(zip(SCORES, ("accuracy", "balanced accuracy", "R2", "MAE"), strict=True))
 _SCORE_HINT = "Mean over fits at the best epoch, and the deviation between folds"
 
@@ -211,10 +214,19 @@ def winner_settings(report: Report) -> tuple[SettingRow, ...]:
     if chosen is None:
         return ()
     base = report.baseline.configuration if report.baseline else None
-    rows = [_setting_row("hidden layers", _layers(chosen), _layers(base) if base else "")]
+    exercise = report.sweep.record.exercise
+    if chosen.network:
+        rows = [SettingRow("network", exercise.network.place if exercise and exercise.network else chosen.network)]
+    else:
+        rows = [_setting_row("hidden layers", _layers(chosen), _layers(base) if base else "")]
+    for name, value in chosen.own:
+        known = report.setting(OWN_PREFIX + name)
+        before = "" if base is None or (old := base.value(known.name)) is None else known.written(old)
+        rows.append(_setting_row(known.title, known.written(value), before))
     for known in sorted(FIELDS.values(), key=lambda known: known.place):
         value = getattr(chosen, known.name)
-        if known.name == "layers" or known.name in chosen.idle or (known.rare and value == known.off):
+        is_idle = known.name in chosen.idle or (known.builds and bool(chosen.network))
+        if known.name == "layers" or is_idle or (known.rare and value == known.off):
             continue
         before = "" if base is None or known.name in base.idle else known.written(getattr(base, known.name))
         rows.append(_setting_row(known.title, known.written(value), before))
@@ -229,8 +241,12 @@ def _layers(configuration: Configuration) -> str:
     return configuration.layers_text if configuration.layers else NO_HIDDEN_LAYER
 
 
-def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
-    """The answer and the best configurations, for a terminal of 100 columns."""
+def terminal_table(report: Report, rows: int = TERMINAL_ROWS, *, width: int = WIDE) -> RenderableType:
+    """The answer and the best configurations, for a terminal of so many columns: 80 or more.
+
+    Where it is narrow, names of configurations have the room of the deviations between folds, and long marks two lines.
+    """
+    wide = width >= WIDE
     shown = TerminalTable(
         title=Text(report.headline, style="bold"), title_justify="left", box=None, pad_edge=False, expand=False
     )
@@ -242,13 +258,16 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
     for rank, trial in enumerate(report.ranked[:rows], start=1):
         point = point_of(trial)
         origin = "" if trial.origin == "tuner" else f"  {trial.origin.removeprefix(DOCUMENTED_ORIGIN)}"
+        mark = guessing_mark(trial) if wide else guessing_mark(trial).replace(" than", "\nthan")
+        verdict = "\n".join(filter(None, (verdict_words(point), mark)))
+        spread = f" ± {number(point.sd_folds, 2)}" if wide and point.sd_folds is not None else ""
         cells = (
             str(rank),
             Text(report.labels[trial.run_id]) + Text(origin, style="dim"),
             best_epoch_with_interval(point),
             whole(point.onset),
-            number(point.best_value) + (f" ± {number(point.sd_folds, 2)}" if point.sd_folds is not None else ""),
-            Text(_verdict(trial, "\n"), style=_TERMINAL_STYLES[point.verdict]),
+            number(point.best_value) + spread,
+            Text(verdict, style=_TERMINAL_STYLES[point.verdict]),
         )
         shown.add_row(*cells)
     shown.caption = Text(_terminal_caption(report, rows))
@@ -256,8 +275,8 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
     return shown
 
 
-def _verdict(trial: Trial, joint: str = ", ") -> str:
-    return joint.join(filter(None, (verdict_words(point_of(trial)), guessing_mark(trial))))
+def _verdict(trial: Trial) -> str:
+    return ", ".join(filter(None, (verdict_words(point_of(trial)), guessing_mark(trial))))
 
 
 def origin_words(trial: Trial, tuner: str) -> str:

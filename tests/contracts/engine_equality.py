@@ -150,6 +150,20 @@ def test_batch_normalisation_with_balanced_class_weights() -> None:
     assert_trained_as_by_keras(case)
 
 
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_folds_in_time_are_of_very_different_size(optimizer: str) -> None:
+    """41 rows in 4 parts: 10, 21 and 31 training rows, so that the first fit is through after a third of the steps."""
+    times = np.arange(41, dtype=np.int32)
+    case = make_case(samples=41, optimizer=optimizer, batch_size=4, epochs=3)
+    splits = make_splits(
+        case.plan.targets, Task.REGRESSION, validation="kfold", folds=3, repeats=1, seed=1, times=times
+    )
+    own = [(case.plan.fits[0], split) for split in splits]
+    fits = [replace(fit, train=split.train, validation=split.validation, seed=1 + split.fold) for fit, split in own]
+    assert [(len(fit.train), len(fit.validation)) for fit in fits] == [(10, 10), (20, 11), (31, 10)]
+    assert_trained_as_by_keras(case.with_fits(fits))
+
+
 @pytest.mark.parametrize("batch_size", [1, 100])
 def test_batches_of_one_row_and_of_the_whole_fold(batch_size: int) -> None:
     assert_trained_as_by_keras(make_case(batch_size=batch_size, optimizer="momentum", samples=20).first_fit())
