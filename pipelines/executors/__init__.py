@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.datasets.cache import default_cache_dir
 from pipelines.datasets.places import Places
-from pipelines.executors.base import ByNetwork, Executor, InProcess, Job, convolves, fit_labels, run_job
+from pipelines.executors.base import ByNetwork, Executor, InProcess, Job, fit_labels, run_job
 from pipelines.executors.devices import has_accelerator, shares
 
 __all__ = ["ByNetwork", "Executor", "InProcess", "Job", "fit_labels", "make_executor", "run_job"]
@@ -29,7 +29,7 @@ def make_executor(backend: str, places: Places | None = None, workers: int = 1) 
 
         def backend_of(job: Job) -> str:
             if mixes:
-                return "tensorflow" if convolves(job) else "jax"
+                return "tensorflow" if job.convolves() else "jax"
             return "jax" if backend == "auto" else backend
 
         return Pool(shares(workers), backend_of, programs)

@@ -67,6 +67,8 @@ def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[s
     # One by one, or random ones in any number at a time, are the sweep that they always were.
     if settings.workers not in (None, 1) and is_adaptive(settings):
         parts["workers"] = settings.workers
+    if dataset.encoding:  # the same file read in another way is other data
+        parts["reading"] = json.dumps(dataset.encoding, sort_keys=True) + f" {dataset.samples}"
     if weights:
         parts["weights"] = {name: found.sha256 for name, found in weights.items()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

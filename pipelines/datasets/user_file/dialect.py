@@ -29,6 +29,7 @@ SEPARATORS = ("\t", ";", "|", ",")  # of two that fit alike the earlier: a comma
 _WORDS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", r"\s+": "blanks"}
 #: What a parameter may say for a separator that is hard to write in a shell.
 SPELLED = {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "bar": "|", "pipe": "|", "space": r"\s+"}
+SPELLED_SIGNS = {"comma": ",", "point": ".", "space": " ", "apostrophe": "'"}
 _ENCODING_WORDS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "latin-1": "Latin-1", "cp1252": "Windows-1252"}
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)*|[.,]\d+)([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{1,4}[-./](\d{1,2}|[A-Za-z]{3})[-./]\d{1,4}([ T].*)?")
@@ -50,7 +51,10 @@ class Stated:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written; ``names`` are those of its columns, made up where it has no header."""
+    """How a text file is written; ``names`` are those of its columns, made up where it has no header.
+
+    ``skipped`` lines come before the header; ``blanks`` says whether there are some behind separators.
+    """
 
     separator: str
     decimal: str
@@ -59,6 +63,7 @@ class Dialect:
     header: bool
     names: tuple[str, ...]
     skipped: int = 0
+    blanks: bool = False
 
     @property
     def first_line(self) -> int:
@@ -131,6 +136,7 @@ def find_dialect(path: Path, stated: Stated, names: Collection[str], usual: Dial
         header=header,
         names=tuple(name.strip() for name in columns),
         skipped=skipped,
+        blanks=f"{separator} " in text or "\n " in text,
     )
 
 
