@@ -29,10 +29,10 @@ from pipelines.executors import InProcess, Job, run_job
 from pipelines.executors.worker import WorkerProcess
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
-from pipelines.exercises.keys import default_configuration
 from pipelines.exercises.own_network import find_network, read_function
 from pipelines.exercises.reader import load_exercise
 from pipelines.exercises.schema import schema
+from pipelines.exercises.setting_keys import default_configuration
 from pipelines.final.making import run_final
 from pipelines.final.outcome import FinalOutcome
 from pipelines.networks.initial_weights import build_seeded
