@@ -96,6 +96,8 @@ def test_latin_1_that_shows_late_is_noticed(load):
         ("country,2019,2020\nA,1,2\nB,3,4\n", ",", ".", True),
         ("p,x,e\n" + "e,x,p\np,x,e\n" * 4, ",", ".", False),
         ("2020-01-01,5\n2020-01-02,6\n", ",", ".", False),
+        ("a  b\n1.5   2\n 2.5 3\n", r"\s+", ".", True),
+        ("a,b\r1.5,2\r2.5,3\r", ",", ".", True),
         ("sep=;\na;b\n1;2\n", ";", ".", True),
         ("'a','b'\n'x','y'\n", ",", ".", True),
     ],
