@@ -10,7 +10,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.commands import final, refusals, report, reproduce, sweep
+from pipelines.commands import final, predict, refusals, report, reproduce, sweep
 from pipelines.commands.launch import command, read_options
 from pipelines.commands.parameters import Parameters, split_arguments
 from pipelines.errors import UserError
@@ -52,6 +52,9 @@ ENTRIES = {
         resumes=True,
     ),
     "final": Entry(final.final, final.PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
+    "predict": Entry(
+        predict.predict, predict.PARAMETERS, "predict the rows of a new file by a final model", check=predict.check
+    ),
     "report": Entry(
         report.report, report.PARAMETERS, "make reports again and compare several sweeps, from the store alone"
     ),

@@ -182,7 +182,10 @@ def dates_of(series: "pd.Series[Any]", form: str) -> NDArray[np.datetime64]:
         if types.infer_dtype(texts[present], skipna=False) in ("date", "datetime", "datetime64"):
             dates = pd.to_datetime(texts, errors="coerce")
         else:
-            dates = parse_dates(texts.map(as_text, na_action="ignore"), form)
+            texts = texts.map(as_text, na_action="ignore")
+            dates = parse_dates(texts, form)
+            if form != ISO:  # as JSON and other programs write the very same dates
+                dates = dates.fillna(parse_dates(texts, ISO))
         wrong = (present & dates.isna()).to_numpy()
         if wrong.any():
             row = int(np.argmax(wrong))
