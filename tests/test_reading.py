@@ -131,17 +131,24 @@ def test_compressed_text_files(load, packed):
         load(made[: len(made) // 2], name=f"cut.csv.{packed}")
 
 
-def test_feather_is_read_and_excel_where_its_package_is(load, tmp_path):
-    table = pd.DataFrame({"area": AREAS, "price": PRICES})
+def test_feather_is_read(load):
     buffer = io.BytesIO()
-    table.to_feather(buffer)
+    pd.DataFrame({"area": AREAS, "price": PRICES}).to_feather(buffer)
     assert load(buffer.getvalue(), name="houses.feather").details["read"].startswith("Feather, 60 rows x 2 columns")
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        content = (b"PK\x03\x04", "houses.xlsx")
-        with pytest.raises(DataError, match=r"houses.xlsx .*(pip install|cannot be read as a file of Excel)"):
-            load(content[0], name=content[1])
+
+
+def test_a_file_of_excel_says_what_to_install_where_pandas_cannot_read_it(load, monkeypatch):
+    with pytest.raises(DataError, match="cannot be read as a file of Excel"):
+        load(b"PK\x03\x04", name="houses.xlsx")
+
+    def missing(path):
+        raise ImportError("`Import openpyxl` failed.  Use pip or conda to install the openpyxl package.")
+
+    monkeypatch.setattr(pd, "read_excel", missing)
+    with pytest.raises(DataError, match=r"the package openpyxl is missing: install it with `pip install openpyxl`"):
+        load(b"PK\x03\x04", name="houses.xlsx")
+    monkeypatch.setattr(pd, "read_excel", lambda path: pd.DataFrame({"area": AREAS, "price": PRICES}))
+    assert load(b"PK\x03\x04", name="houses.xlsx").samples == ROWS
 
 
 # What becomes of columns
