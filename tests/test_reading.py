@@ -370,3 +370,10 @@ def test_a_rare_value_of_a_long_column_is_not_overlooked(load):
     flag[3] = 1
     dataset = load(pd.DataFrame({"flag": flag, "a": np.arange(250_001) % 97}), "a", test_fraction=0)
     assert dataset.features == ("flag",)
+
+
+def test_of_many_columns_that_are_left_out_the_first_are_told_and_all_are_kept_in_the_encoding(load):
+    table = pd.DataFrame({"area": AREAS, "price": PRICES}).assign(**{f"c{place}": 1 for place in range(50)})
+    dataset = load(table)
+    assert dataset.details["left out"].endswith("'c29' has one value only, '1'; 20 more")
+    assert len(dataset.encoding["left_out"]) == 50
