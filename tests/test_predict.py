@@ -360,7 +360,7 @@ def test_a_column_called_prediction_is_kept(sold, folder):
     ("arguments", "sentence"),
     [
         ([], "data: is not stated"),
-        (["--data=gone.csv"], "'gone.csv' does not exist"),
+        (["--data=gone.csv"], "there is no file gone.csv. Looked in"),
         (["--data=new.csv", "--model=housse-sold"], "did you mean 'houses-sold'?"),
         (["--data=new.csv", "--model=models:/nothing/3"], "nothing"),
         (["--data=new.csv", "--sweep=ffffffff"], "no final model of a sweep 'ffffffff'"),

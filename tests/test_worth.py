@@ -8,7 +8,7 @@ from sklearn import metrics
 
 from pipelines.datasets import Task
 from pipelines.final import worth
-from pipelines.final.worth import figures
+from pipelines.final.worth import figures, rarer
 
 
 def made_labels(rows: int, classes: int, seed: int = 0, digits: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -121,6 +121,14 @@ def test_a_majority_that_is_always_said_shows() -> None:
     assert found["accuracy"] == 0.95
     assert (found["balanced_accuracy"], found["auc"], found["mcc"]) == (0.5, 0.5, 0)
     assert found["average_precision"] == pytest.approx(0.05)
+
+
+def test_average_precision_is_that_of_the_class_that_is_looked_for() -> None:
+    labels, shares = made_labels(300, 2)
+    found = figures(Task.BINARY, labels, shares, positive=0)
+    assert found["average_precision"].value == pytest.approx(metrics.average_precision_score(labels == 0, shares[:, 0]))
+    assert found["auc"].value == pytest.approx(figures(Task.BINARY, labels, shares)["auc"].value)
+    assert [rarer(np.array(of), 2) for of in ([0, 1, 1], [0, 0, 1], [0, 1])] == [0, 1, 1]
 
 
 def test_ten_thousand_rows_of_ten_classes_take_seconds() -> None:

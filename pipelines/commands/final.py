@@ -25,12 +25,15 @@ def final(parameters: Parameters, console: Console) -> None:
     from pipelines.final.making import run_final
 
     made = run_final(sweep, console, configuration=parameters.text("configuration"), places=Places(*places))
+    from pipelines.tracking.registered import CHAMPION
     from reports import write_report
 
     lines = [f"Report      {write_report(sweep.run_id, tracking_uri=uri, output=output).html}"]
     if made.takes_rows:
+        model = made.registered
+        chosen = model.name if model.alias == CHAMPION else model.uri
         lines += [
-            f"To predict  {command('predict', data='new.csv', model=made.registered.name)}",
-            f"To serve    mlflow models serve --model-uri {made.registered.uri} --env-manager local --port 5001",
+            f"To predict  {command('predict', data='new.csv', model=chosen)}",
+            f"To serve    mlflow models serve --model-uri {model.uri} --env-manager local --port 5001",
         ]
     print_lines(console, lines)

@@ -7,6 +7,8 @@ from rich.console import Console
 
 from pipelines.commands import print_lines
 from pipelines.commands.parameters import Parameters
+from pipelines.errors import DataError
+from pipelines.words import did_you_mean
 
 PARAMETERS = ("data", "model", "sweep", "output")
 
@@ -32,11 +34,16 @@ def predict(parameters: Parameters, console: Console) -> None:
 
 
 def check(parameters: Parameters) -> tuple[Path, Path]:
-    """The file and the folder of the predictions; raises ``ExerciseError`` where a parameter is wrong."""
+    """The file and the folder of the predictions; raises ``UserError`` where a parameter is wrong."""
     output = parameters.folder("output", must_exist=False)
-    data = parameters.existing("data", "the path of a file like the one that the model was made from")
+    if not parameters.text("data"):
+        parameters.problems.append("data: is not stated; allowed: the path of a file like that of the training")
     if parameters.text("model") and parameters.text("sweep"):
         parameters.problems.append("sweep: is given beside model; one of them says which model is meant")
     parameters.check()
-    assert data is not None
+    data = Path(parameters.text("data")).expanduser()
+    if not data.exists():
+        beside = [entry.name for entry in data.parent.iterdir()] if data.parent.is_dir() else []
+        looked = "" if data.is_absolute() else f" Looked in {Path.cwd()}."
+        raise DataError(f"data: there is no file {data}{did_you_mean(data.name, beside)}.{looked}")
     return data, output or Path()

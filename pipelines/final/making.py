@@ -26,7 +26,7 @@ from pipelines.final import outcome
 from pipelines.final.model import Evaluation, build_predictor, evaluate, predict
 from pipelines.final.outcome import FinalOutcome
 from pipelines.final.raw_rows import labels_of, needed, read_rows, same, target_values
-from pipelines.final.worth import Figure, brier
+from pipelines.final.worth import Figure, brier, rarer
 from pipelines.networks.backbones import build_backbone
 from pipelines.networks.features import Inputs, has_frozen_backbone
 from pipelines.networks.guessing import guess
@@ -199,7 +199,8 @@ class _Final:
         if not len(data.test_inputs):
             return None
         loss = self.configuration.loss
-        return evaluate(model, data.test_inputs, data.test_targets, task=data.task, loss=loss)
+        positive = rarer(data.targets, len(data.classes))
+        return evaluate(model, data.test_inputs, data.test_targets, task=data.task, loss=loss, positive=positive)
 
     def _guessing(self) -> dict[str, float]:
         """What the best constant prediction of the training rows comes to on the test rows, by figure."""
@@ -215,6 +216,9 @@ class _Final:
         if not data.task.is_classification:
             return guessing | {"rmse": guessing["mse"] ** 0.5}
         shares = np.bincount(data.targets, minlength=len(data.classes)) / data.samples
+        if len(data.classes) == 2:
+            positive = rarer(data.targets, 2)
+            guessing["average_precision"] = float((data.test_targets == positive).mean())
         return guessing | {"auc": 0.5, "mcc": 0.0, "brier": float(brier(data.test_targets, shares).mean())}
 
     def _save(self, run: FinalRun, model: Any, evaluation: Evaluation | None) -> Registered:
@@ -257,7 +261,7 @@ class _Final:
         data = self.dataset
         raw = read_rows(self.spec, data.encoding, self.places)
         labels = labels_of(data.classes, target_values(data.encoding, raw)) if data.task.is_classification else []
-        encoding = {**data.encoding, "labels": labels}
+        encoding = {**data.encoding, "labels": labels, "positive": rarer(data.targets, len(data.classes))}
         example = needed(encoding, raw, _EXAMPLES)
         registered = run.log_rows_model(model, example, encoding=encoding, metadata=metadata, own=self.parts)
         loaded = run.load_rows_model(registered)

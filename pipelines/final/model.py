@@ -139,12 +139,14 @@ class Evaluation:
     figures: Mapping[str, Figure]
 
 
-def evaluate(model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, task: Task, loss: str) -> Evaluation:
+def evaluate(
+    model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, task: Task, loss: str, positive: int = 1
+) -> Evaluation:
     """Predict every sample once, and compare.
 
     The model is as ``build_predictor`` makes it; the loss, by its name, and the metrics are computed from what comes
     before its last layer, as in training, and given in the target's units. Inputs and targets have the shapes (samples,
-    *features) and (samples,), at least one sample.
+    *features) and (samples,), at least one sample. ``positive`` is as for ``worth.figures``.
     """
     import keras
 
@@ -169,7 +171,7 @@ def evaluate(model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, task: T
         outputs=outputs,
         predictions=answers if probabilities is None else probabilities.argmax(axis=1).astype(np.int32),
         probabilities=probabilities,
-        figures={**intervals(each), **figures(task, targets, answers)},
+        figures={**intervals(each), **figures(task, targets, answers, positive)},
     )
 
 

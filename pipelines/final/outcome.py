@@ -24,6 +24,7 @@ from pipelines.tracking.store import ui_command
 from pipelines.words import counted
 
 _NO_TEST = "This data set has no test split, so the model is not tested; the sweep's validation is all there is."
+_KEEP_SOME = " Of tables of 200 rows or more a fifth is kept for a test; test_fraction keeps another share."
 _HEADS = ("", "validation", "test", "95 % interval", "guessing")
 FIRST, WORST, CLOSE, LABELLED = 15, 24, 10, 25
 
@@ -73,7 +74,7 @@ class FinalOutcome:
             "",
         ]
         if not self.figures:
-            return "\n".join([*lines, _NO_TEST])
+            return "\n".join([*lines, self._untested()])
         rows = [f"| {' | '.join(cells)} |" for cells in self._rows()]
         heads = [f"| {' | '.join(_HEADS)} |", "|---" * len(_HEADS) + "|"]
         return "\n".join([*lines, *heads, *rows, "", self._tested()])
@@ -85,7 +86,7 @@ class FinalOutcome:
             console.print(figure_table(_HEADS, self._rows()))
             console.print(self._tested(), markup=False, soft_wrap=True)
         else:
-            console.print(_NO_TEST, soft_wrap=True)
+            console.print(self._untested(), soft_wrap=True)
         if remark:
             console.print(remark, markup=False, soft_wrap=True)
         registered, uri, link = self.registered, self.run.uri, self.run.link
@@ -137,6 +138,9 @@ class FinalOutcome:
             if name != "loss" or not self._has_another_name(figure)
         ]
 
+    def _untested(self) -> str:
+        return _NO_TEST + (_KEEP_SOME if self.takes_rows else "")
+
     def _has_another_name(self, loss: Figure) -> bool:
         """Whether the loss is one of the other figures."""
         return any(isclose(loss.value, of.value, rel_tol=1e-6) for name, of in self.figures.items() if name != "loss")
@@ -145,7 +149,12 @@ class FinalOutcome:
         """What the table is of."""
         tested = counted(len(self.run.description.data.test_inputs), "sample")
         always = repr(self.majority) if self.majority else "the mean"
-        return f"Tested once, on {tested}. Guessing is to say the same of every sample, such as always {always}."
+        lines = [f"Tested once, on {tested}. Guessing is to say the same of every sample, such as always {always}."]
+        classes = self.run.description.data.classes
+        if len(classes) == 2 and "average_precision" in self.figures:
+            rare = next(name for name in classes if name != self.majority)
+            lines.append(f"Average precision is that of {rare!r}.")
+        return " ".join(lines)
 
 
 def figure_cells(figure: Figure) -> tuple[str, str]:

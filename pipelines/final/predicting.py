@@ -155,7 +155,7 @@ def _tested(model: Any, raw: pd.DataFrame, answers: pd.DataFrame) -> tuple[int |
             raise DataError(f"Column {column.name!r}, which is the target: {error}") from error
         known, said = np.isfinite(truth), answers["prediction"].to_numpy(np.float64)
     untested = int((~known).sum())
-    return untested, figures(task, truth[known], said[known]) if known.any() else {}
+    return untested, figures(task, truth[known], said[known], model.encoding["positive"]) if known.any() else {}
 
 
 def _joined(raw: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:

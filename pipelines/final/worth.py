@@ -38,13 +38,13 @@ class Figure:
     high: float
 
 
-def figures(task: Task, targets: NDArray[Any], answers: NDArray[Any]) -> dict[str, Figure]:
+def figures(task: Task, targets: NDArray[Any], answers: NDArray[Any], positive: int = 1) -> dict[str, Figure]:
     """Every figure of a task that needs no more than predictions.
 
     Of a classification ``accuracy``, ``balanced_accuracy``, ``f1_macro``, ``mcc`` (Matthews' correlation coefficient),
-    ``auc`` and ``average_precision`` (of the second of two classes; of more classes the mean over each against all
-    others) and ``brier``; of a regression ``mse``, ``rmse``, ``mae`` and ``r2``. What the rows cannot give is left
-    out: AUC where all rows are of one class, R2 where all targets are equal.
+    ``auc`` and ``average_precision`` (of the ``positive`` one of two classes; of more classes the mean over each
+    against all others) and ``brier``; of a regression ``mse``, ``rmse``, ``mae`` and ``r2``. What the rows cannot give
+    is left out: AUC where all rows are of one class, R2 where all targets are equal.
 
     Parameters
     ----------
@@ -52,10 +52,12 @@ def figures(task: Task, targets: NDArray[Any], answers: NDArray[Any]) -> dict[st
         Labels, or values of a regression, shape (rows,), at least one row.
     answers
         Probabilities of all classes, shape (rows, classes), or values of a regression, shape (rows,).
+    positive
+        The class of two that is looked for. Average precision tells little of the commoner one, which is hard to miss.
     """
     if task is Task.REGRESSION:
         return _of_values(np.asarray(targets, np.float64), np.asarray(answers, np.float64))
-    return _of_labels(np.asarray(targets, np.int64), np.asarray(answers, np.float64))
+    return _of_labels(np.asarray(targets, np.int64), np.asarray(answers, np.float64), positive)
 
 
 def intervals(each: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
@@ -90,7 +92,12 @@ def _of_values(targets: Floats, values: Floats) -> dict[str, Figure]:
     return found
 
 
-def _of_labels(targets: NDArray[np.int64], shares: Floats) -> dict[str, Figure]:
+def rarer(labels: NDArray[Any], classes: int) -> int:
+    """The class of two that fewer labels are of, the second where both are as common; of more classes 1."""
+    return 0 if classes == 2 and 2 * np.count_nonzero(labels == 0) < len(labels) else 1
+
+
+def _of_labels(targets: NDArray[np.int64], shares: Floats, positive: int) -> dict[str, Figure]:
     from sklearn import metrics
 
     classes = shares.shape[1]
@@ -109,15 +116,15 @@ def _of_labels(targets: NDArray[np.int64], shares: Floats) -> dict[str, Figure]:
         )
     for column, (name, value) in enumerate(zip(("balanced_accuracy", "f1_macro", "mcc"), values, strict=True)):
         found[name] = _figure(value, drawn[:, column])
-    return found | _ranked(targets, shares)
+    return found | _ranked(targets, shares, positive)
 
 
-def _ranked(targets: NDArray[np.int64], shares: Floats) -> dict[str, Figure]:
+def _ranked(targets: NDArray[np.int64], shares: Floats, positive: int) -> dict[str, Figure]:
     """AUC and average precision: means over the classes that some rows are of and others are not."""
     from sklearn import metrics
 
     present = [int(label) for label in np.unique(targets) if (targets != label).any()]
-    ranked = [1] if shares.shape[1] == 2 and present else present
+    ranked = [positive] if shares.shape[1] == 2 and present else present
     if not ranked:
         return {}
     pairs = [(targets == label, shares[:, label]) for label in ranked]

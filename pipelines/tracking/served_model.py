@@ -3,7 +3,7 @@
 MLflow runs this file where the model is loaded ("models from code"), in an environment that has mlflow, keras with one
 of its backends, pandas and numpy, and nothing of this project. Beside it lie ``code/encoding.py``, which turned the
 training rows into inputs as well, and as artifacts the network and ``encoding.json``: the encoding with ``labels``, the
-classes as the user wrote them, and ``backend``, which trained. Nothing is pickled.
+classes as the user wrote them, ``positive``, the rarer of two, and ``backend``, which trained. Nothing is pickled.
 """
 
 import json

@@ -1,6 +1,7 @@
 """What a final model reached on the test set, and how far its probabilities can be trusted, as tables."""
 
 from dataclasses import dataclass
+from math import isclose
 
 import numpy as np
 
@@ -34,27 +35,39 @@ def figures(final: FinalModel) -> Grid | None:
     if not final.guessing:
         return None
     rows = []
+    others = [value for name, value in final.figures.items() if name != "loss"]
     for name in sorted(final.figures, key=lambda name: (_place(name), name)):
+        if name == "loss" and any(isclose(final.figures[name], other, rel_tol=1e-6) for other in others):
+            continue  # it stands there under the name of what the loss is
         low, high = final.intervals.get(name, (None, None))
         interval = NONE if low is None else f"{number(low, 3)} to {number(high, 3)}"
-        others = (final.validation.get(name), final.guessing.get(name))
-        rows.append((names.FIGURES.get(name, name), number(final.figures[name]), interval, *map(number, others)))
+        beside = (final.validation.get(name), final.guessing.get(name))
+        rows.append((names.FIGURES.get(name, name), number(final.figures[name]), interval, *map(number, beside)))
     always = f"always saying {final.majority!r}" if final.majority else "always saying the mean"
     note = (
-        "The intervals are 95 % bootstrap intervals: how much a figure depends on which samples are in the test set. "
+        "The 95 % intervals, Wilson's of the accuracy and the bootstrap's of others, say how much a figure depends on "
+        "which samples are in the test set, and nothing of other seeds. "
         f"Guessing is what saying the same of every sample comes to, such as {always}."
     )
+    if len(final.classes) == 2 and "average_precision" in final.figures:
+        note += f" Average precision is that of {final.classes[positive(final)]!r}."
     return Grid("Figures of the test set", note, ("", "test", "95 %", "validation", "guessing"), tuple(rows))
 
 
+def positive(final: FinalModel) -> int:
+    """The class of two that is looked for: the rarer one of the training rows."""
+    return 0 if final.majority == final.classes[1] else 1
+
+
 def calibrated(final: FinalModel, tested: Predictions) -> Calibration | None:
-    """Of two classes how often the second one was right where it had a probability, of more how often the most
+    """Of two classes how often the rarer one was right where it had a probability, of more how often the most
     probable one was; None for a regression, and for a few samples.
     """
     if tested.probabilities is None or len(tested) < LEAST_CALIBRATED:
         return None
     if len(final.classes) == 2:
-        return calibration(np.clip(tested.probabilities[:, 1], 0, 1), np.asarray(tested.targets == 1))
+        label = positive(final)
+        return calibration(np.clip(tested.probabilities[:, label], 0, 1), np.asarray(tested.targets == label))
     return calibration(np.clip(tested.confidence, 0, 1), ~tested.wrong)
 
 
@@ -63,7 +76,7 @@ def calibration_words(final: FinalModel, found: Calibration) -> str:
     said, happened = found.means
     samples = counted(int(found.counts.sum()), "sample")
     if len(final.classes) == 2:
-        name = repr(final.classes[1])
+        name = repr(final.classes[positive(final)])
         means = f"On average it gives {name} {_percent(said)}, and {_percent(happened)} of the {samples} are {name}."
     else:
         means = (
