@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -111,6 +112,21 @@ def test_where_it_was_looked_for_is_said(folder: Path) -> None:
     assert f"there is no file tabel.csv (did you mean 'table.csv'?). Looked in {folder}." in " ".join(
         done.stderr.split()
     )
+
+
+def test_an_error_in_a_terminal_is_broken_between_words(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    path = "a_folder/" * 9
+    assert cli.run(["sweep", "--trails=3", f"--{path}=1"]) == 2
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err).splitlines()
+    assert lines[0] == "Error: parameters: 2 mistakes"
+    assert lines[1] == "  - trails: there is no such parameter (did you mean"
+    assert lines[2].startswith("    'trials'?); allowed: exercise,")
+    assert [line.strip() for line in lines if len(line) > 60] == [f"{path}:"]
 
 
 # What make asks before MLflow does.
