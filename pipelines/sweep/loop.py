@@ -327,6 +327,10 @@ class _Sweep:
 def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, splits: Sequence[Split]) -> None:
     exercise = settings.exercise
     kind = "hold-out" if exercise.validation == "holdout" else f"{exercise.folds} folds"
+    if dataset.groups is not None:
+        kind += " of whole groups"
+    elif dataset.times is not None:
+        kind += " in time"
     line = Text(exercise.title, style="bold")
     line.append(
         f": {dataset.samples:,} samples, {kind} x {counted(exercise.repeats, 'repeat')} = "

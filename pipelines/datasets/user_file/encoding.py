@@ -246,11 +246,12 @@ def _encode_column(column: Mapping[str, Any], series: "pd.Series[Any]", out: NDA
         if gaps.any():
             numbers = np.where(gaps, np.nan if fill is None else fill, numbers)
         with np.errstate(over="ignore"):
-            out[:, 0] = numbers
-        infinite = ~np.isfinite(out[:, 0])
-        if infinite.any():
-            row = int(np.argmax(infinite))
+            small = numbers.astype(np.float32)
+        finite = np.isfinite(small)
+        if not finite.all():
+            row = int(np.argmin(finite))
             raise RowsError(f"{numbers[row]} is infinite or too large for a 32-bit number.", row=row)
+        out[:, 0] = small
 
 
 def _as_frame(encoding: Mapping[str, Any], rows: pd.DataFrame | NDArray[Any]) -> pd.DataFrame:
