@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -163,6 +164,18 @@ def test_what_can_be_done_passes_the_check(here: Path, capsys: pytest.CaptureFix
     assert cli.run(["check", "--entry-point", "report"]) == 0
     assert capsys.readouterr() == ("", "")
     assert runs_of(here, ViewType.ALL) == []
+
+
+@pytest.mark.parametrize("shell", ["{command}", "true && {command} && true"], ids=["local", "uv"])
+def test_the_folder_is_found_above_the_shells_of_an_environment_manager(shell: str, tmp_path: Path) -> None:
+    """A shell between ``mlflow run`` and us has the run's id and the project's folder, as we have them."""
+    said = "from pipelines.commands.launch import launch; print(launch().folder)"
+    line = shell.format(command=shlex.join([sys.executable, "-c", said]))
+    starter = (
+        "import os, subprocess\n"
+        f"subprocess.run(['bash', '-c', {line!r}], cwd={str(ROOT)!r}, env=os.environ | {{'MLFLOW_RUN_ID': 'x'}})"
+    )
+    assert start(tmp_path, sys.executable, "-c", starter).stdout.strip() == str(tmp_path)
 
 
 # Commands that are named next.
