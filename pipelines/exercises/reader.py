@@ -182,7 +182,7 @@ def _names(path: Path, title: str | None, dataset: DatasetSpec) -> tuple[str, st
     data = Path(_PACKED.sub("", Path(str(dataset.options["path"])).name)).stem
     target = str(dataset.options.get("target") or "").strip()
     name = re.sub(r"[^\w.]+", "-", f"{data}-{target}")[:_LONGEST_NAME].strip("-.")
-    return name or path.stem, f"{target} of {data}" if target else data
+    return name or path.stem, f"{target} of {data}" if target and target != data else data
 
 
 def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[str, object]) -> DatasetSpec | None:
