@@ -17,13 +17,13 @@ from pipelines.exercises.configurations import FIELDS, SETTINGS
 from pipelines.exercises.keys import (
     LESSON,
     QUESTION,
-    default_configuration,
     exercise_keys,
     figure_keys,
     variant_keys,
 )
 from pipelines.exercises.reader import FOLDER, load_exercise, read_exercise
 from pipelines.exercises.schema import REFERENCE, SCHEMA_FILE, schema, schema_text, with_tables
+from pipelines.exercises.setting_keys import default_configuration
 
 SCHEMA = Draft202012Validator(schema())
 BUNDLED = sorted(FOLDER.glob("*.yaml"))

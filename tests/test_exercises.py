@@ -521,6 +521,7 @@ def test_paths_in_a_file_start_at_the_file(tmp_path):
         ("my cells.parquet", "kind: a/b", "my-cells-kind-a-b", "kind: a/b of my cells"),
         ("größen.csv", "Höhe", "größen-Höhe", "Höhe of größen"),
         ("digits.npz", "", "digits", "digits"),
+        ("churn.csv", "churn", "churn-churn", "churn"),
         ("x.csv", "y" * 200, "x-" + "y" * 78, "y" * 200 + " of x"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -113,6 +115,21 @@ def test_where_it_was_looked_for_is_said(folder: Path) -> None:
     )
 
 
+def test_an_error_in_a_terminal_is_broken_between_words(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    path = "a_folder/" * 9
+    assert cli.run(["sweep", "--trails=3", f"--{path}=1"]) == 2
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err).splitlines()
+    assert lines[0] == "Error: parameters: 2 mistakes"
+    assert lines[1] == "  - trails: there is no such parameter (did you mean"
+    assert lines[2].startswith("    'trials'?); allowed: exercise,")
+    assert [line.strip() for line in lines if len(line) > 60] == [f"{path}:"]
+
+
 # What make asks before MLflow does.
 
 
@@ -147,6 +164,18 @@ def test_what_can_be_done_passes_the_check(here: Path, capsys: pytest.CaptureFix
     assert cli.run(["check", "--entry-point", "report"]) == 0
     assert capsys.readouterr() == ("", "")
     assert runs_of(here, ViewType.ALL) == []
+
+
+@pytest.mark.parametrize("shell", ["{command}", "true && {command} && true"], ids=["local", "uv"])
+def test_the_folder_is_found_above_the_shells_of_an_environment_manager(shell: str, tmp_path: Path) -> None:
+    """A shell between ``mlflow run`` and us has the run's id and the project's folder, as we have them."""
+    said = "from pipelines.commands.launch import launch; print(launch().folder)"
+    line = shell.format(command=shlex.join([sys.executable, "-c", said]))
+    starter = (
+        "import os, subprocess\n"
+        f"subprocess.run(['bash', '-c', {line!r}], cwd={str(ROOT)!r}, env=os.environ | {{'MLFLOW_RUN_ID': 'x'}})"
+    )
+    assert start(tmp_path, sys.executable, "-c", starter).stdout.strip() == str(tmp_path)
 
 
 # Commands that are named next.

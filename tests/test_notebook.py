@@ -131,6 +131,11 @@ def test_values_of_python_are_those_of_the_command(frame: pd.DataFrame, executor
     sweep(frame, "y", **{**SMALL, "documented": False, "trials": 1, "folds": 4, "seed": np.int64(3)})
     assert len(executor.jobs[0].splits) == 4
     assert executor.jobs[0].seed == 3
+    wide = frame.assign(c=frame.a**2 - frame.b, d=frame.b**2)
+    found = sweep(wide, "y", **SMALL, exclude=["b", "d"])
+    assert read_sweep(found.run_id, uri=found.tracking_uri).record.data.features == ("a", "c")
+    with pytest.raises(UserError, match="exclude: 'b, c' has a comma"):
+        sweep(wide, "y", **SMALL, exclude=["b, c"])
 
 
 def test_a_report_shows_itself(frame: pd.DataFrame, tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ from pipelines.executors import InProcess, Job, run_job
 from pipelines.executors.worker import WorkerProcess
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
-from pipelines.exercises.keys import default_configuration
 from pipelines.exercises.own_network import find_network, read_function
 from pipelines.exercises.reader import load_exercise
 from pipelines.exercises.schema import schema
+from pipelines.exercises.setting_keys import default_configuration
 from pipelines.final.making import run_final
 from pipelines.final.outcome import FinalOutcome
 from pipelines.networks.initial_weights import build_seeded
@@ -484,6 +484,16 @@ def test_layers_of_ones_own(tmp_path: Path, uri: str) -> None:
         [sys.executable, "-c", script, str(model)], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert answer.stdout.split("\n")[-2] == "(2, 1)"
+    # With the file in it, the registered model takes raw rows wherever it is.
+    script = (
+        "import sys, mlflow, pandas; m = mlflow.pyfunc.load_model(sys.argv[1]);"
+        "print(list(m.predict(pandas.DataFrame({'a': [1.0, -2.0], 'b': [2.0, -1.0]}))), 'pipelines' in sys.modules)"
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [sys.executable, "-c", script, str(tmp_path / "model")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=elsewhere)
+    assert answer.stdout.split("\n")[-2] == "['prediction', 'probability_0', 'probability_1'] False"
 
 
 @pytest.mark.usefixtures("in_store")

@@ -96,6 +96,8 @@ def test_latin_1_that_shows_late_is_noticed(load):
         ("country,2019,2020\nA,1,2\nB,3,4\n", ",", ".", True),
         ("p,x,e\n" + "e,x,p\np,x,e\n" * 4, ",", ".", False),
         ("2020-01-01,5\n2020-01-02,6\n", ",", ".", False),
+        ("a  b\n1.5   2\n 2.5 3\n", r"\s+", ".", True),
+        ("a,b\r1.5,2\r2.5,3\r", ",", ".", True),
         ("sep=;\na;b\n1;2\n", ";", ".", True),
         ("'a','b'\n'x','y'\n", ",", ".", True),
     ],
@@ -129,17 +131,24 @@ def test_compressed_text_files(load, packed):
         load(made[: len(made) // 2], name=f"cut.csv.{packed}")
 
 
-def test_feather_is_read_and_excel_where_its_package_is(load, tmp_path):
-    table = pd.DataFrame({"area": AREAS, "price": PRICES})
+def test_feather_is_read(load):
     buffer = io.BytesIO()
-    table.to_feather(buffer)
+    pd.DataFrame({"area": AREAS, "price": PRICES}).to_feather(buffer)
     assert load(buffer.getvalue(), name="houses.feather").details["read"].startswith("Feather, 60 rows x 2 columns")
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        content = (b"PK\x03\x04", "houses.xlsx")
-        with pytest.raises(DataError, match=r"houses.xlsx .*(pip install|cannot be read as a file of Excel)"):
-            load(content[0], name=content[1])
+
+
+def test_a_file_of_excel_says_what_to_install_where_pandas_cannot_read_it(load, monkeypatch):
+    with pytest.raises(DataError, match="cannot be read as a file of Excel"):
+        load(b"PK\x03\x04", name="houses.xlsx")
+
+    def missing(path):
+        raise ImportError("`Import openpyxl` failed.  Use pip or conda to install the openpyxl package.")
+
+    monkeypatch.setattr(pd, "read_excel", missing)
+    with pytest.raises(DataError, match=r"the package openpyxl is missing: install it with `pip install openpyxl`"):
+        load(b"PK\x03\x04", name="houses.xlsx")
+    monkeypatch.setattr(pd, "read_excel", lambda path: pd.DataFrame({"area": AREAS, "price": PRICES}))
+    assert load(b"PK\x03\x04", name="houses.xlsx").samples == ROWS
 
 
 # What becomes of columns
@@ -361,3 +370,10 @@ def test_a_rare_value_of_a_long_column_is_not_overlooked(load):
     flag[3] = 1
     dataset = load(pd.DataFrame({"flag": flag, "a": np.arange(250_001) % 97}), "a", test_fraction=0)
     assert dataset.features == ("flag",)
+
+
+def test_of_many_columns_that_are_left_out_the_first_are_told_and_all_are_kept_in_the_encoding(load):
+    table = pd.DataFrame({"area": AREAS, "price": PRICES}).assign(**{f"c{place}": 1 for place in range(50)})
+    dataset = load(table)
+    assert dataset.details["left out"].endswith("'c29' has one value only, '1'; 20 more")
+    assert len(dataset.encoding["left_out"]) == 50

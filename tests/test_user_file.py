@@ -254,7 +254,7 @@ def test_a_gap_in_the_test_rows_alone_is_filled_without_another_column(load):
 
 def test_a_target_is_never_filled_in(load):
     content = "a,y\n1,0.5\n2,\n3,1.5\n"
-    with pytest.raises(DataError, match="missing in 1 rows; a target is never"):
+    with pytest.raises(DataError, match="missing in 1 row; a target is never"):
         load(content, "y", missing="mean")
     assert load(content, "y", missing="drop").samples == 2
 

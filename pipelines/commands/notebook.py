@@ -64,7 +64,7 @@ def sweep(
     """
     frame = _is_frame(data)
     given = {"data": None if frame else data, "target": target, **settings}
-    values = {key: text for key, value in given.items() if (text := _text(value))}
+    values = {key: text for key, value in given.items() if (text := _text(value, key))}
     parameters = Parameters(values)
     parameters.refuse_unknown(PARAMETERS)
     if name and not frame:
@@ -245,14 +245,17 @@ class FinalModel:
         return run.load_rows_model(registered) if self.outcome.takes_rows else run.load(registered)
 
 
-def _text(value: object) -> str:
-    """A value as the command line has it."""
+def _text(value: object, key: str) -> str:
+    """A value as the command line has it; the elements of a list are joined by commas there."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ",".join(map(_text, value))
+        texts = [_text(element, key) for element in value]
+        if divided := [text for text in texts if "," in text]:
+            raise UserError(f"{key}: {divided[0]!r} has a comma; name it in an exercise file, or rename the column.")
+        return ",".join(texts)
     return str(value)
 
 

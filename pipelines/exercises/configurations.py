@@ -17,7 +17,6 @@ from pipelines.datasets.preparation import NORMALISATIONS, TARGET_SCALINGS
 from pipelines.exercises import settings
 from pipelines.exercises.settings import (
     OWN_PREFIX,
-    OWN_UNITS,
     Remedy,
     Setting,
     Value,
@@ -27,6 +26,7 @@ from pipelines.exercises.settings import (
     parse_layers,
     parse_own,
 )
+from pipelines.exercises.widths import WIDTH_SETTINGS
 
 #: What a network without hidden layers is called wherever it is shown; files and the store have ``none``.
 NO_HIDDEN_LAYER = "no hidden layer"
@@ -374,31 +374,8 @@ class Configuration:
 
 #: What is known of each field, by name.
 FIELDS = settings.settings_of(Configuration)
-_UNITS = Setting(
-    Whole(settings.MIN_UNITS, settings.MAX_UNITS),
-    "Width of the hidden layers that have none of their own",
-    place=4,
-    log=True,
-    builds=True,
-    remedy=Remedy("fewer units", place=3, less=True),
-)
-_DEPTH = Setting(
-    Whole(0, settings.MAX_DEPTH),
-    "Number of hidden dense layers",
-    title="hidden layers",
-    place=5,
-    builds=True,
-    remedy=Remedy("fewer layers", place=4, less=True),
-)
-_OWN_UNITS = {
-    name: replace(
-        _UNITS, title=f"units of hidden layer {number}", meaning=f"Width of hidden layer {number}", remedy=None
-    )
-    for number, name in enumerate(OWN_UNITS, start=1)
-}
-_WIDTHS = {"depth": _DEPTH, "units": replace(_UNITS, title="units of the first hidden layer"), **_OWN_UNITS}
 #: And of each axis of a space: the hidden layers may be given by number and widths in place of ``layers``.
-SETTINGS = {"layers": FIELDS["layers"]} | {name: complete(known, name) for name, known in _WIDTHS.items()} | FIELDS
+SETTINGS = {"layers": FIELDS["layers"]} | WIDTH_SETTINGS | FIELDS
 
 
 def setting_named(name: str, log: Collection[str] = ()) -> Setting:

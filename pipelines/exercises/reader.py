@@ -17,8 +17,9 @@ from pipelines.errors import ExerciseError, UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.design import NONE, ONE_AT_A_TIME, Points, design_points, one_at_a_time
 from pipelines.exercises.exercise import MONITORS, Exercise, Lesson, Variant
-from pipelines.exercises.keys import changed, configuration_keys, default_configuration, exercise_keys
+from pipelines.exercises.keys import exercise_keys
 from pipelines.exercises.own_network import Function, OwnNetwork, find_network
+from pipelines.exercises.setting_keys import changed, configuration_keys, default_configuration
 from pipelines.exercises.settings import MAX_DEPTH, UNIT_BOUND_LOSSES, Value, parse_layers
 from pipelines.exercises.spaces import Parameter, Space
 from pipelines.words import did_you_mean
@@ -181,7 +182,7 @@ def _names(path: Path, title: str | None, dataset: DatasetSpec) -> tuple[str, st
     data = Path(_PACKED.sub("", Path(str(dataset.options["path"])).name)).stem
     target = str(dataset.options.get("target") or "").strip()
     name = re.sub(r"[^\w.]+", "-", f"{data}-{target}")[:_LONGEST_NAME].strip("-.")
-    return name or path.stem, f"{target} of {data}" if target else data
+    return name or path.stem, f"{target} of {data}" if target and target != data else data
 
 
 def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[str, object]) -> DatasetSpec | None:

@@ -13,18 +13,10 @@ from pipelines.checking.kinds import Key, Schema
 from pipelines.datasets.base import Task
 from pipelines.datasets.options import OPTIONS
 from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
-from pipelines.exercises.keys import (
-    LESSON,
-    QUESTION,
-    Axis,
-    default_configuration,
-    exercise_keys,
-    figure_keys,
-    space_keys,
-    variant_keys,
-)
+from pipelines.exercises.keys import LESSON, QUESTION, exercise_keys, figure_keys, variant_keys
 from pipelines.exercises.own_network import BUILDING, Plain
 from pipelines.exercises.reader import FOLDER
+from pipelines.exercises.setting_keys import Axis, default_configuration, space_keys
 from pipelines.exercises.settings import OWN_UNITS
 
 SCHEMA_FILE = FOLDER / "exercise.schema.json"

@@ -39,6 +39,7 @@ from pipelines.tracking.registered import Registered
 from pipelines.tracking.sweeps import Sweep
 from pipelines.tracking.trials import Trial
 from pipelines.training.plan import Training
+from pipelines.words import listed
 
 #: Raw inputs that are kept with the model as an example.
 _EXAMPLES = 5
@@ -87,9 +88,11 @@ class _Final:
         self.inputs = Inputs(self.dataset, places)
         self._check_weights(sweep)
         self.network = exercise.network
+        #: What others need of the user's file to load the model.
+        self.parts: dict[str, str] = {}
         if self.network is not None:
             shapes = Shapes(self.dataset.input_shape, self.dataset.outputs, self.dataset.task)
-            check_saving(self.network, trial.configuration, shapes)
+            self.parts = check_saving(self.network, trial.configuration, shapes)
         self.description = FinalDescription(
             sweep=sweep,
             trial=trial,
@@ -104,6 +107,9 @@ class _Final:
     def make(self, run: FinalRun, console: Console) -> FinalOutcome:
         """Everything from the training to the last word."""
         outcome.print_start(console, self.description)
+        if self.network is not None and self.parts:
+            parts, file = listed(list(self.parts)), self.network.file.name
+            console.print(f"The model has {parts} of {file}: Keras needs that file to load it.", markup=False)
         model, training = self._train(console)
         evaluation = self._evaluate(model)
         figures = {} if evaluation is None else dict(evaluation.figures)
@@ -257,7 +263,7 @@ class _Final:
         labels = labels_of(data.classes, target_values(data.encoding, raw)) if data.task.is_classification else []
         encoding = {**data.encoding, "labels": labels, "positive": rarer(data.targets, len(data.classes))}
         example = needed(encoding, raw, _EXAMPLES)
-        registered = run.log_rows_model(model, example, encoding=encoding, metadata=metadata)
+        registered = run.log_rows_model(model, example, encoding=encoding, metadata=metadata, own=self.parts)
         loaded = run.load_rows_model(registered)
         if not np.array_equal(loaded.code.encode(loaded.encoding, example), encode(encoding, example)):
             run.withdraw(registered)

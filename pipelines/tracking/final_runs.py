@@ -127,6 +127,7 @@ class FinalRun(runs.EndingRun):
         *,
         encoding: Mapping[str, Any],
         metadata: Mapping[str, Any],
+        own: Mapping[str, str] | None = None,
     ) -> Registered:
         """Log a model that takes a user's raw rows, register it, and give it its alias.
 
@@ -140,13 +141,16 @@ class FinalRun(runs.EndingRun):
             Of the data set, with ``labels`` (the classes as the user wrote them).
         metadata
             As for ``log_model``.
+        own
+            What the network has from the user's own file: names as Keras registers them, and as the file has them. The
+            file is then part of the model.
         """
         import mlflow
         from mlflow.models import ModelSignature, infer_signature
 
-        from pipelines.tracking.served_model import RowsModel
+        from pipelines.tracking.served_model import OWN_FILE, RowsModel
 
-        content = {**encoding, "backend": self.description.backend}
+        content = {**encoding, "backend": self.description.backend, "own": dict(own or {})}
         outputs = RowsModel(encoding_module, content, model).answer(example)
         with _quiet():  # a hint about whole numbers, which are classes here
             signature = ModelSignature(_rows_schema(encoding, example), infer_signature(outputs).inputs)
@@ -154,10 +158,15 @@ class FinalRun(runs.EndingRun):
             network, plain = Path(name) / "network.keras", Path(name) / "encoding.json"
             model.save(network)
             plain.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+            code = [encoding_module.__file__]
+            if own and (of_user := self.description.exercise.network) is not None:
+                file = Path(name) / OWN_FILE
+                file.write_text(of_user.read(), encoding="utf-8")
+                code.append(str(file))
             return self._log(
                 mlflow.pyfunc,
                 python_model=str(SERVED),
-                code_paths=[encoding_module.__file__],
+                code_paths=code,
                 artifacts={"network": str(network), "encoding": str(plain)},
                 signature=signature,
                 input_example=example,

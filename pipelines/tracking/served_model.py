@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 BACKENDS = {"jax": "jax", "tensorflow": "tensorflow", "torch": "torch"}
 #: Name of the layer that turns what the network says into the target's units.
 TARGET_UNITS = "target_units"
+#: Beside ``encoding.py``, where a user's own network has layers of its own: the file that builds it.
+OWN_FILE = "own_network.py"
 #: Values of inputs that are on the device together.
 _BATCH_VALUES = 1 << 22
 
@@ -60,7 +62,11 @@ class RowsModel(PythonModel):
         _choose_backend(self.encoding["backend"])
         import keras
 
-        self.network = keras.saving.load_model(context.artifacts["network"])
+        own = self.encoding.get("own")
+        # Layers of the user's own, from the file that built the network.
+        module = _load_module(Path(__file__).parent / "code" / OWN_FILE) if own else None
+        parts = {registered: getattr(module, name) for registered, name in (own or {}).items()}
+        self.network = keras.saving.load_model(context.artifacts["network"], custom_objects=parts)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """``answer``, as MLflow calls it; what is wrong with the rows is the error that a server gives back."""

@@ -26,9 +26,19 @@ from pipelines.errors import DataError
 
 SAMPLE_BYTES, SAMPLE_LINES = 1 << 20, 500
 SEPARATORS = ("\t", ";", "|", ",")  # of two that fit alike the earlier: a comma may be a decimal sign
-_WORDS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", r"\s+": "blanks"}
+BLANKS = r"\s+"  # only where no other separates anything
+_WORDS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", BLANKS: "blanks"}
 #: What a parameter may say for a separator that is hard to write in a shell.
-SPELLED = {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "bar": "|", "pipe": "|", "space": r"\s+"}
+SPELLED = {
+    "tab": "\t",
+    "\\t": "\t",
+    "semicolon": ";",
+    "comma": ",",
+    "bar": "|",
+    "pipe": "|",
+    "space": BLANKS,
+    "blanks": BLANKS,
+}
 SPELLED_SIGNS = {"comma": ",", "point": ".", "space": " ", "apostrophe": "'"}
 _ENCODING_WORDS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "latin-1": "Latin-1", "cp1252": "Windows-1252"}
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)*|[.,]\d+)([eE][-+]?\d+)?")
@@ -197,7 +207,9 @@ def _rows_of(text: str, separator: str, quote: str) -> list[list[str]]:
         return [re.split(separator, line) for line in lines if line]
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(io.StringIO(text), delimiter=separator, quotechar=quote, skipinitialspace=True):
+        for row in csv.reader(
+            io.StringIO(text, newline=None), delimiter=separator, quotechar=quote, skipinitialspace=True
+        ):
             if row:
                 rows.append(row)
             if len(rows) >= SAMPLE_LINES:
@@ -209,7 +221,9 @@ def _rows_of(text: str, separator: str, quote: str) -> list[list[str]]:
 
 def _separator_of(text: str, quote: str) -> str | None:
     best, found = 0.0, None
-    for separator in SEPARATORS:
+    for separator in (*SEPARATORS, BLANKS):
+        if separator == BLANKS and found:
+            break
         rows = _rows_of(text, separator, quote)
         width, times = Counter(map(len, rows)).most_common(1)[0]
         fits = times / len(rows) * (1 if len(rows[0]) == width else 0.5)

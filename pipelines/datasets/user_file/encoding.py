@@ -1,14 +1,14 @@
 """Raw rows -> what the network takes: the one place where it is done, for training and for the final model alike.
 
 What was learned of the training rows (categories, fill values, a date's first day, ...) is the *encoding*: plain data,
-as JSON has them, made by ``learning`` and shipped with a registered model. This very file is shipped beside it, so it
+as JSON has them, made by ``columns`` and shipped with a registered model. This very file is shipped beside it, so it
 imports nothing but the standard library, numpy and pandas.
 
 An encoding has the keys ``format``, ``kind`` (``table``, ``array`` or ``images``), ``shape`` and ``dtype`` of one
-encoded row, ``columns``, ``missing`` (the option of that name) and ``target``. Each column has ``name``, ``type``
-(``number``, ``whole``, ``boolean``, ``text``, ``date``), ``features`` (what it becomes), ``fill`` (what stands for a
-missing value; None for no category), ``gaps`` (whether a feature of its own, the last one, says where values were
-missing), and further
+encoded row, ``columns``, ``missing`` (the option of that name), ``target``, and others that are told, not used. Each
+column has ``name``, ``type`` (``number``, ``whole``, ``boolean``, ``text``, ``date``), ``features`` (what it becomes),
+``fill`` (what stands for a missing value; None for no category), ``gaps`` (whether a feature of its own, the last one,
+says where values were missing), and further
 
 - ``categories`` where it is one-hot encoded: texts, one feature each; a text that is none of them is no category;
 - ``form`` and ``first`` of a date: how texts of it are written, and the day that days are counted from;

@@ -25,6 +25,7 @@ from pipelines.errors import DataError, UserError
 
 TEST_FROM_ROWS = 200  # of fewer rows none are set aside where the user does not say
 _VALUES_AT_ONCE, _AHEAD = 2_000_000, 2
+_SHOWN = 30  # columns that are left out; the encoding has all of them
 _NONE = np.zeros(0, np.int64)
 #: Numbers of rows; None for all of them.
 Chosen = NDArray[np.int64] | None
@@ -125,7 +126,7 @@ def _learn(
     wishes = replace(settings.wishes, markers=MARKERS if settings.missing_markers is None else ())
     learned = learn_columns(rows.inputs, train, wishes, forms=rows.forms, where=rows.where)
     made = {"kind": "table", "shape": [len(learned.features)], "dtype": "float32", "columns": list(learned.columns)}
-    return encoding | made, learned, rows
+    return encoding | made | {"left_out": learned.left_out}, learned, rows
 
 
 def _write(file: Path, encoding: Mapping[str, Any], rows: Rows, chosen: Chosen) -> NDArray[Any]:
@@ -182,8 +183,9 @@ def _details(encoding: Mapping[str, Any], learned: Learned, settings: Settings) 
         if settings.order and settings.order not in (settings.features or ())
         else []
     )
+    more = [f"{len(out) - _SHOWN} more"] if len(out) > _SHOWN else []
     told = {
-        "left out": "; ".join(out),
+        "left out": "; ".join([*out[:_SHOWN], *more]),
         "categories": "; ".join(f"{name}: {texts}" for name, texts in categories.items()),
         "imputed": "; ".join(f"{name}: {what}" for name, what in learned.imputed.items()),
     }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipelines.datasets.options import FILLING
 from pipelines.datasets.user_file.encoding import dates_of, numbers_of
 from pipelines.errors import DataError
+from pipelines.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +126,8 @@ def treat_missing(rows: Rows, missing: str) -> tuple[Rows, int]:
         if missing in FILLING and series is not None and str(series.name) in gaps:
             count = int(gaps[str(series.name)].sum())
             raise DataError(
-                f"The {meaning} {series.name!r} of {rows.where} is missing in {count} rows; a {meaning} is never "
-                "filled in. Set the option 'missing' to drop, or remove those rows."
+                f"The {meaning} {series.name!r} of {rows.where} is missing in {counted(count, 'row')}; a {meaning} is "
+                "never filled in. Set the option 'missing' to drop, or remove those rows."
             )
     return rows, 0
 

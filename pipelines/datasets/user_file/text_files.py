@@ -93,8 +93,8 @@ def _read(path: Path, dialect: Dialect, markers: Collection[str] | None, as_text
                     frame: pd.DataFrame = pd.read_csv(file, **reading, dtype=dict.fromkeys(texts, str))
         except pd.errors.ParserWarning as error:
             raise DataError(
-                f"{path} has lines with more fields than its header has names. Mend them, or state the option "
-                "'separator' if it is another."
+                f"{path} has lines with more fields than its header has names, {len(names)}. Mend them, take out a "
+                "title above the header, or state the option 'separator' if it is another."
             ) from error
         except UnicodeError:
             raise
