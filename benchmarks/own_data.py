@@ -115,8 +115,9 @@ def ours(table: Table, folder: Path) -> tuple[Answer, int]:
     table.rows.to_csv(data, index=False)
     table.new.drop(columns=TARGET).to_csv(new, index=False)
     started = time.perf_counter()
-    _command("main", f"--data={data}", f"--target={TARGET}", f"--output={folder / 'report'}", folder=folder)
-    _command("final", f"--output={folder / 'report'}", folder=folder)
+    made = (f"--output={folder / 'report'}", f"--cache_dir={folder / 'cache'}")
+    _command("main", f"--data={data}", f"--target={TARGET}", *made, folder=folder)
+    _command("final", *made, folder=folder)
     _command("predict", f"--data={new}", f"--output={folder}", folder=folder)
     seconds = time.perf_counter() - started
     said = pd.read_csv(folder / "new_predictions.csv")
@@ -133,7 +134,7 @@ def ours(table: Table, folder: Path) -> tuple[Answer, int]:
 def _command(entry: str, *arguments: str, folder: Path) -> None:
     root = Path(__file__).parents[1]
     with (folder / f"{entry}.log").open("w", encoding="utf-8") as log:
-        command = [sys.executable, "-m", "pipelines", entry, *arguments, f"--cache_dir={folder / 'cache'}"]
+        command = [sys.executable, "-m", "pipelines", entry, *arguments]
         subprocess.run(command, cwd=root, stdout=log, stderr=log, check=True)
 
 

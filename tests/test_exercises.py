@@ -1,5 +1,6 @@
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -583,3 +584,14 @@ def test_digest_is_of_the_meaning(tmp_path):
 
 def test_an_exercise_holds_a_space():
     assert isinstance(load("digits").space, Space)
+
+
+def test_the_target_of_a_file_of_ones_own_is_standardised_where_nothing_else_is_stated(tmp_path: Path) -> None:
+    rows = "\n".join(f"{place % 7},{1000.5 * place}" for place in range(40))
+    (tmp_path / "prices.csv").write_text(f"rooms,price\n{rows}\n")
+    text = "dataset: {{source: file, path: prices.csv, target: price}}\nbaseline: {{{}}}\n"
+    text += "space: {{batch_size: [8, 16]}}\n"
+    for stated, scaling in (("batch_size: 8", "standardise"), ("target_scaling: none", "none")):
+        (tmp_path / "own.yaml").write_text(text.format(stated))
+        assert load_exercise(tmp_path / "own.yaml").baseline.target_scaling == scaling
+    assert load_exercise("boston_housing").baseline.target_scaling == "none"

@@ -10,7 +10,9 @@ from pipelines.commands.parameters import Parameters
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
 
-PARAMETERS = ("data", "model", "sweep", "output")
+#: How the file is written, where that is not to be found out.
+FORM = ("separator", "decimal", "thousands", "encoding")
+PARAMETERS = ("data", "model", "sweep", *FORM, "output")
 
 
 def predict(parameters: Parameters, console: Console) -> None:
@@ -26,7 +28,7 @@ def predict(parameters: Parameters, console: Console) -> None:
     # Keras is loaded with the model, on the backend that trained it.
     from pipelines.final.predicting import predict_file, print_predicted, write_predictions
 
-    predicted = predict_file(data, found, uri=uri)
+    predicted = predict_file(data, found, uri=uri, form={name: parameters.text(name) for name in FORM})
     written = write_predictions(predicted, data, output)
     print_predicted(predicted, data, found, console)
     print_lines(console, [f"Predictions {written}"])

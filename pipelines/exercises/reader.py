@@ -132,7 +132,8 @@ def read_exercise(
     if function is None and "network" in entries:
         return None  # without its arguments nothing can be said of the settings
     changes = configuration_keys(task, function).read(checker, "baseline", entries.get("baseline", {}))
-    baseline = None if changes is None else _baseline(task, network, function, changes)
+    start = default_configuration(task, network.function if network else "", own_file=own)
+    baseline = None if changes is None else changed(start, {**(function.defaults if function else {}), **changes})
     keys = exercise_keys(task, baseline, function)
     others = [name for name in keys.keys if name not in ("dataset", "task", "baseline", "monitor", "network")]
     values: dict[str, Any] = {name: keys.value(checker, name, entries) for name in others}
@@ -239,14 +240,6 @@ def _read_network(
     except UserError as error:
         checker.problems.append(f"network: {error}")
         return None, None
-
-
-def _baseline(
-    task: Task | None, network: OwnNetwork | None, function: Function | None, changes: Mapping[str, Any]
-) -> Configuration:
-    """The baseline, with the defaults of a user's own function."""
-    start = default_configuration(task, network.function if network else "")
-    return changed(start, {**(function.defaults if function else {}), **changes})
 
 
 def _check_arguments(

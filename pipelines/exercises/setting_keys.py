@@ -18,9 +18,14 @@ _NAMED_SPACE = ", ".join(
 )
 
 
-def default_configuration(task: Task | None, function: str = "") -> Configuration:
-    """What a baseline starts from: 64-64 relu adam, with the usual loss of the task; or the user's function."""
-    return Configuration(loss="mse" if task is Task.REGRESSION else "crossentropy", network=function)
+def default_configuration(task: Task | None, function: str = "", *, own_file: bool = False) -> Configuration:
+    """What a baseline starts from: 64-64 relu adam, with the usual loss of the task; or the user's function.
+
+    Targets of a user's own file are in any unit, so they are standardised; those of the textbooks stay as documented.
+    """
+    if task is not Task.REGRESSION:
+        return Configuration(network=function)
+    return Configuration(loss="mse", network=function, target_scaling="standardise" if own_file else "none")
 
 
 @dataclass(frozen=True)

@@ -53,14 +53,14 @@ class Predicted:
     figures: Mapping[str, Figure]
 
 
-def predict_file(path: Path, found: Found, *, uri: str) -> Predicted:
-    """Read new rows and predict them.
+def predict_file(path: Path, found: Found, *, uri: str, form: Mapping[str, str] | None = None) -> Predicted:
+    """Read new rows and predict them; ``form`` has the options of how the file is written, as far as they are stated.
 
     Raises ``DataError`` where the file cannot be read or its rows cannot be encoded, ``TrackingError`` where the model
     cannot be loaded.
     """
     model = load_rows_model(found.uri, uri=uri)
-    rows, words, image_names = read_new_rows(path, model.encoding, {})
+    rows, words, image_names = read_new_rows(path, model.encoding, form or {})
     if not len(rows):
         raise DataError(f"{path} has no rows.")
     try:
