@@ -11,7 +11,8 @@ import numpy as np
 
 from pipelines.datasets.folds import parse_holdout
 from pipelines.errors import UserError
-from pipelines.exercises.configurations import NO_HIDDEN_LAYER
+from pipelines.exercises.configurations import NO_HIDDEN_LAYER, setting_named
+from pipelines.exercises.settings import Setting
 from pipelines.overfitting.judging import Judge
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.reading import read_sweep, read_trial_curves
@@ -110,9 +111,20 @@ class Report:
         return {trial.run_id: rank for rank, trial in enumerate(self.ranked, start=1)}
 
     @cached_property
+    def on_log_scales(self) -> frozenset[str]:
+        """Arguments of the user's own network whose axes are logarithmic; of other settings that is known."""
+        exercise = self.sweep.record.exercise
+        return frozenset(axis.name for axis in exercise.space.parameters if axis.log) if exercise else frozenset()
+
+    def setting(self, name: str) -> Setting:
+        """What is known of a setting of this sweep."""
+        return setting_named(name, self.on_log_scales)
+
+    @cached_property
     def varied(self) -> tuple[VariedSetting, ...]:
         """The settings that take more than one value in the trials with a result, and in those that diverged."""
-        return varied_settings((*self.ranked, *(trial for trial in self.others if trial.diverged)))
+        shown = (*self.ranked, *(trial for trial in self.others if trial.diverged))
+        return varied_settings(shown, self.on_log_scales)
 
     @cached_property
     def validation_ratio(self) -> float | None:

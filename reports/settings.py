@@ -6,11 +6,12 @@ one differs. Within such a set a difference has one cause.
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
-from pipelines.exercises.settings import OWN_UNITS
+from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration, setting_named
+from pipelines.exercises.settings import OWN_PREFIX, OWN_UNITS
 from pipelines.tracking.trials import Trial
 
 Value = str | float
@@ -38,10 +39,10 @@ class Level:
 class VariedSetting:
     """A setting that takes more than one value in a sweep.
 
-    ``name`` is a field of ``Configuration``; or ``units``, ``depth``, and ``units_2``, ``units_3``, ... where a later
-    layer has a width of its own. ``levels`` rise, or are words in alphabetical order; ``level_of`` has the position
-    among them by run id, ``value_of`` the value itself, both without trials in which the setting has no effect. With
-    ``log`` equal ratios count as equal steps.
+    ``name`` is a field of ``Configuration``; ``network.width``, an argument of a user's own network; or ``units``,
+    ``depth``, and ``units_2``, ``units_3``, ... where a later layer has a width of its own. ``levels`` rise, or are
+    words in alphabetical order; ``level_of`` has the position among them by run id, ``value_of`` the value itself, both
+    without trials in which the setting has no effect. With ``log`` equal ratios count as equal steps.
     """
 
     name: str
@@ -69,10 +70,11 @@ class VariedSetting:
         return math.log10(min(v for v in self.value_of.values() if not isinstance(v, str) and v > 0)) - 1
 
 
-def varied_settings(trials: Iterable[Trial]) -> tuple[VariedSetting, ...]:
+def varied_settings(trials: Iterable[Trial], log: Collection[str] = ()) -> tuple[VariedSetting, ...]:
     """The settings that take more than one value, as the configurations themselves have them.
 
-    A setting without effect in a network (dropout without hidden layers) does not count there.
+    A setting without effect in a network (dropout without hidden layers) does not count there. ``log``: arguments of a
+    user's own network whose axes are logarithmic.
     """
     configurations = {trial.run_id: trial.configuration.canonical() for trial in trials if trial.configuration}
 
@@ -81,7 +83,9 @@ def varied_settings(trials: Iterable[Trial]) -> tuple[VariedSetting, ...]:
         return {run_id: value for run_id, value in of_each if value is not None}
 
     titles = varied_titles(list(configurations.values()))
-    return tuple(_varied_setting(name, title, values(name)) for name, title in titles.items())
+    return tuple(
+        _varied_setting(name, title, values(name), log=setting_named(name, log).log) for name, title in titles.items()
+    )
 
 
 def varied_titles(configurations: Sequence[Configuration]) -> dict[str, str]:
@@ -90,8 +94,9 @@ def varied_titles(configurations: Sequence[Configuration]) -> dict[str, str]:
     ``units`` is called the first layer's only where later layers have widths of their own.
     """
     own = [f"units_{number}" for number in _own_widths(configurations)]
-    names = sorted([*_REPORTED, *own], key=lambda name: SETTINGS[name].place)
-    titles = {name: SETTINGS[name].title for name in names} | ({} if own else {"units": "units"})
+    arguments = dict.fromkeys(OWN_PREFIX + name for configuration in configurations for name, _ in configuration.own)
+    names = sorted([*arguments, *_REPORTED, *own], key=lambda name: setting_named(name).place)
+    titles = {name: setting_named(name).title for name in names} | ({} if own else {"units": "units"})
     return {
         name: title
         for name, title in titles.items()
@@ -104,6 +109,8 @@ def setting_of(configuration: Configuration, name: str) -> Value | None:
 
     ``units`` is the width of the first hidden layer, ``units_2`` of the second; ``depth`` their number.
     """
+    if name in ("depth", "units") and configuration.network:
+        return None
     if name == "depth":
         return len(configuration.layers)
     if name.partition("_")[0] == "units":
@@ -111,8 +118,7 @@ def setting_of(configuration: Configuration, name: str) -> Value | None:
         return configuration.layers[layer - 1] if layer <= len(configuration.layers) else None
     if name in configuration.idle:
         return None
-    value = getattr(configuration, name)
-    return ("yes" if value else "no") if isinstance(value, bool) else value
+    return _told(configuration.value(name))
 
 
 def single_change(base: Configuration, other: Configuration) -> tuple[str, Value, Value] | None:
@@ -133,8 +139,9 @@ def single_change(base: Configuration, other: Configuration) -> tuple[str, Value
         at = int(name.partition("_")[2] or 1) - 1
         ends = (len(base.layers), len(other.layers)) if name == "depth" else (base.layers[at], other.layers[at])
         return name, *ends
-    for name in _REPORTED:
-        if name in FIELDS and replace(base, **_same(other, name)).canonical() == other:  # type: ignore[arg-type]
+    arguments = (OWN_PREFIX + argument for argument, _ in other.own)
+    for name in (*arguments, *(name for name in _REPORTED if name in FIELDS)):
+        if base.changed(_same(other, name)).canonical() == other and base.value(name) is not None:
             return name, _value_in_full(base, name), _value_in_full(other, name)
     return None
 
@@ -260,14 +267,18 @@ def _layers_change(base: tuple[int, ...], other: tuple[int, ...]) -> str:
 def _same(configuration: Configuration, name: str) -> dict[str, object]:
     """The field of this name as this configuration has it; a schedule's with its rate."""
     names = ("schedule", "decay_rate") if name == "schedule" else (name,)
-    return {each: getattr(configuration, each) for each in names}
+    return {each: configuration.value(each) for each in names}
 
 
 def _value_in_full(configuration: Configuration, name: str) -> Value:
     if name == "schedule" and configuration.schedule != "constant":
         return f"{configuration.schedule} {configuration.decay_rate:g}"
-    value = getattr(configuration, name)
-    return ("yes" if value else "no") if isinstance(value, bool) else value  # type: ignore[no-any-return]
+    value: Value = _told(configuration.value(name))
+    return value
+
+
+def _told(value: Any) -> Any:
+    return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
 def _own_widths(configurations: Sequence[Configuration]) -> list[int]:
@@ -277,9 +288,9 @@ def _own_widths(configurations: Sequence[Configuration]) -> list[int]:
     return [n + 1 for n in range(1, deepest) if any(len(layers) > n and layers[n] != layers[0] for layers in wide)]
 
 
-def _varied_setting(name: str, title: str, values: Mapping[str, Value]) -> VariedSetting:
+def _varied_setting(name: str, title: str, values: Mapping[str, Value], *, log: bool) -> VariedSetting:
     numeric = not any(isinstance(value, str) for value in values.values())
-    log = numeric and SETTINGS[name].log
+    log = numeric and log
     if numeric:
         numbers = [float(value) for value in values.values()]
         levels, of = number_levels(numbers, log=log, whole=all(map(float.is_integer, numbers)))
@@ -310,4 +321,5 @@ def _without(configuration: Configuration, name: str) -> tuple[Configuration, Va
         plain = replace(configuration, schedule="constant", decay_rate=Configuration.decay_rate)
         return plain, configuration.schedule + rate
     value = setting_of(configuration, name)
-    return None if value is None else (replace(configuration, **{name: getattr(Configuration, name)}), value)  # type: ignore[arg-type]
+    nothing = None if name.startswith(OWN_PREFIX) else getattr(Configuration, name)
+    return None if value is None else (configuration.changed({name: nothing}), value)

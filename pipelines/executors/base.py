@@ -13,6 +13,9 @@ from pipelines.datasets.base import Dataset
 from pipelines.datasets.folds import Split
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.own_network import OwnNetwork
+from pipelines.networks.layers import has_native_convolutions
+from pipelines.networks.own import errors_of
 from pipelines.tracking.trials import FitLabel
 from pipelines.training.plan import Engine, FitPlan, OnChunk, Training
 from pipelines.training.planning import fit_seed, make_plan
@@ -32,14 +35,28 @@ class Job:
     seed: int
     epochs: int
     weights: Path | None = None
+    #: The user's own function that builds the network.
+    network: OwnNetwork | None = None
     #: Whether the training returns the weights of every fit after its last epoch.
     keep_weights: bool = False
 
     def plan(self) -> FitPlan:
         """What an engine is to carry out."""
         return make_plan(
-            self.configuration, self.dataset, self.splits, seed=self.seed, epochs=self.epochs, weights=self.weights
+            self.configuration,
+            self.dataset,
+            self.splits,
+            seed=self.seed,
+            epochs=self.epochs,
+            weights=self.weights,
+            network=self.network,
         )
+
+    def train_by(self, engine: Engine, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
+        """Train it; what a user's own network does wrong meanwhile is a ``UserError``."""
+        plan = self.plan()
+        with errors_of(self.network, "training the network"):
+            return engine.train(plan, on_chunk=on_chunk, chunk_epochs=chunk_epochs, keep_weights=self.keep_weights)
 
 
 def fit_labels(splits: Sequence[Split], seed: int) -> tuple[FitLabel, ...]:
@@ -133,9 +150,7 @@ class InProcess(Executor):
 
     def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
         """Train a job to its end; see ``Engine.train``."""
-        return self.engine.train(
-            job.plan(), on_chunk=on_chunk, chunk_epochs=chunk_epochs, keep_weights=job.keep_weights
-        )
+        return job.train_by(self.engine, on_chunk=on_chunk, chunk_epochs=chunk_epochs)
 
 
 def is_convolutional(configuration: Configuration) -> bool:
@@ -161,7 +176,9 @@ class ByNetwork(Executor):
 
     def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
         """Train a job to its end."""
-        executor = self.convolutional if is_convolutional(job.configuration) else self.others
+        is_own = job.network is not None
+        convolves = has_native_convolutions(job.plan().build_model()) if is_own else is_convolutional(job.configuration)
+        executor = self.convolutional if convolves else self.others
         return run_job(executor, job, on_chunk=on_chunk, chunk_epochs=chunk_epochs)
 
     def __enter__(self) -> Self:

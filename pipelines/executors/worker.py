@@ -152,11 +152,9 @@ def _serve(pipe: Connection, backend: str) -> None:
             job, reports, chunk_epochs = message
             on_chunk = report if reports else None
             try:
-                plan = replace(job, dataset=dataset).plan()
                 engine = engine or _make_engine(backend)
-                result: Any = engine.train(
-                    plan, on_chunk=on_chunk, chunk_epochs=chunk_epochs, keep_weights=job.keep_weights
-                )
+                whole = replace(job, dataset=dataset)
+                result: Any = whole.train_by(engine, on_chunk=on_chunk, chunk_epochs=chunk_epochs)
             except (EOFError, ConnectionError):
                 raise
             except Exception as error:

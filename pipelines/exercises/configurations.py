@@ -6,21 +6,34 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from typing import Any
 
-from pipelines.checking.kinds import Choice, Flag, Number, Whole
+from pipelines.checking.kinds import Choice, Flag, Number, Text, Whole
 from pipelines.datasets.preparation import NORMALISATIONS
 from pipelines.exercises import settings
-from pipelines.exercises.settings import OWN_UNITS, Remedy, Setting, complete, layers_text, parse_layers
+from pipelines.exercises.settings import (
+    OWN_PREFIX,
+    OWN_UNITS,
+    Remedy,
+    Setting,
+    Value,
+    complete,
+    layers_text,
+    own_text,
+    parse_layers,
+    parse_own,
+)
 
 #: What a network without hidden layers is called wherever it is shown; files and the store have ``none``.
 NO_HIDDEN_LAYER = "no hidden layer"
 
 
 def _layers_word(configuration: Any) -> str:
+    if configuration.network:
+        return str(configuration.network)
     # Behind convolutions or a backbone the lack of dense layers goes without saying.
     if not configuration.layers:
         return NO_HIDDEN_LAYER if configuration.family == "dense" else ""
@@ -50,6 +63,7 @@ class Configuration:
         off=(),
         word=_layers_word,
         word_place=3,
+        builds=True,
     ).by_default((64, 64))
     activation: str = Setting(
         Choice(settings.ACTIVATIONS),
@@ -58,6 +72,7 @@ class Configuration:
         word=lambda configuration: configuration.activation if configuration.has_hidden_layers else "",
         word_place=4,
         needs=("layers", "convolutions"),
+        builds=True,
     ).by_default("relu")
     loss: str = Setting(
         Choice(tuple(dict.fromkeys(chain(*settings.LOSSES.values())))),
@@ -110,6 +125,7 @@ class Configuration:
         word_place=10,
         needs=("layers", "convolutions"),
         remedy=Remedy("normalisation of hidden layers", place=5),
+        builds=True,
     ).by_default("none")
     dropout: float = Setting(
         Number(0, 1, open_ends="high"),
@@ -118,6 +134,7 @@ class Configuration:
         word_place=11,
         needs=("layers",),
         remedy=Remedy("dropout", place=1),
+        builds=True,
     ).by_default(0.0)
     l2: float = Setting(
         Number(0, 100),
@@ -128,6 +145,7 @@ class Configuration:
         word_place=12,
         needs=("layers", "convolutions"),
         remedy=Remedy("an L2 penalty", place=2),
+        builds=True,
     ).by_default(0.0)
     train_fraction: float = Setting(
         Number(0, 1, open_ends="low"),
@@ -148,6 +166,7 @@ class Configuration:
         word_place=2,
         rare=True,
         decides_samples=True,
+        builds=True,
     ).by_default("none")
     backbone: str = Setting(
         Choice(settings.BACKBONES),
@@ -157,6 +176,7 @@ class Configuration:
         word_place=1,
         rare=True,
         decides_samples=True,
+        builds=True,
     ).by_default("none")
     fine_tune: bool = Setting(
         Flag(),
@@ -167,6 +187,7 @@ class Configuration:
         needs=("backbone",),
         rare=True,
         decides_samples=True,
+        builds=True,
     ).by_default(False)
     schedule: str = Setting(
         Choice(settings.SCHEDULES),
@@ -189,6 +210,10 @@ class Configuration:
         argument=True,
         rare=True,
     ).by_default(0.9)
+    #: Name of the user's function that builds the network, see ``own_network``; empty for a network of ours.
+    network: str = ""
+    #: What that function is given beside the shapes: names and values, by name.
+    own: tuple[tuple[str, Value], ...] = ()
 
     def canonical(self) -> "Configuration":
         """The same network with settings that have no effect put to their defaults.
@@ -200,9 +225,24 @@ class Configuration:
             f.name: float(f"{getattr(self, f.name):.12g}") for f in fields(self) if isinstance(f.default, float)
         }
         changes["layers"] = tuple(map(int, self.layers))
-        idle = self.idle
-        changes.update({f.name: f.default for f in fields(self) if f.name in idle})
-        return replace(self, **changes)  # type: ignore[arg-type]
+        if self.network:
+            changes |= {"layers": (), "convolutions": "none", "backbone": "none", "own": _canonical(self.own)}
+        changed = replace(self, **changes)  # type: ignore[arg-type]
+        return replace(changed, **{name: getattr(Configuration, name) for name in changed.idle})
+
+    def changed(self, settings: Mapping[str, object]) -> "Configuration":
+        """With other values of these settings, by name; ``network.width`` is an argument of a user's own network."""
+        own = dict(self.own) | {
+            name.removeprefix(OWN_PREFIX): value for name, value in settings.items() if name.startswith(OWN_PREFIX)
+        }
+        others: dict[str, Any] = {name: value for name, value in settings.items() if not name.startswith(OWN_PREFIX)}
+        return replace(self, **others, own=tuple(sorted(own.items())))  # type: ignore[arg-type]
+
+    def value(self, name: str) -> Any:
+        """Value of a setting by its name; None for an argument that this network does not have."""
+        if name.startswith(OWN_PREFIX):
+            return dict(self.own).get(name.removeprefix(OWN_PREFIX))
+        return getattr(self, name)
 
     @property
     def idle(self) -> frozenset[str]:
@@ -212,7 +252,9 @@ class Configuration:
 
     @property
     def family(self) -> str:
-        """``dense``, ``convolutional`` or ``transfer``."""
+        """``dense``, ``convolutional``, ``transfer`` or ``own``."""
+        if self.network:
+            return "own"
         if self.backbone != "none":
             return "transfer"
         return "dense" if self.convolutions == "none" else "convolutional"
@@ -220,7 +262,7 @@ class Configuration:
     @property
     def has_hidden_layers(self) -> bool:
         """Whether there is anything of its own between input (or backbone) and output."""
-        return bool(self.layers) or self.convolutions != "none"
+        return not self.network and (bool(self.layers) or self.convolutions != "none")
 
     def learning_rate_at(self, epoch: int) -> float:
         """Learning rate in an epoch, counted from 1.
@@ -264,6 +306,10 @@ class Configuration:
         canonical = self.canonical()
         words = []
         for known in sorted(FIELDS.values(), key=lambda known: known.word_place):
+            if known.name == "activation":
+                # Behind the name of the function.
+                own = ((OWN_PREFIX + name, value) for name, value in canonical.own)
+                words += [(name, f"{(of := setting_named(name)).word}{of.written(value)}") for name, value in own]
             if callable(known.word):
                 words.append((known.name, known.word(self)))
             elif known.word and (value := getattr(canonical, known.name)) != getattr(Configuration, known.name):
@@ -275,14 +321,18 @@ class Configuration:
         """Flat form for the tracking store; read back by ``from_parameters``.
 
         ``units`` and ``depth`` are written beside ``layers`` where all widths are equal, since charts need numbers.
-        What most networks do not have (convolutions, a backbone, a schedule) is written for those that do.
+        What most networks do not have (convolutions, a backbone, a schedule) is written for those that do. Of a user's
+        own network there are the name of its function (``network``) and its arguments (``network.width``).
         """
         canonical = self.canonical()
         flat: dict[str, str | int | float] = {
             name: value
             for name, value in asdict(canonical).items()
-            if name != "layers" and not (FIELDS[name].rare and value == getattr(Configuration, name))
+            if name in FIELDS and name != "layers" and not (FIELDS[name].rare and value == getattr(Configuration, name))
         }
+        if self.network:
+            flat = {name: value for name, value in flat.items() if not FIELDS[name].builds}
+            return flat | {"network": self.network} | {OWN_PREFIX + n: own_text(v) for n, v in canonical.own}
         flat["layers"] = self.layers_text
         flat["depth"] = len(self.layers)
         if self.layers and len(set(self.layers)) == 1:
@@ -294,7 +344,9 @@ class Configuration:
         """The configuration that ``parameters`` wrote, from strings as a tracking store returns them."""
         readers: dict[type, Callable[[str], Any]] = {tuple: parse_layers, bool: lambda text: text.lower() == "true"}
         given = [(f.name, type(f.default)) for f in fields(cls) if f.name in flat]
-        return cls(**{name: readers.get(kind, kind)(str(flat[name])) for name, kind in given}).canonical()
+        read = cls(**{name: readers.get(kind, kind)(str(flat[name])) for name, kind in given})
+        own = {name: parse_own(str(text)) for name, text in flat.items() if name.startswith(OWN_PREFIX)}
+        return (read.changed(own) if read.network else read).canonical()
 
 
 #: What is known of each field, by name.
@@ -304,6 +356,7 @@ _UNITS = Setting(
     "Width of the hidden layers that have none of their own",
     place=4,
     log=True,
+    builds=True,
     remedy=Remedy("fewer units", place=3, less=True),
 )
 _DEPTH = Setting(
@@ -311,6 +364,7 @@ _DEPTH = Setting(
     "Number of hidden dense layers",
     title="hidden layers",
     place=5,
+    builds=True,
     remedy=Remedy("fewer layers", place=4, less=True),
 )
 _OWN_UNITS = {
@@ -322,3 +376,21 @@ _OWN_UNITS = {
 _WIDTHS = {"depth": _DEPTH, "units": replace(_UNITS, title="units of the first hidden layer"), **_OWN_UNITS}
 #: And of each axis of a space: the hidden layers may be given by number and widths in place of ``layers``.
 SETTINGS = {"layers": FIELDS["layers"]} | {name: complete(known, name) for name, known in _WIDTHS.items()} | FIELDS
+
+
+def setting_named(name: str, log: Collection[str] = ()) -> Setting:
+    """What is known of a setting, of an axis, or of an argument of a user's own network (``network.width``).
+
+    Of an argument nothing is known but its name, and whether its axis is logarithmic: those are named in ``log``.
+    """
+    if name in SETTINGS:
+        return SETTINGS[name]
+    own = name.removeprefix(OWN_PREFIX)
+    title, word = own.replace("_", " "), f"{own}="
+    return complete(Setting(Text(), f"Argument {own}", title=title, word=word, place=0, log=name in log), name)
+
+
+def _canonical(own: tuple[tuple[str, Value], ...]) -> tuple[tuple[str, Value], ...]:
+    """Arguments in their one order, floats rounded as those of other settings."""
+    each = ((name, float(f"{value:.12g}") if isinstance(value, float) else value) for name, value in own)
+    return tuple(sorted(each))

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pipelines.exercises.configurations import Configuration
-from pipelines.exercises.settings import OWN_UNITS, WIDTHS, parse_layers
-from pipelines.exercises.spaces import Parameter, Space, Value
+from pipelines.exercises.settings import OWN_PREFIX, OWN_UNITS, WIDTHS, Value, parse_layers
+from pipelines.exercises.spaces import Parameter, Space
 
 #: Values by setting, in the order in which they are tried; empty for no design.
 Points = Mapping[str, tuple[Value, ...]]
@@ -40,7 +40,8 @@ class DesignPoint:
     def origin(self) -> str:
         """Where a trial of it comes from, as the store says it: ``design: units=16``."""
         shown = f"{self.value:.12g}" if isinstance(self.value, float) else str(self.value)
-        return f"{DESIGN_ORIGIN}{self.setting}={shown.lower() if isinstance(self.value, bool) else shown}"
+        name = self.setting.removeprefix(OWN_PREFIX)
+        return f"{DESIGN_ORIGIN}{name}={shown.lower() if isinstance(self.value, bool) else shown}"
 
 
 def design_points(design: Points, baseline: Configuration) -> tuple[DesignPoint, ...]:
@@ -107,7 +108,7 @@ def _changed(baseline: Configuration, setting: str, value: Value, *, width: int)
     elif setting in OWN_UNITS:
         layers = tuple(int(value) if own == setting else old for own, old in zip(OWN_UNITS, layers, strict=False))
     else:
-        return replace(baseline, **{setting: value}).canonical()  # type: ignore[arg-type]
+        return baseline.changed({setting: value}).canonical()
     return replace(baseline, layers=layers).canonical()
 
 

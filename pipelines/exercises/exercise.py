@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.design import DesignPoint, Points, design_points
+from pipelines.exercises.own_network import OwnNetwork
 from pipelines.exercises.spaces import Space
 
 #: Validation curves that over-fitting can be judged on; ``val_loss`` is comparable only where the loss does not vary.
@@ -131,6 +132,8 @@ class Exercise:
     lesson: Lesson | None = None
     #: What is changed about the baseline, one setting at a time, before a tuner is asked; empty for nothing.
     design: Points = field(default_factory=dict)
+    #: The user's own function that builds the network; None for networks of ours.
+    network: OwnNetwork | None = None
 
     @property
     def design_points(self) -> tuple[DesignPoint, ...]:
@@ -145,7 +148,7 @@ class Exercise:
         its own), nor the settings of a validation that is not used.
         """
         kfold = self.validation == "kfold"
-        meaning = {
+        meaning: dict[str, object] = {
             "dataset": [self.dataset.source, self.dataset.name if self.dataset.source != "file" else ""],
             "options": {key: value for key, value in self.dataset.options.items() if key not in ("path", "test")},
             "task": self.task,
@@ -156,4 +159,6 @@ class Exercise:
             "repeats": self.repeats,
             "epochs": self.epochs,
         }
+        if self.network is not None:
+            meaning["network"] = [self.network.sha256, self.network.function]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -3,7 +3,7 @@
 The reader validates by these declarations; ``schema`` makes the JSON schema and the tables of the reference from them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,8 @@ from pipelines.errors import UserError
 from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
 from pipelines.exercises.design import NONE, ONE_AT_A_TIME
 from pipelines.exercises.exercise import FIGURE_METRICS, MAX_EPOCHS, MONITORS, SPLITS, Figure, Lesson, Question, Variant
-from pipelines.exercises.settings import WIDTHS, parse_layers
+from pipelines.exercises.own_network import BUILDING, AnyNumber, AnyWhole, Function, Place, Plain
+from pipelines.exercises.settings import WIDTHS, Setting, parse_layers
 from pipelines.exercises.spaces import Parameter
 
 _FLAG, _TEXT, _EPOCHS = Flag(), Text(), Whole(1, MAX_EPOCHS)
@@ -25,20 +26,54 @@ _NAMED_SPACE = ", ".join(
 )
 
 
-def default_configuration(task: Task | None) -> Configuration:
-    """What a baseline starts from: 64-64 relu adam, with the usual loss of the task."""
-    return Configuration(loss="mse" if task is Task.REGRESSION else "crossentropy")
+def default_configuration(task: Task | None, function: str = "") -> Configuration:
+    """What a baseline starts from: 64-64 relu adam, with the usual loss of the task; or the user's function."""
+    return Configuration(loss="mse" if task is Task.REGRESSION else "crossentropy", network=function)
 
 
-def configuration_keys(task: Task | None = None) -> Keys:
+@dataclass(frozen=True)
+class Settings(Keys):
+    """Settings by name, each as a configuration calls it; those of a user's own function are its arguments."""
+
+    function: Function | None = None
+
+    def entries(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
+        if self.function is not None and isinstance(value, dict):
+            for name in [name for name in value if name in BUILDING and name not in self.keys]:
+                fault = f"is for networks that are built here, and {self.function.place} builds this one"
+                checker.problems.append(f"{checker.label(f'{key}.{name}')}: {fault}; allowed: {', '.join(self.keys)}")
+            value = {name: entry for name, entry in value.items() if name not in BUILDING or name in self.keys}
+        return super().entries(checker, key, value)
+
+    def read(self, checker: Checker, key: str, value: object) -> Any | None:
+        content, names = super().read(checker, key, value), setting_names(self.function)
+        return None if content is None else {names.get(name, name): entry for name, entry in content.items()}
+
+
+def setting_names(function: Function | None) -> dict[str, str]:
+    """Names of settings by those of the arguments of a user's own function."""
+    return {argument.name: argument.setting for argument in function.arguments} if function else {}
+
+
+def _keys(
+    make: Callable[[str, Kind], Kind], of: Mapping[str, Setting], task: Task | None, function: Function | None
+) -> dict[str, Key]:
+    """A key for each of these settings, or for those of a training and the arguments of a user's own function."""
+    known = {name: (of.allowed(task), of.meaning) for name, of in of.items() if not (function and of.builds)}
+    own = {argument.name: (argument.kind, argument.meaning) for argument in function.arguments} if function else {}
+    names = setting_names(function)
+    return {name: Key(make(names.get(name, name), kind), meaning) for name, (kind, meaning) in (own | known).items()}
+
+
+def configuration_keys(task: Task | None = None, function: Function | None = None) -> Settings:
     """The settings of a baseline, or of what a documented variant changes."""
-    return Keys({name: Key(known.allowed(task), known.meaning) for name, known in FIELDS.items()})
+    return Settings(_keys(lambda name, kind: kind, FIELDS, task, function), function=function)
 
 
 def changed(start: Configuration, changes: Mapping[str, Any]) -> Configuration:
     """A configuration from the settings, as ``configuration_keys`` reads them, in which it differs from another."""
     layers = {"layers": parse_layers(changes["layers"])} if "layers" in changes else {}
-    return replace(start, **{**changes, **layers}).canonical()
+    return start.changed({**changes, **layers}).canonical()
 
 
 @dataclass(frozen=True)
@@ -51,7 +86,7 @@ class Axis(Kind):
     @property
     def is_number(self) -> bool:
         """Whether it may be a range."""
-        return isinstance(self.kind, Whole | Number)
+        return isinstance(self.kind, Whole | Number | Plain)
 
     @property
     def range_keys(self) -> Keys:
@@ -80,6 +115,9 @@ class Axis(Kind):
             return checker.refuse(key, value, "is not a list of choices", allowed)
         if not isinstance(value, dict):
             return checker.refuse(key, value, "is neither a list of choices nor a range", self.allowed)
+        if isinstance(self.kind, Plain):  # whole numbers where both ends are written as such
+            whole = all(type(value.get(end)) is int for end in ("low", "high"))
+            return Axis(self.name, AnyWhole() if whole else AnyNumber()).read(checker, key, value)
         return self._range(checker, key, value)
 
     def _range(self, checker: Checker, key: str, value: dict[str, Any]) -> Parameter | None:
@@ -108,12 +146,13 @@ class Axis(Kind):
 
 
 @dataclass(frozen=True)
-class Axes(Keys):
+class Axes(Settings):
     """The axes of a space, at least one; read in the order of the file."""
 
     def read(self, checker: Checker, key: str, value: object) -> dict[str, Any] | None:
         if not isinstance(value, dict) or not value:
-            return checker.refuse(key, value, "has nothing to vary", f"one axis or more of {self.listed}")
+            listed = self.listed or ", ".join(self.keys)
+            return checker.refuse(key, value, "has nothing to vary", f"one axis or more of {listed}")
         axes = super().read(checker, key, value)
         others = [name for name in value if name == "depth" or name in WIDTHS]
         if "layers" in value and others:
@@ -125,13 +164,13 @@ class Axes(Keys):
         return super().schema() | {"minProperties": 1}
 
 
-def space_keys(task: Task | None = None) -> Axes:
+def space_keys(task: Task | None = None, function: Function | None = None) -> Axes:
     """The axes that a space may have."""
-    return Axes({name: Key(Axis(name, of.allowed(task)), of.meaning) for name, of in SETTINGS.items()}, _NAMED_SPACE)
+    return Axes(_keys(Axis, SETTINGS, task, function), "" if function else _NAMED_SPACE, function)
 
 
 @dataclass(frozen=True)
-class Design(Keys):
+class Design(Settings):
     """What is changed about the baseline, one setting at a time: one of two words, or settings with their values."""
 
     words = Choice((ONE_AT_A_TIME, NONE))
@@ -149,11 +188,10 @@ class Design(Keys):
         return {"anyOf": [self.words.schema(), super().schema()]}
 
 
-def design_keys(task: Task | None = None) -> Design:
+def design_keys(task: Task | None = None, function: Function | None = None) -> Design:
     """The settings that a design may change, whether they are axes of the space or not."""
-    return Design(
-        {name: Key(ListOf(of.allowed(task), "values"), of.meaning) for name, of in SETTINGS.items()}, _NAMED_SPACE
-    )
+    keys = _keys(lambda name, kind: ListOf(kind, "values"), SETTINGS, task, function)
+    return Design(keys, "" if function else _NAMED_SPACE, function)
 
 
 @dataclass(frozen=True)
@@ -236,11 +274,12 @@ class Variants(Keys):
 
     start: Configuration = field(default_factory=Configuration)
     task: Task | None = None
+    function: Function | None = None
 
     def read(self, checker: Checker, key: str, value: object) -> Any | None:
         epochs: Any = value.get("epochs") if isinstance(value, dict) else None
         known = isinstance(epochs, int) and 1 <= epochs <= MAX_EPOCHS
-        keys = variant_keys(self.start, self.task, epochs) if known else self
+        keys = variant_keys(self.start, self.task, epochs, function=self.function) if known else self
         content = Keys.read(keys, checker, key, value)
         if content is None:
             return None
@@ -249,11 +288,13 @@ class Variants(Keys):
         return Variant(configuration=configuration, figures=figures, **content)
 
 
-def variant_keys(start: Configuration, task: Task | None = None, epochs: int = MAX_EPOCHS) -> Variants:
+def variant_keys(
+    start: Configuration, task: Task | None = None, epochs: int = MAX_EPOCHS, *, function: Function | None = None
+) -> Variants:
     """The keys of a documented variant, trained for so many epochs."""
     keys = {
         "name": Key(_TEXT, "A name of its own within the exercise", required=True),
-        "configuration": Key(configuration_keys(task), "What it changes of the baseline", {}),
+        "configuration": Key(configuration_keys(task, function), "What it changes of the baseline", {}),
         "epochs": Key(_EPOCHS, "Of the documented training; a sweep trains to the exercise's own", required=True),
         "validation": Key(Choice((*VALIDATIONS, "none")), "How it was validated; none: trained on all rows", "kfold"),
         "figures": Key(ListOf(figure_keys(epochs), "figures"), "What was measured", []),
@@ -261,7 +302,7 @@ def variant_keys(start: Configuration, task: Task | None = None, epochs: int = M
         "repeats": Key(Whole(1), "Seeds of its reproduction, in place of the usual five"),
         "explains": Key(_TEXT, "Name of the variant whose figures it tries in another way, since they do not agree"),
     }
-    return Variants(keys, start=start, task=task)
+    return Variants(keys, start=start, task=task, function=function)
 
 
 @dataclass(frozen=True)
@@ -316,10 +357,15 @@ def source_keys(*sources: str) -> Data:
     return Data({"source": Key(Choice(sources), "Where it comes from", required=True), "name": name, **options})
 
 
-def exercise_keys(task: Task | None = None, baseline: Configuration | None = None) -> Keys:
-    """The keys of a file; with what its task allows, and its variants made of its baseline, where these are known."""
+def exercise_keys(
+    task: Task | None = None, baseline: Configuration | None = None, function: Function | None = None
+) -> Keys:
+    """The keys of a file; with what its task allows, and its variants made of its baseline, where these are known.
+
+    ``function`` is the user's own that builds the network, where there is one.
+    """
     monitors = MONITORS[task] if task else tuple(dict.fromkeys(curve for of in MONITORS.values() for curve in of))
-    variants = variant_keys(baseline or default_configuration(task), task)
+    variants = variant_keys(baseline or default_configuration(task), task, function=function)
     return Keys(
         {
             "title": Key(
@@ -333,9 +379,14 @@ def exercise_keys(task: Task | None = None, baseline: Configuration | None = Non
                 "Curve that over-fitting is judged on; val_loss only where the loss does not vary",
                 "val_loss",
             ),
-            "baseline": Key(configuration_keys(task), "Settings that the space does not vary; tried first", {}),
-            "space": Key(space_keys(task), "What is varied", required=True),
-            "design": Key(design_keys(task), "Comparisons with the baseline before the tuner is asked", ONE_AT_A_TIME),
+            "network": Key(Place(), "Your own function that builds the network, see below; ours where none is stated"),
+            "baseline": Key(
+                configuration_keys(task, function), "Settings that the space does not vary; tried first", {}
+            ),
+            "space": Key(space_keys(task, function), "What is varied", required=True),
+            "design": Key(
+                design_keys(task, function), "Comparisons with the baseline before the tuner is asked", ONE_AT_A_TIME
+            ),
             "folds": Key(Whole(2), "Folds that each configuration is trained on", 4),
             "repeats": Key(Whole(1), "How often, with other seeds", 1),
             "epochs": Key(_EPOCHS, "Length of every training; shorter ones are read off the curve", 100),

@@ -18,8 +18,9 @@ from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.design import NONE, ONE_AT_A_TIME, Points, design_points, one_at_a_time
 from pipelines.exercises.exercise import MONITORS, Exercise, Lesson, Variant
 from pipelines.exercises.keys import changed, configuration_keys, default_configuration, exercise_keys
-from pipelines.exercises.settings import MAX_DEPTH, parse_layers
-from pipelines.exercises.spaces import Parameter, Space, Value
+from pipelines.exercises.own_network import Function, OwnNetwork, find_network
+from pipelines.exercises.settings import MAX_DEPTH, Value, parse_layers
+from pipelines.exercises.spaces import Parameter, Space
 from pipelines.words import did_you_mean
 
 FOLDER = Path(__file__).resolve().parents[2] / "search_spaces"
@@ -112,10 +113,13 @@ def read_exercise(
     task = _read_task(checker, entries.get("task"), dataset, data_dir)
     if task and own_task is not None and task != own_task and dataset is not None and dataset.source != "file":
         checker.note("task", entries["task"], f"is not the task of exercise {path.stem}", str(own_task))
-    changes = configuration_keys(task).read(checker, "baseline", entries.get("baseline", {}))
-    baseline = None if changes is None else changed(default_configuration(task), changes)
-    keys = exercise_keys(task, baseline)
-    others = [name for name in keys.keys if name not in ("dataset", "task", "baseline", "monitor")]
+    network, function = _read_network(checker, path, entries)
+    if function is None and "network" in entries:
+        return None  # without its arguments nothing can be said of the settings
+    changes = configuration_keys(task, function).read(checker, "baseline", entries.get("baseline", {}))
+    baseline = None if changes is None else _baseline(task, network, function, changes)
+    keys = exercise_keys(task, baseline, function)
+    others = [name for name in keys.keys if name not in ("dataset", "task", "baseline", "monitor", "network")]
     values: dict[str, Any] = {name: keys.value(checker, name, entries) for name in others}
     axes, documented = values.pop("space"), values.pop("documented") or ()
     space = None if axes is None or baseline is None else _make_space(checker, tuple(axes.values()), baseline)
@@ -124,6 +128,8 @@ def read_exercise(
     if wanted != NONE and wanted is not None and space is not None and baseline is not None:
         design = one_at_a_time(space, baseline) if wanted == ONE_AT_A_TIME else wanted
     _check_names(checker, documented, values["lesson"])
+    if network and function and space and baseline:
+        _check_arguments(checker, function, space, design=design, baseline=baseline)
     monitor = keys.value(checker, "monitor", entries)
     changes_made = [variant.configuration for variant in documented]
     changes_made += [point.configuration for point in design_points(design, baseline)] if baseline else []
@@ -145,6 +151,7 @@ def read_exercise(
         documented=documented,
         path=path,
         design=design,
+        network=network,
         **{**values, "title": title},
     )
 
@@ -200,6 +207,42 @@ def _read_task(checker: Checker, value: object, dataset: DatasetSpec | None, dat
         return None
     word = kind.read(checker, "task", value)
     return None if word is None else Task(word)
+
+
+def _read_network(
+    checker: Checker, path: Path, entries: Mapping[str, Any]
+) -> tuple[OwnNetwork | None, Function | None]:
+    """The user's own network and what its function takes; Nones where there is none, or what is wrong is noted."""
+    named = exercise_keys().value(checker, "network", entries)
+    if named is None:
+        return None, None
+    try:
+        return find_network(path.parent, *named)
+    except UserError as error:
+        checker.problems.append(f"network: {error}")
+        return None, None
+
+
+def _baseline(
+    task: Task | None, network: OwnNetwork | None, function: Function | None, changes: Mapping[str, Any]
+) -> Configuration:
+    """The baseline, with the defaults of a user's own function."""
+    start = default_configuration(task, network.function if network else "")
+    return changed(start, {**(function.defaults if function else {}), **changes})
+
+
+def _check_arguments(
+    checker: Checker, function: Function, space: Space, *, design: Points, baseline: Configuration
+) -> None:
+    """Note arguments that have no value in the baseline, though the function, the space or the design needs one."""
+    for argument in function.arguments:
+        if baseline.value(argument.setting) is None and (
+            argument.required or argument.setting in space.names or argument.setting in design
+        ):
+            why = "has no default for it" if argument.required else "has no plain number or word as its default"
+            checker.note(
+                f"baseline.{argument.name}", None, "", f"{argument.kind.described}, since {function.place} {why}"
+            )
 
 
 def _make_space(checker: Checker, axes: tuple[Parameter, ...], baseline: Configuration) -> Space:

@@ -6,7 +6,7 @@ whose text around the tables is written by hand.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pipelines.checking.kinds import Key, Schema
@@ -23,6 +23,7 @@ from pipelines.exercises.keys import (
     space_keys,
     variant_keys,
 )
+from pipelines.exercises.own_network import BUILDING, Plain
 from pipelines.exercises.reader import FOLDER
 from pipelines.exercises.settings import OWN_UNITS
 
@@ -32,13 +33,51 @@ REFERENCE = FOLDER.parent / "docs" / "exercises.md"
 
 def schema() -> Schema:
     """The JSON schema of an exercise file."""
+    made = exercise_keys().schema()
+    properties = made["properties"]
+    variant = properties["documented"]["items"]
+    configuration = variant["properties"]["configuration"]
+    ours = {name: properties[name] for name in ("baseline", "space", "design")}
+    variants = properties["documented"] | {
+        "items": variant | {"properties": variant["properties"] | {"configuration": _told_only(configuration)}}
+    }
+
+    def settings(made: Callable[[Schema, str], Schema]) -> Schema:
+        each = {name: made(of, name) for name, of in ours.items()}
+        changes = {"items": {"properties": {"configuration": made(configuration, "baseline")}}}
+        return {"properties": each | {"documented": changes}}
+
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "An exercise of overfit-atlas",
-        **exercise_keys().schema(),
+        **made,
+        "properties": properties | {name: _told_only(of) for name, of in ours.items()} | {"documented": variants},
         "if": {"properties": {"dataset": {"properties": {"source": {"const": "file"}}}}},
         "else": {"required": ["task"]},
+        "allOf": [
+            {
+                "if": {"required": ["network"]},
+                "then": settings(_with_arguments),
+                "else": settings(lambda of, name: of),
+            }
+        ],
     }
+
+
+def _told_only(of: Schema) -> Schema:
+    """What an editor shows of a key whose values depend on another key."""
+    return {key: of[key] for key in ("description", "default") if key in of}
+
+
+def _with_arguments(of: Schema, key: str) -> Schema:
+    """The settings of a key, with the arguments of a user's own function in place of what our networks are built of."""
+    if key == "design":
+        words, settings = of["anyOf"]
+        return of | {"anyOf": [words, _with_arguments(settings, "")]}
+    argument = Plain().schema()
+    kinds = {"baseline": argument, "space": Axis("", Plain()).schema(), "": {"type": "array", "items": argument}}
+    properties = {name: known for name, known in of["properties"].items() if name not in BUILDING}
+    return of | {"properties": properties, "additionalProperties": kinds[key]}
 
 
 def schema_text() -> str:

@@ -4,6 +4,8 @@ Labels, run names, tables, remedies, the search space and the key of a compiled 
 else lists settings.
 """
 
+import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -13,6 +15,8 @@ from pipelines.checking.kinds import Checker, Kind, Schema
 from pipelines.datasets.base import Task
 
 T = TypeVar("T")
+#: What a setting may be in a search space.
+Value = int | float | str | bool
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "leaky_relu", "softplus", "linear")
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "rmsprop_keras2", "adam", "adamw", "nadam", "adagrad")
@@ -33,6 +37,8 @@ MAX_BATCH_SIZE = 65536
 #: Widths: of all hidden layers, and of single ones (``units_2``: the second layer has a width of its own).
 OWN_UNITS = tuple(f"units_{number}" for number in range(1, MAX_DEPTH + 1))
 WIDTHS = ("units", *OWN_UNITS)
+#: Begins the name of a setting that is an argument of a user's own network: ``network.width``.
+OWN_PREFIX = "network."
 #: Place of what has none of its own: behind everything else, in the order of the fields.
 _LAST = 1000
 _KEY = "setting"
@@ -83,6 +89,8 @@ class Setting:
     rare: bool = False
     #: Whether it decides which samples a network takes.
     decides_samples: bool = False
+    #: Whether it says what our networks are built of, and so nothing about a user's own.
+    builds: bool = False
     #: What it is against over-fitting; None for nothing.
     remedy: Remedy | None = None
 
@@ -123,8 +131,9 @@ def complete(known: Setting, name: str, default: object = None) -> Setting:
 
 
 def settings_of(configuration: type[Any]) -> dict[str, Setting]:
-    """The settings of a class by name, each as its field states it."""
-    return {f.name: complete(f.metadata[_KEY], f.name, f.default) for f in fields(configuration)}
+    """The settings of a class by name, each as its field states it; without fields that are none."""
+    described = (f for f in fields(configuration) if _KEY in f.metadata)
+    return {f.name: complete(f.metadata[_KEY], f.name, f.default) for f in described}
 
 
 @dataclass(frozen=True)
@@ -227,3 +236,23 @@ def parse_convolutions(text: str) -> tuple[Convolution, ...]:
 def convolutions_text(convolutions: tuple[Convolution, ...]) -> str:
     """The one spelling of convolutions; ``none`` for none."""
     return "-".join(map(str, convolutions)) or "none"
+
+
+def own_text(value: Value) -> str:
+    """An argument of a user's own network as the store has it: JSON, but a word without quotes where that is clear.
+
+    >>> own_text(64), own_text(True), own_text("relu"), own_text("64")
+    ('64', 'true', 'relu', '"64"')
+    """
+    clear = isinstance(value, str) and parse_own(value) is value
+    return str(value) if clear else json.dumps(value)
+
+
+def parse_own(text: str) -> Value:
+    """The argument that ``own_text`` wrote: a word is itself."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return value if is_number or isinstance(value, str) else text

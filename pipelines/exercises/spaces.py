@@ -11,15 +11,14 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from pipelines.exercises.configurations import SETTINGS, Configuration
-from pipelines.exercises.settings import MAX_DEPTH, OWN_UNITS, parse_layers
+from pipelines.exercises.configurations import FIELDS, Configuration, setting_named
+from pipelines.exercises.settings import MAX_DEPTH, OWN_PREFIX, OWN_UNITS, Value, parse_layers
 
-Value = int | float | str | bool
 Values = Mapping[str, Value]
 
 #: Ranges of so few whole numbers, such as a depth of 0 to 4, are not thinned out for a grid.
@@ -32,7 +31,8 @@ _TOLERANCE = 1e-9
 class Parameter:
     """One axis of a search space."""
 
-    #: A setting of ``Configuration``, or ``depth``, ``units`` or ``units_1``, ``units_2``, ... for the hidden layers.
+    #: A setting of ``Configuration``; ``depth``, ``units`` or ``units_1``, ``units_2``, ... for the hidden layers;
+    #: ``network.width`` for an argument of a user's own network.
     name: str
     #: ``int`` or ``float`` with ``low`` and ``high``, both included; ``categorical`` with ``choices``.
     kind: Literal["int", "float", "categorical"]
@@ -165,7 +165,7 @@ class Space:
             return any(own not in self.names for own in OWN_UNITS[:depth])
         if name in OWN_UNITS:
             return depth > OWN_UNITS.index(name)
-        needs = SETTINGS[name].needs
+        needs = setting_named(name).needs
         return depth > 0 or "layers" not in needs or (self.has_convolutions and "convolutions" in needs)
 
     def conditions(self, name: str) -> tuple[Value, ...] | None:
@@ -182,9 +182,10 @@ class Space:
 
         Layers beyond the baseline's own are as wide as its last.
         """
-        settings = {f.name for f in fields(Configuration)} - {"layers"}
-        changes: dict[str, Any] = {name: value for name, value in values.items() if name in settings}
-        return replace(baseline, layers=_layers(values, baseline), **changes).canonical()
+        changes: dict[str, Any] = {
+            name: value for name, value in values.items() if name in FIELDS or name.startswith(OWN_PREFIX)
+        }
+        return baseline.changed(changes | {"layers": _layers(values, baseline)}).canonical()
 
     def values(self, configuration: Configuration, baseline: Configuration) -> dict[str, Value] | None:
         """The point of a network, with a value for every axis; None where the network is not in the space.
@@ -238,7 +239,7 @@ class Space:
             return next(iter(configuration.layers[OWN_UNITS.index(name) :]), None)
         if name == "depth":
             return len(configuration.layers)
-        return getattr(configuration, "layers_text" if name == "layers" else name)
+        return configuration.layers_text if name == "layers" else configuration.value(name)
 
 
 def _layers(values: Values, baseline: Configuration) -> tuple[int, ...]:

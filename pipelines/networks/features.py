@@ -26,7 +26,7 @@ from pipelines.datasets.cache import Description, cached, write_array, write_arr
 from pipelines.datasets.places import Places
 from pipelines.datasets.preparation import FIXED
 from pipelines.errors import UserError
-from pipelines.exercises.configurations import SETTINGS, Configuration
+from pipelines.exercises.configurations import Configuration, setting_named
 from pipelines.exercises.exercise import Exercise
 from pipelines.networks.backbones import Weights, WeightsError, build_backbone, check_images, find_weights
 from pipelines.networks.models import check_input_shape
@@ -183,7 +183,7 @@ def find_all_weights(exercise: Exercise, inputs: Inputs, *, documented: bool) ->
 def _networks(exercise: Exercise) -> Iterator[Configuration]:
     """Configurations with every combination of those axes of the space that decide what the samples must be."""
     space = exercise.space
-    axes = [axis for axis in space.parameters if SETTINGS[axis.name].decides_samples]
+    axes = [axis for axis in space.parameters if setting_named(axis.name).decides_samples]
     for values in itertools.product(*([(axis.name, choice) for choice in axis.choices] for axis in axes)):
         yield space.configuration(dict(values), exercise.baseline).canonical()
 

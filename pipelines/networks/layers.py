@@ -28,6 +28,7 @@ def is_per_sample(model: Any) -> bool:
         type(layer).__name__ in _PER_SAMPLE
         and _is_known(layer)
         and not _penalises_activations(layer)  # of the whole batch, padding included
+        and _has_layers_only(layer)
         for layer in layers_of(model)
     )
 
@@ -71,6 +72,13 @@ def activation_sizes(model: Any) -> list[int]:
 def _is_known(layer: Any) -> bool:
     """Whether a layer is one of Keras or of ours, whose ways are known."""
     return type(layer).__module__.startswith(("keras.", "pipelines."))
+
+
+def _has_layers_only(layer: Any) -> bool:
+    """Whether a functional model has no operation but layers; ``keras.ops`` may look at the whole batch."""
+    import keras
+
+    return all(isinstance(each, keras.layers.Layer) for each in getattr(layer, "operations", ()))
 
 
 def _penalises_activations(layer: Any) -> bool:

@@ -50,7 +50,7 @@ def build_network(
 
 def check_input_shape(configuration: Configuration, shape: tuple[int, ...]) -> None:
     """Raise ``UserError`` where the network needs images and the samples are none."""
-    if len(shape) == 3 or configuration.family == "dense":
+    if len(shape) == 3 or configuration.family in ("dense", "own"):
         return
     what = "convolutions" if configuration.backbone == "none" else f"backbone {configuration.backbone}"
     raise UserError(

@@ -103,6 +103,7 @@ class Measurement:
         holdout = exercise.holdout if self.validation == "holdout" else ""
         parts = [*self.key, holdout, self.keep_weights, dataset.sha256, str(dataset.task), seed, backend]
         parts += [weights] if weights else []
+        parts += [exercise.network.sha256, exercise.network.function] if exercise.network else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property

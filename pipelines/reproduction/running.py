@@ -263,6 +263,7 @@ class _Work:
                     seed=self.settings.seed,
                     epochs=epochs,
                     weights=self.inputs.weights_file(configuration),
+                    network=self.exercise.network,
                     keep_weights=measurement.keep_weights,
                 )
                 record = replace(record, fits=fit_labels(job.splits, job.seed))

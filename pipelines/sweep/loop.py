@@ -27,6 +27,7 @@ from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.features import Inputs, find_all_weights
 from pipelines.networks.guessing import surely_beats
+from pipelines.networks.own import Shapes, check_own
 from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
@@ -83,12 +84,18 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
     )
     inputs = Inputs(dataset, settings.places)
     weights = find_all_weights(exercise, inputs, documented=settings.documented)
+    notes: tuple[str, ...] = ()
+    if exercise.network is not None:
+        shapes = Shapes(dataset.input_shape, dataset.outputs, dataset.task)
+        notes = check_own(exercise.network, exercise.baseline, shapes)
     description = describe_sweep(settings, dataset, splits, weights)
     with (
         open_sweep(description, resume=settings.resume) as run,
         make_executor(settings.backend, settings.places) as executor,
     ):
         _print_start(console, settings, dataset, splits)
+        for note in notes:
+            console.print(note, markup=False)
         trials = _Trials(settings, inputs, splits, description.record.guessing.get(exercise.monitor, ()))
         sweep = _Sweep(trials, tuner, run=run, executor=executor, console=console)
         sweep.take_up()
@@ -120,6 +127,7 @@ class _Trials:
             seed=self.settings.seed,
             epochs=self.settings.exercise.epochs,
             weights=self.inputs.weights_file(configuration),
+            network=self.settings.exercise.network,
         )
 
     def record(self, flight: "_Flight", ended: Ended) -> Trial:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from pipelines.exercises.configurations import SETTINGS, Configuration
 from pipelines.exercises.exercise import Exercise
+from pipelines.exercises.settings import OWN_PREFIX
 
 SCHEMA = "1"
 #: Of the rules by which trials are judged: what was judged by others is judged again where it is reported.
@@ -105,6 +106,8 @@ VIEW_COLUMNS = (
 CURVES_FILE = "curves.parquet"
 SWEEP_FILE = "sweep.json"
 REPORT_FOLDER = "report"
+#: Of a sweep of a user's own network: the file that builds it.
+NETWORK_FOLDER = "network"
 # Of a final model: what it is and reached, a row a test sample, and the inputs or texts of those that are shown.
 FINAL_FILE, PREDICTIONS_FILE = "final.json", "predictions.parquet"
 SAMPLES_FILE, TEXTS_FILE = "samples.npz", "samples.json"
@@ -115,7 +118,8 @@ def varying_settings(exercise: Exercise) -> frozenset[str]:
     names = {axis.name for axis in exercise.space.parameters} | set(exercise.design)
     for variant in exercise.documented:
         changed = vars(variant.configuration).items() - vars(exercise.baseline).items()
-        names |= {name for name, _ in changed}
+        names |= {name for name, _ in changed if name != "own"}
+        names |= {OWN_PREFIX + name for name, _ in set(variant.configuration.own) - set(exercise.baseline.own)}
     return frozenset((SETTINGS[name].shares_word if name in SETTINGS else "") or name for name in names)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import TrackingError
 from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
+from pipelines.exercises.settings import OWN_PREFIX
 from pipelines.tracking import names, runs
 from pipelines.tracking.store import open_store, shared_view, store_errors, ui_link
 from pipelines.tracking.sweeps import SweepDescription, plain_text
@@ -220,10 +221,13 @@ def _start(client: MlflowClient, description: SweepDescription) -> Run:
         own=project if same else None,
     )
     client.log_text(run_id, plain_text(record), names.SWEEP_FILE)
+    if (exercise := description.record.exercise) is not None and exercise.network is not None:
+        client.log_text(run_id, exercise.network.read(), f"{names.NETWORK_FOLDER}/{exercise.network.file.name}")
     run = client.get_run(run_id)
     exercise, guessing = description.record.exercise, description.record.guessing
     varying = names.varying_settings(exercise) if exercise else frozenset()
     settings = dict.fromkeys(name if name in FIELDS else "layers" for name in SETTINGS if name in varying)
+    settings |= dict.fromkeys(sorted(name for name in varying if name.startswith(OWN_PREFIX)))
     scores = [name for name in names.SCORES if f"val_{name}" in guessing]
     view = shared_view(description.identity, scores, tuple(settings))
     client.set_experiment_tag(run.info.experiment_id, *view)

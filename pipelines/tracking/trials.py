@@ -177,7 +177,7 @@ def trial_of(run: Run) -> Trial:
     """The trial that a run holds, without its curves; what is not recorded, or cannot be read, is left out."""
     params, tags, metrics = run.data.params, run.data.tags, run.data.metrics
     try:
-        configuration = Configuration.from_parameters(params) if "layers" in params else None
+        configuration = Configuration.from_parameters(params) if {"layers", "network"} & set(params) else None
     except ValueError:
         configuration = None
     try:

@@ -1,8 +1,9 @@
 """Configuration, data and folds -> the plan that a training engine carries out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,10 @@ from pipelines.datasets.base import Dataset
 from pipelines.datasets.folds import Split
 from pipelines.datasets.preparation import fit_normalisation, subsample
 from pipelines.exercises.configurations import FIELDS, Configuration
+from pipelines.exercises.own_network import OwnNetwork
 from pipelines.networks.models import build_network, build_optimizer, build_sparse_network, check_input_shape
 from pipelines.networks.objectives import make_loss, make_metrics
+from pipelines.networks.own import Shapes, own_builder
 from pipelines.training.plan import Fit, FitPlan
 
 #: Seeds of two repeats lie this far apart, so every fold of every repeat has a seed of its own.
@@ -35,6 +38,7 @@ def make_plan(
     seed: int,
     epochs: int,
     weights: Path | None = None,
+    network: OwnNetwork | None = None,
 ) -> FitPlan:
     """Everything an engine needs to train one configuration on all its folds and repeats.
 
@@ -51,6 +55,8 @@ def make_plan(
         Of the sweep; each fit's own is ``fit_seed``.
     weights
         File of the weights of a backbone that is trained as well; None: Keras' own.
+    network
+        The user's own function that builds the network, where the configuration has one.
 
     Raises
     ------
@@ -72,8 +78,12 @@ def make_plan(
             rows = subsample(rows, dataset.targets, dataset.task, fraction=configuration.train_fraction, seed=own_seed)
         offset, scale = fit_normalisation(dataset.inputs, rows, normalisation)
         fits.append(Fit(rows, split.validation, seed=own_seed, learning_rate=rates, offset=offset, scale=scale))
+    build: Callable[[], Any] = partial(build_network, configuration, shape, outputs, weights=weights)
+    if network is not None:
+        build = own_builder(network, configuration, Shapes(shape, outputs, dataset.task))
+    is_sparse = len(shape) == 1 and network is None
     return FitPlan(
-        build_model=lambda: build_network(configuration, shape, outputs, weights=weights),
+        build_model=build,
         build_optimizer=lambda: build_optimizer(configuration),
         loss=make_loss(configuration.loss, dataset.task),
         metrics=make_metrics(dataset.task),
@@ -84,8 +94,8 @@ def make_plan(
         fits=tuple(fits),
         epochs=epochs,
         batch_size=configuration.batch_size,
-        key=program_key(configuration, dataset),
-        build_sparse_model=partial(build_sparse_network, configuration, shape[0], outputs) if len(shape) == 1 else None,
+        key=program_key(configuration, dataset, network),
+        build_sparse_model=partial(build_sparse_network, configuration, shape[0], outputs) if is_sparse else None,
     )
 
 
@@ -96,7 +106,8 @@ def learning_rates(configuration: Configuration, epochs: int) -> float | NDArray
     return np.array([configuration.learning_rate_at(epoch) for epoch in range(1, epochs + 1)], np.float32)
 
 
-def program_key(configuration: Configuration, dataset: Dataset) -> str:
+def program_key(configuration: Configuration, dataset: Dataset, network: OwnNetwork | None = None) -> str:
     """What a compiled program depends on: every setting that is not stated to be an argument of it, and the shapes."""
     settings = [(name, getattr(configuration, name)) for name, known in FIELDS.items() if not known.argument]
-    return repr((dataset.task, dataset.input_shape, dataset.outputs, *settings))
+    own = () if network is None else (network.sha256, network.function, configuration.own)
+    return repr((dataset.task, dataset.input_shape, dataset.outputs, *settings, *own))

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pipelines.exercises.configurations import Configuration
-from pipelines.exercises.spaces import Space, Value, Values
+from pipelines.exercises.settings import Value
+from pipelines.exercises.spaces import Space, Values
 
 #: Points of a grid on each range: both ends and the middle, in the range's scale (see ``Parameter.points``).
 GRID_POINTS = 3

@@ -24,7 +24,8 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from pipelines.compat import OracleDoor, replace_gaussian_process
 from pipelines.exercises.configurations import Configuration
-from pipelines.exercises.spaces import Space, Value
+from pipelines.exercises.settings import Value
+from pipelines.exercises.spaces import Space
 from pipelines.tuners.base import GRID_POINTS, Tuner
 
 _OBJECTIVE = "value"

@@ -10,7 +10,8 @@ from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler,
 
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
-from pipelines.exercises.spaces import Parameter, Space, Value
+from pipelines.exercises.settings import Value
+from pipelines.exercises.spaces import Parameter, Space
 from pipelines.tuners.base import GRID_POINTS, Tuner
 
 #: Optuna lists every point of a grid in memory, before the first is asked.

@@ -7,7 +7,6 @@ Who asked for them does not matter: a plan, the textbook or the tuner.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipelines.exercises.configurations import SETTINGS
 from pipelines.overfitting.statistics import (
     USUAL_RATIO,
     best_epochs,
@@ -131,7 +130,7 @@ def find_plates(report: Report) -> tuple[Plate, ...]:
         if changed is not None:
             name, own[name], value = changed
             found.setdefault(name, {}).setdefault(value, trial)
-    names = sorted(found, key=lambda name: SETTINGS[name].place)
+    names = sorted(found, key=lambda name: report.setting(name).place)
     return tuple(_plate(report, name, baseline, {**found[name], own[name]: baseline}) for name in names)
 
 
@@ -160,7 +159,7 @@ def _plate(report: Report, name: str, baseline: Trial, values: dict[Value, Trial
     order = sorted(values, key=lambda value: value if numeric else (values[value] is not baseline, str(value)))  # type: ignore[arg-type,return-value]
     steps = tuple(
         Step(
-            label=SETTINGS[name].written(value),
+            label=report.setting(name).written(value),
             value=value,
             trial=values[value],
             change=None if values[value] is baseline else change(report, baseline, values[value]),
@@ -168,7 +167,7 @@ def _plate(report: Report, name: str, baseline: Trial, values: dict[Value, Trial
         for value in order
     )
     whole = change(report, steps[0].trial, steps[-1].trial) if numeric else None
-    title = "units" if name == "units" else SETTINGS[name].title
+    title = "units" if name == "units" else report.setting(name).title
     return Plate(name, title, numeric, steps=steps, whole=whole)
 
 

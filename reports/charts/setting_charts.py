@@ -60,7 +60,7 @@ def over_settings(report: Report) -> Chart | None:
     None where fewer than two trials have a result, or nothing was varied.
     """
     trials = configured(report)
-    settings = varied([trial.configuration for trial in trials if trial.configuration])
+    settings = varied([trial.configuration for trial in trials if trial.configuration], report.on_log_scales)
     if not settings:
         return None
     hovers = [trial_hover(report, trial) for trial in trials]
@@ -135,7 +135,7 @@ def parallel(report: Report) -> Chart | None:
     None where fewer than two trials have a result, or nothing was varied.
     """
     trials = configured(report)
-    settings = varied([trial.configuration for trial in trials if trial.configuration])
+    settings = varied([trial.configuration for trial in trials if trial.configuration], report.on_log_scales)
     if not settings:
         return None
     epochs = [float(point_of(trial).best_epoch or 0) for trial in trials]

@@ -5,7 +5,7 @@ categories, and a penalty of zero keeps a place beside the logarithmic scale.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.exercises.configurations import SETTINGS, Configuration
+from pipelines.exercises.configurations import Configuration, setting_named
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted
@@ -147,12 +147,15 @@ class Varied:
     axis: Axis  #: with ticks
 
 
-def varied(configurations: Sequence[Configuration]) -> tuple[Varied, ...]:
-    """The settings with at least two different values, in the order of a report."""
+def varied(configurations: Sequence[Configuration], log: Collection[str] = ()) -> tuple[Varied, ...]:
+    """The settings with at least two different values, in the order of a report.
+
+    ``log``: arguments of a user's own network whose axes are logarithmic.
+    """
     found = []
     for name, title in varied_titles(configurations).items():
         values = tuple(setting_of(configuration, name) for configuration in configurations)
-        scale: Scale = "log" if SETTINGS[name].log else "linear"
+        scale: Scale = "log" if setting_named(name, log).log else "linear"
         if any(isinstance(value, str) for value in values):
             scale = "category"
         found.append(_placed(Setting(name, title, scale), values))

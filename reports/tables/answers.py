@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipelines.exercises.configurations import SETTINGS
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.trials import Trial
 from pipelines.words import counted, listed
@@ -146,7 +145,7 @@ def what_helps(report: Report, plates: Sequence[Plate], advice: Advice) -> Answe
     of_plates = {plate.name: found for plate in plates if (found := _remedy_of(report, plate))}
     for verdict, words in of_plates.values():
         verdicts[verdict].append(words)
-    titles = {SETTINGS[name].remedy.words for name in of_plates if SETTINGS[name].remedy}  # type: ignore[union-attr]
+    titles = {known.words for name in of_plates if (known := report.setting(name).remedy)}
     others = {title: verdict for title, verdict in advice.verdicts if title not in titles}
     by_pairs = [f"{verdict}: {listed(words)}" for verdict, words in verdicts.items() if words]
     by_tuner = [
@@ -204,7 +203,7 @@ def _ratio(first: Step, second: Step) -> float:
 
 def _remedy_of(report: Report, plate: Plate) -> tuple[Help, str] | None:
     """What a plate says of its setting as a remedy: the best that any step on the remedy's side does."""
-    remedy = SETTINGS[plate.name].remedy
+    remedy = report.setting(plate.name).remedy
     if remedy is None:
         return None
     base = plate.steps.index(plate.baseline)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pipelines.exercises.configurations import FIELDS, NO_HIDDEN_LAYER, Configuration
 from pipelines.exercises.design import DOCUMENTED_ORIGIN
+from pipelines.exercises.settings import OWN_PREFIX
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import Trial
@@ -211,10 +212,17 @@ def winner_settings(report: Report) -> tuple[SettingRow, ...]:
     if chosen is None:
         return ()
     base = report.baseline.configuration if report.baseline else None
-    rows = [_setting_row("hidden layers", _layers(chosen), _layers(base) if base else "")]
+    rows = [
+        _setting_row("network" if chosen.network else "hidden layers", _layers(chosen), _layers(base) if base else "")
+    ]
+    for name, value in chosen.own:
+        known = report.setting(OWN_PREFIX + name)
+        before = "" if base is None or (old := base.value(known.name)) is None else known.written(old)
+        rows.append(_setting_row(known.title, known.written(value), before))
     for known in sorted(FIELDS.values(), key=lambda known: known.place):
         value = getattr(chosen, known.name)
-        if known.name == "layers" or known.name in chosen.idle or (known.rare and value == known.off):
+        is_idle = known.name in chosen.idle or (known.builds and bool(chosen.network))
+        if known.name == "layers" or is_idle or (known.rare and value == known.off):
             continue
         before = "" if base is None or known.name in base.idle else known.written(getattr(base, known.name))
         rows.append(_setting_row(known.title, known.written(value), before))
@@ -226,6 +234,8 @@ def _setting_row(title: str, value: str, before: str) -> SettingRow:
 
 
 def _layers(configuration: Configuration) -> str:
+    if configuration.network:
+        return f"{configuration.network} of your own file"
     return configuration.layers_text if configuration.layers else NO_HIDDEN_LAYER
 
 

@@ -6,12 +6,12 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.exercises.configurations import Configuration
+from pipelines.exercises.configurations import FIELDS, Configuration
+from pipelines.exercises.settings import OWN_PREFIX
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.trials import Trial
 from reports.analysis.by_setting import value_rows
@@ -198,7 +198,8 @@ def points_frame(report: Report) -> "pd.DataFrame":
         **_beside(trials),
         "parameters": _typed([trial.parameters for trial in trials], "Int64"),
         "seconds": _typed([trial.seconds for trial in trials], "float64"),
-        **{field.name: _settings(trials, field.name, field.default) for field in fields(Configuration)},
+        **{name: _settings(trials, name, getattr(Configuration, name)) for name in FIELDS},
+        **_arguments(trials),
         "reason": _typed([trial.reason for trial in trials], "string"),
         "run_id": _typed([trial.run_id for trial in trials], "string"),
     }
@@ -226,9 +227,19 @@ def _verdicts(points: Sequence[OverfittingPoint | None]) -> Any:
 
 
 def _settings(trials: Sequence[Trial], name: str, default: object) -> Any:
-    attribute = "layers_text" if name == "layers" else name
+    def value(configuration: Configuration) -> Any:
+        return configuration.layers_text if name == "layers" else configuration.value(name)
+
     kind = "boolean" if isinstance(default, bool) else {int: "Int64", float: "float64"}.get(type(default), "string")
-    return _typed([getattr(t.configuration, attribute) if t.configuration else None for t in trials], kind)
+    return _typed([value(trial.configuration) if trial.configuration else None for trial in trials], kind)
+
+
+def _arguments(trials: Sequence[Trial]) -> dict[str, Any]:
+    """The function of a user's own network, and its arguments; no columns where there is none."""
+    found = [trial.configuration for trial in trials if trial.configuration and trial.configuration.network]
+    names = dict.fromkeys(OWN_PREFIX + name for configuration in found for name, _ in configuration.own)
+    kinds = {name: next(filter(None, (c.value(name) for c in found)), "") for name in names}
+    return {name: _settings(trials, name, kinds.get(name, "")) for name in (["network", *names] if found else [])}
 
 
 def _typed(values: Sequence[object], kind: Any) -> Any:

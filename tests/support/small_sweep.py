@@ -23,7 +23,8 @@ from pipelines.executors.base import Handle
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.exercise import Exercise
 from pipelines.exercises.reader import load_exercise
-from pipelines.exercises.spaces import Value, Values
+from pipelines.exercises.settings import Value
+from pipelines.exercises.spaces import Values
 from pipelines.sweep import loop as sweep_module
 from pipelines.sweep.description import SweepSettings
 from pipelines.sweep.loop import SweepOutcome, run_sweep
