@@ -11,7 +11,7 @@ For notebooks the same as DataFrames:
 """
 
 from reports.pages.sweep import ReportPaths, publish, write_report
-from reports.report import Report, read_report
+from reports.report import Report, make_report, read_report
 from reports.tables.configurations import terminal_table
 from reports.tables.frames import learning_curves, overfitting_points, parameter_points
 from reports.tables.table import latex, markdown
@@ -21,6 +21,7 @@ __all__ = [
     "ReportPaths",
     "latex",
     "learning_curves",
+    "make_report",
     "markdown",
     "overfitting_points",
     "parameter_points",

@@ -20,7 +20,7 @@ from pipelines.tracking.sweeps import Sweep
 from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted, listed
 from reports.formatting import epochs_to_train, interval, last_seen, number
-from reports.settings import VariedSetting, varied_settings
+from reports.settings import VariedSetting, varied_settings, wide_ranges
 
 BASELINE = "baseline"
 DOWNLOADS = 8
@@ -114,7 +114,14 @@ class Report:
     def on_log_scales(self) -> frozenset[str]:
         """Arguments of the user's own network whose axes are logarithmic; of other settings that is known."""
         exercise = self.sweep.record.exercise
-        return frozenset(axis.name for axis in exercise.space.parameters if axis.log) if exercise else frozenset()
+        if exercise is not None:
+            return frozenset(axis.name for axis in exercise.space.parameters if axis.log)
+        return wide_ranges(trial.configuration for trial in self.sweep.trials if trial.configuration)
+
+    @property
+    def read_from_logs(self) -> tuple[str, ...]:
+        """Of curves that another tool has logged: sentences on how they were read; empty for a sweep of our own."""
+        return tuple(self.sweep.record.data.details.get("logged", ()))
 
     def setting(self, name: str) -> Setting:
         """What is known of a setting of this sweep."""

@@ -88,6 +88,16 @@ def varied_settings(trials: Iterable[Trial], log: Collection[str] = ()) -> tuple
     )
 
 
+def wide_ranges(configurations: Iterable[Configuration]) -> frozenset[str]:
+    """Arguments whose numbers span two powers of ten or more, as learning rates and penalties do."""
+    values: dict[str, set[float]] = {}
+    for configuration in configurations:
+        for name, value in configuration.own:
+            if isinstance(value, int | float) and value > 0:
+                values.setdefault(OWN_PREFIX + name, set()).add(float(value))
+    return frozenset(name for name, of in values.items() if max(of) >= 100 * min(of))
+
+
 def varied_titles(configurations: Sequence[Configuration]) -> dict[str, str]:
     """Names and titles of the settings that take more than one value, in the order of a report.
 

@@ -12,7 +12,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.commands import final, report, reproduce, sweep
+from pipelines.commands import analyse, final, report, reproduce, sweep
 from pipelines.commands.parameters import Parameters, split_arguments
 from pipelines.errors import UserError
 
@@ -40,6 +40,9 @@ _ENTRIES = {
         resumes=True,
     ),
     "final": _Entry(final.final, final.PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
+    "analyse": _Entry(
+        analyse.analyse, analyse.PARAMETERS, "judge the curves that any other training has logged: MLflow, CSV, ..."
+    ),
     "report": _Entry(
         report.report, report.PARAMETERS, "make reports again and compare several sweeps, from the store alone"
     ),

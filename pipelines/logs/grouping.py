@@ -1,4 +1,4 @@
-"""Runs -> configurations: which runs are folds or repeats of one and the same, by parameters and names, or as stated."""
+"""Runs -> configurations: which runs are folds or repeats of one and the same, by parameters and names, or as told."""
 
 import re
 from collections import Counter
@@ -214,7 +214,9 @@ def _group(
                 f"allowed: 1 to {len(members)}."
             )
         dropped = [(of.run.name, f"no whole set of {of_number} folds") for of, *_ in in_order[whole:]]
-        return Group(name, settings, tuple(of for of, *_ in in_order[:whole]), of_number, whole // of_number, tuple(dropped))
+        return Group(
+            name, settings, tuple(of for of, *_ in in_order[:whole]), of_number, whole // of_number, tuple(dropped)
+        )
     by_fold: dict[str, list[tuple[RunCurves, str]]] = {}
     for of, fold, seed in ordered:
         by_fold.setdefault(fold, []).append((of, seed))
@@ -228,7 +230,7 @@ def _group(
 
 
 def _whole_grid(rows: Sequence[Sequence[tuple[RunCurves, str]]]) -> tuple[list[list[RunCurves]], list[RunCurves]]:
-    """Of each fold the same repeats: those with the seeds that all folds have, else as many as the shortest fold has."""
+    """Of each fold the same repeats: those with the seeds that all have, else as many as the shortest fold has."""
     common = set.intersection(*({seed for _, seed in row} for row in rows))
     # One run a seed in every fold: then seeds pair the repeats of the folds.
     paired = bool(common - {""}) and all(len({seed for _, seed in row}) == len(row) for row in rows)
@@ -253,7 +255,9 @@ def _told(groups: Sequence[Group], folds: str, seeds: str, aside: Sequence[str])
             for (fold, repeat), count in sizes.most_common(4)
         ]
     )
-    found = [f"Found {each}." if len(sizes) <= 4 else f"Found {counted(len(groups), 'configuration')} of different sizes."]
+    found = [
+        f"Found {each}." if len(sizes) <= 4 else f"Found {counted(len(groups), 'configuration')} of different sizes."
+    ]
     sources = [f"folds from {folds}" if folds else "", f"seeds from {seeds}" if seeds else ""]
     if told := listed(list(filter(None, sources))):
         found.append(f"Read {told}.")

@@ -13,7 +13,22 @@ _WHEN = {"epoch", "step", "iter", "iteration", "batch", "mean", "avg", "metrics"
 _LOSSES = ("loss", "total_loss", "nll", "crossentropy", "logloss", "mse", "rmse", "mae", "error", "perplexity")
 _HIGHER = {
     *("accuracy", "acc", "auc", "auroc", "auprc", "roc_auc", "pr_auc", "f1", "f1_score", "precision", "recall", "r2"),
-    *("r2_score", "iou", "miou", "dice", "map", "ap", "mcc", "kappa", "bleu", "rouge", "psnr", "ssim", "reward", "ndcg"),
+    *(
+        "r2_score",
+        "iou",
+        "miou",
+        "dice",
+        "map",
+        "ap",
+        "mcc",
+        "kappa",
+        "bleu",
+        "rouge",
+        "psnr",
+        "ssim",
+        "reward",
+        "ndcg",
+    ),
     *("return", "score", "hit", "mrr", "top1", "top5", "specificity", "sensitivity", "em", "exact_match"),
 }
 
@@ -70,7 +85,7 @@ def is_higher_better(base: str) -> bool:
     >>> is_higher_better("sparse_categorical_accuracy"), is_higher_better("map"), is_higher_better("mape")
     (True, True, False)
     """
-    return base in _HIGHER or base.split("_")[-1] in _HIGHER
+    return base in _HIGHER or base.rsplit("_", maxsplit=1)[-1] in _HIGHER
 
 
 def choose(names: Iterable[str]) -> Choice | None:

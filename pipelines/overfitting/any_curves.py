@@ -71,7 +71,7 @@ def analyse(
     """
     if isinstance(curves, Mapping):
         curves = [curves]
-    if len(curves) and isinstance(curves[0], Mapping):
+    if len(curves) > 0 and isinstance(curves[0], Mapping):
         curves, training = _of_histories(curves, monitor)  # type: ignore[arg-type]
     validation, of_all = _matrix(curves, "validation")  # type: ignore[arg-type]
     twin, of_twin = (None, of_all) if training is None else _matrix(training, "training")
@@ -121,7 +121,8 @@ def sentence(point: OverfittingPoint, unit: str = "epoch") -> str:
     best = str(point.best_epoch) if low is None else f"{point.best_epoch} (95 % interval {ends})"
     if point.verdict is Verdict.STILL_IMPROVING:
         return f"Still improving at the end. Best {unit}: {point.epochs} or later; train longer."
-    rise = f"; the curve ends {100 * point.severity:.0f} % above its best" if (point.severity or 0) >= 0.005 else ""
+    severity = point.severity or 0.0
+    rise = f"; the curve ends {100 * severity:.0f} % above its best" if severity >= 0.005 else ""
     if point.verdict is Verdict.OVERFITS:
         return f"Over-fits from {unit} {point.onset} on. Best {unit}: {best}{rise}."
     if point.verdict is Verdict.PLATEAU:

@@ -78,7 +78,8 @@ def publish(report: Report, *, output: Path | None = None, log_to_run: bool = Tr
 
     report.read_curves()
     findings = find(report)
-    final = read_final_section(report)
+    # Curves that were read from other tools' logs have no store of ours.
+    final = read_final_section(report) if report.sweep.uri else None
     pictures = final.drawn() if final else {}
     folder = output or FOLDER / f"{report.sweep.exercise or 'sweep'}-{report.sweep.run_id[:8]}"
     files = {folder / picture_file(name): drawn for name, drawn in pictures.items()}

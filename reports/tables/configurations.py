@@ -212,9 +212,10 @@ def winner_settings(report: Report) -> tuple[SettingRow, ...]:
     if chosen is None:
         return ()
     base = report.baseline.configuration if report.baseline else None
-    rows = [
-        _setting_row("network" if chosen.network else "hidden layers", _layers(chosen), _layers(base) if base else "")
-    ]
+    rows = []
+    if "layers" not in chosen.idle:
+        title = "network" if chosen.network else "hidden layers"
+        rows.append(_setting_row(title, _layers(chosen), _layers(base) if base else ""))
     for name, value in chosen.own:
         known = report.setting(OWN_PREFIX + name)
         before = "" if base is None or (old := base.value(known.name)) is None else known.written(old)

@@ -198,7 +198,10 @@ def points_frame(report: Report) -> "pd.DataFrame":
         **_beside(trials),
         "parameters": _typed([trial.parameters for trial in trials], "Int64"),
         "seconds": _typed([trial.seconds for trial in trials], "float64"),
-        **{name: _settings(trials, name, getattr(Configuration, name)) for name in FIELDS},
+        **{
+            name: _settings(trials, name, getattr(Configuration, name))
+            for name in (() if report.read_from_logs else FIELDS)
+        },
         **_arguments(trials),
         "reason": _typed([trial.reason for trial in trials], "string"),
         "run_id": _typed([trial.run_id for trial in trials], "string"),

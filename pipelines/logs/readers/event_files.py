@@ -38,7 +38,9 @@ def read_event_files(folder: Path) -> Logs:
                 points, given, whole = _read(file)
                 parameters |= given
                 if not whole:
-                    notes.append(f"{file}: its last record is cut off, as in a file that is being written; all before is read.")
+                    notes.append(
+                        f"{file}: its last record is cut off, as in a file that is being written; all before is read."
+                    )
                 by_epoch |= any(tag.startswith("epoch_") for tag in points)
                 for tag, (steps, values) in points.items():
                     name = _PARTS.get(part, "") + tag.removeprefix("epoch_") if part else tag

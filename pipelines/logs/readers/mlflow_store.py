@@ -89,7 +89,7 @@ def _named_runs(client: MlflowClient, uri: str, run_ids: Sequence[str]) -> list[
             if error.error_code not in MISSING:
                 raise
             raise TrackingError(
-                f"The tracking store {redacted(uri)} has no run {run_id!r}; allowed: run ids as the MLflow UI shows them."
+                f"The tracking store {redacted(uri)} has no run {run_id!r}; allowed: ids as the MLflow UI shows them."
             ) from error
     return found
 
@@ -159,7 +159,7 @@ def _from_database(uri: str, run_ids: Sequence[str], metrics: Sequence[str]) -> 
     import sqlalchemy
     from sqlalchemy import column, select, table
 
-    columns = [column(name) for name in ("run_uuid", "key", "step", "timestamp", "value", "is_nan")]
+    columns: list[Any] = [column(name) for name in ("run_uuid", "key", "step", "timestamp", "value", "is_nan")]
     logged = table("metrics", *columns)
     run, key, step, time, value, is_nan = columns
     found: Points = {}

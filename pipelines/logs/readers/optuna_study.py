@@ -27,9 +27,10 @@ def read_study(storage: str, study: str = "") -> Logs:
     try:
         known = optuna.get_all_study_names(opened)
     except Exception as error:  # Optuna passes on what SQLAlchemy, a driver or a file system raises
+        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
-            f"The Optuna storage {storage} cannot be read: {str(error).splitlines()[0].rstrip('.')}; allowed: a URL such as "
-            "sqlite:///study.db, or the path of a journal file."
+            f"The Optuna storage {storage} cannot be read: {why}; allowed: a URL such as sqlite:///study.db, or the "
+            "path of a journal file."
         ) from error
     if not study and len(known) != 1:
         listed = ", ".join(known[:10]) or "none"

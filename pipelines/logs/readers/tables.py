@@ -47,7 +47,9 @@ def read_table(file: Path, asked: Asked) -> list[LoggedRun]:
     """The runs of one table; ``UserError`` where it cannot be read, or has no column of numbers to be a curve."""
     columns = _parquet(file) if file.suffix == ".parquet" else _separated(file)
     if not columns or not any(map(len, columns.values())):
-        raise UserError(f"{file} has no rows; allowed: a table with a column for the epoch or step and one for a curve.")
+        raise UserError(
+            f"{file} has no rows; allowed: a table with a column for the epoch or step and one for a curve."
+        )
     for name in (asked.run, asked.step):
         if name and name not in columns:
             raise UserError(f"{file} has no column {name!r}; it has {', '.join(map(repr, columns))}.")
@@ -149,7 +151,9 @@ def _long(columns: Columns, file: Path, asked: Asked, *, names: tuple[str, str])
         numbers = [_number(cell) for cell in columns[value]]
         steps = [_number(cell) for cell in columns[at]]
         epochs = [_number(cell) for cell in columns[epoch]] if epoch else None
-        rest = [key for key in columns if key not in (metric, value, at, epoch, run, "string_value") and not _aside(key)]
+        rest = [
+            key for key in columns if key not in (metric, value, at, epoch, run, "string_value") and not _aside(key)
+        ]
         for key in rest:
             cells = {str(columns[key][row]) for row in rows if not _is_empty(columns[key][row])}
             if len(cells) == 1 and not key.startswith("attribute"):

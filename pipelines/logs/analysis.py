@@ -1,0 +1,394 @@
+"""Logs -> a sweep: configurations with their points and curves, as if this project had trained them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import UserError
+from pipelines.logs.axis import EPOCH, STEP, RunCurves, Turned, counted_from_one, run_curves
+from pipelines.logs.base import LoggedRun, Logs
+from pipelines.logs.configuration import configurations, most_compared
+from pipelines.logs.grouping import Group, Stated, find_groups
+from pipelines.logs.metrics import Choice, choose, is_higher_better, metric_name, twin
+from pipelines.overfitting.any_curves import with_own_interval
+from pipelines.overfitting.point import OverfittingPoint, analyse
+from pipelines.overfitting.statistics import USUAL_RATIO
+from pipelines.tracking.sweeps import DataFacts, RecordedSettings, Sweep, SweepRecord
+from pipelines.tracking.trials import Curves, Trial
+from pipelines.words import counted, did_you_mean, listed
+
+#: A fit that ended before this share of the longest, and that its tool calls unfinished, is no fit of a configuration.
+SHORT_SHARE = 0.5
+#: Names of runs in one sentence.
+MOST_NAMED = 3
+#: The longest axis that is drawn epoch by epoch.
+MOST_EPOCHS = 20_000
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user may say of logs; empty or None where it is to be found.
+
+    Attributes
+    ----------
+    validation, training
+        Names of the metrics that are judged.
+    better
+        ``lower`` or ``higher``: which values of the metric are good.
+    stated
+        What makes a configuration, its folds and its repeats.
+    steps_per_epoch
+        Steps in an epoch, for logs that know steps only.
+    validation_share
+        Part of all rows that a fit is validated on, for hold-outs: 0.2 for a fifth.
+    """
+
+    validation: str = ""
+    training: str = ""
+    better: str = ""
+    stated: Stated = field(default_factory=Stated)
+    steps_per_epoch: float | None = None
+    validation_share: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A configuration of the logs with its point, in the unit of its axis.
+
+    Attributes
+    ----------
+    group
+        Its runs.
+    at
+        Epochs or steps of the values that were judged, (values,).
+    validation, training
+        The curves that were judged, lower is better, (fits, values).
+    point
+        Its epochs are those of the log, or its steps.
+    in_values
+        The same point counted in values of the curve: 1 for the first.
+    """
+
+    group: Group
+    at: Array
+    validation: Array
+    training: Array | None
+    point: OverfittingPoint
+    in_values: OverfittingPoint
+
+
+@dataclass(frozen=True, eq=False)
+class LoggedSweep:
+    """All that was found in logs: a sweep like those of this project, its curves, and what is to be said.
+
+    Attributes
+    ----------
+    sweep, curves
+        For a report: trials, and by their run id the curves by name, each (fits, epochs).
+    judged
+        The configurations in the order of the trials that have a point.
+    choice, unit
+        The metrics that were judged, and ``epoch`` or ``step``.
+    notes
+        Sentences on what was found, taken and left out.
+    logs
+        As they were read.
+    """
+
+    sweep: Sweep
+    curves: Mapping[str, Curves]
+    judged: tuple[Judged, ...]
+    choice: Choice
+    unit: str
+    notes: tuple[str, ...]
+    logs: Logs
+
+
+def analyse_logs(logs: Logs, name: str, wanted: Wanted | None = None, *, group: str = "") -> LoggedSweep:
+    """Judge every configuration in logs.
+
+    Parameters
+    ----------
+    logs
+        As a reader has read them.
+    name
+        Of the source, for the title of the page.
+    wanted
+        What the user says of them; None where all is to be found.
+    group
+        Of sources that are compared with each other, a name that all of them have.
+
+    Raises
+    ------
+    UserError
+        Where there is no run, no validation curve, or what the user says does not fit.
+    """
+    wanted = wanted or Wanted()
+    if not logs.runs:
+        raise UserError(f"{name} holds no runs with curves; {' '.join(logs.notes) or 'nothing was logged there'}")
+    choice = _choice(logs.runs, wanted, name)
+    notes = [*logs.notes]
+    curves, without = _run_curves(logs.runs, choice, wanted)
+    if not curves:
+        raise UserError(f"No run of {name} can be judged: {without[0][0]} {without[0][1]}.")
+    notes += _left_out(without)
+    notes += _handled(curves)
+    unit = EPOCH if all(of.unit == EPOCH for of in curves) else STEP
+    if choice.higher_is_better:
+        curves, told = _turned(curves, choice)
+        notes.append(told.sentence)
+        monitor = f"val_{told.name}"
+    else:
+        monitor = f"val_{choice.base}"
+    groups, found = find_groups(curves, wanted.stated)
+    notes += found
+    ratio = None if wanted.validation_share is None else wanted.validation_share / (1 - wanted.validation_share)
+    judged, problems = _judge_all(groups, ratio, unit)
+    notes += problems
+    if not judged:
+        raise UserError(f"No configuration of {name} can be judged: {problems[0]}")
+    notes += _said_of_ratio(judged, ratio)
+    notes += _said_of_axis(judged, unit)
+    trials, of_trials = _trials(judged, monitor, unit, logs)
+    if base := next((trial for trial in trials if trial.origin), None):
+        notes.append(f"{base.name} is called the baseline: most others differ from it in one setting alone.")
+    sweep = Sweep(
+        run_id=name,
+        uri="",
+        status="FINISHED",
+        exercise=group or name,
+        monitor=monitor,
+        started=datetime.now(UTC),
+        experiment_id=logs.experiment,
+        record=SweepRecord(
+            settings=RecordedSettings(monitor=monitor, epochs=max(of.point.epochs for of in judged)),
+            data=DataFacts(name=group or f"{logs.kind}, {counted(len(curves), 'run')}", details={"logged": notes}),
+        ),
+        trials=tuple(trials),
+    )
+    return LoggedSweep(sweep, of_trials, tuple(judged), choice, unit, tuple(notes), logs)
+
+
+def _choice(runs: Sequence[LoggedRun], wanted: Wanted, name: str) -> Choice:
+    """The metrics that are judged: those that most runs have, unless the user names them."""
+    every = sorted({metric for run in runs for metric in run.series})
+    for metric in filter(None, (wanted.validation, wanted.training)):
+        if metric not in every:
+            raise UserError(
+                f"No run of {name} has a curve {metric!r}{did_you_mean(metric, every)}; allowed: "
+                f"{listed(every) or 'none, for nothing was logged with steps'}."
+            )
+    if wanted.validation:
+        base = metric_name(wanted.validation).base or wanted.validation
+        training = wanted.training or twin(wanted.validation, every)
+        found = Choice(wanted.validation, training, base, is_higher_better(base))
+    else:
+        chosen = Counter(choice for run in runs if (choice := choose(run.series)) is not None)
+        if not chosen:
+            raise UserError(_nothing_to_judge(every, name))
+        found = chosen.most_common(1)[0][0]
+        found = replace(found, training=wanted.training or found.training)
+    return replace(found, higher_is_better=wanted.better == "higher") if wanted.better else found
+
+
+def _nothing_to_judge(every: Sequence[str], name: str) -> str:
+    if not every:
+        return f"The runs of {name} have no metric with steps; log the losses of each epoch with its number."
+    what = "only training curves" if any(metric_name(each).base == "loss" for each in every) else "no validation curve"
+    return (
+        f"The runs of {name} have {what}: {listed(every[:8])}. Over-fitting shows on validation data; name its curve "
+        "with validation=NAME."
+    )
+
+
+def _run_curves(
+    runs: Sequence[LoggedRun], choice: Choice, wanted: Wanted
+) -> tuple[list[RunCurves], list[tuple[str, str]]]:
+    found, without = [], []
+    for run in runs:
+        of = run_curves(run, choice, wanted.steps_per_epoch)
+        if isinstance(of, str):
+            without.append((run.name, of))
+        else:
+            found.append(of)
+    return counted_from_one(found), without
+
+
+def _left_out(without: Sequence[tuple[str, str]]) -> list[str]:
+    """One sentence for each reason, with the first runs that it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in without:
+        by_reason.setdefault(why, []).append(name)
+    return [f"Left out: {_some(names)} {why}." for why, names in by_reason.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return listed([*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+
+
+def _handled(curves: Sequence[RunCurves]) -> list[str]:
+    by_note: dict[str, list[str]] = {}
+    for of in curves:
+        for note in of.notes:
+            by_note.setdefault(note, []).append(of.run.name)
+        if of.run.unfinished:
+            by_note.setdefault("not finished; judged as far as it has come", []).append(of.run.name)
+    return [f"{_some(names)}: {note}." for note, names in by_note.items()]
+
+
+@dataclass(frozen=True)
+class _Told:
+    name: str
+    sentence: str
+
+
+def _turned(curves: Sequence[RunCurves], choice: Choice) -> tuple[list[RunCurves], _Told]:
+    """Curves of a metric that is better when higher, turned upside down."""
+    parts = [of.validation for of in curves] + [of.training for of in curves if of.training is not None]
+    turned = Turned.of(choice.base, parts)
+    found = [
+        replace(
+            of,
+            validation=turned.top - of.validation,
+            training=None if of.training is None else turned.top - of.training,
+        )
+        for of in curves
+    ]
+    how = f"{turned.top:g} - {choice.base}" if turned.top else f"-{choice.base}"
+    return found, _Told(turned.name, f"{choice.validation} is better when higher; it is judged as {how}.")
+
+
+def _judge_all(groups: Iterable[Group], ratio: float | None, unit: str) -> tuple[list[Judged], list[str]]:
+    judged, problems = [], []
+    cut: list[tuple[str, float, float]] = []
+    for given in groups:
+        group, dropped = _without_short(given)
+        if dropped:
+            problems.append(f"Left out of {group.name}: {_some(dropped)}, which ended early and did not finish.")
+        ends = [float(of.at[-1]) for of in group.members]
+        at = group.members[0].at
+        for of in group.members[1:]:
+            at = np.intersect1d(at, of.at)
+        if len(at) < 2:
+            problems.append(f"Left out: {group.name}, whose runs have no two {unit}s in common.")
+            continue
+        if min(ends) < max(ends):
+            cut.append((group.name, min(ends), max(ends)))
+        judged.append(_judge(group, at, ratio, unit))
+    if cut:
+        names = _some([name for name, *_ in cut])
+        shortest, longest = min(low for _, low, _ in cut), max(high for *_, high in cut)
+        problems.append(
+            f"Runs of {names} end at different {unit}s, from {shortest:g} to {longest:g}: judged as far as all have "
+            "come, so that a best epoch there is a lower bound (≥)."
+        )
+    return judged, problems
+
+
+def _without_short(group: Group) -> tuple[Group, list[str]]:
+    """A hold-out without runs that broke off early, where others are left; a fold cannot be left out."""
+    longest = max(float(of.at[-1]) for of in group.members)
+    short = [of for of in group.members if of.run.unfinished and of.at[-1] < SHORT_SHARE * longest]
+    if not short or group.folds > 1 or len(short) == len(group.members):
+        return group, []
+    kept = tuple(of for of in group.members if of not in short)
+    return replace(group, members=kept, repeats=len(kept)), [of.run.name for of in short]
+
+
+def _judge(group: Group, at: Array, ratio: float | None, unit: str) -> Judged:
+    validation = np.stack([of.validation[np.searchsorted(of.at, at)] for of in group.members])
+    have_twins = all(of.training is not None for of in group.members)
+    training = None
+    if have_twins:
+        training = np.stack(
+            [of.training[np.searchsorted(of.at, at)] for of in group.members if of.training is not None]
+        )
+    usual = 1 / (group.folds - 1) if group.folds > 1 else USUAL_RATIO
+    point = analyse(
+        validation,
+        training,
+        folds=group.folds,
+        repeats=group.repeats,
+        validation_ratio=usual if group.folds > 1 or ratio is None else ratio,
+        trained=len(at),
+    )
+    point = with_own_interval(point, validation)
+    return Judged(group, at, validation, training, on_axis(point, at), point)
+
+
+def on_axis(point: OverfittingPoint, at: Array) -> OverfittingPoint:
+    """A point that counts values of a curve, in the epochs or steps of these values, (values,)."""
+
+    def place(value: int | None) -> int | None:
+        return None if value is None else round(float(at[min(value, len(at)) - 1]))
+
+    names = ("best_epoch", "best_epoch_low", "best_epoch_high", "onset", "onset_low", "onset_high")
+    moved = {name: place(getattr(point, name)) for name in (*names, "one_se_epoch", "diverged_epoch")}
+    epochs = place(point.epochs) or point.epochs
+    return replace(point, epochs=epochs, **moved)  # type: ignore[arg-type]
+
+
+def _said_of_ratio(judged: Sequence[Judged], ratio: float | None) -> list[str]:
+    if ratio is not None or all(of.group.folds > 1 for of in judged):
+        return []
+    return ["How many rows are for validation is not known: a fifth is assumed. validation_share=0.1 says a tenth."]
+
+
+def _said_of_axis(judged: Sequence[Judged], unit: str) -> list[str]:
+    if unit == EPOCH:
+        spacings = {float(np.median(np.diff(of.at))) for of in judged}
+        widest = max(spacings)
+        return [f"Validated every {widest:g} epochs: an epoch in between is not seen."] if widest > 1 else []
+    return ["Epochs are not known, so places are steps; steps_per_epoch=N turns steps into epochs."]
+
+
+def _trials(
+    judged: Sequence[Judged], monitor: str, unit: str, logs: Logs
+) -> tuple[list[Trial], dict[str, dict[str, NDArray[np.float32]]]]:
+    configured = configurations([of.group.name for of in judged], [of.group.settings for of in judged])
+    baseline = most_compared(configured)
+    trials, curves = [], {}
+    for number, (of, configuration) in enumerate(zip(judged, configured, strict=True)):
+        runs = [member.run for member in of.group.members]
+        run_id = runs[0].run_id if logs.uri and len(runs) == 1 else f"{number:04d}-{configuration.hash}"
+        shown, point = _shown(of, unit)
+        names = [monitor] if of.training is None else [monitor, monitor.removeprefix("val_")]
+        curves[run_id] = dict(zip(names, shown, strict=True))
+        seconds = [run.seconds for run in runs if run.seconds is not None]
+        trials.append(
+            Trial(
+                configuration=configuration,
+                origin="baseline" if number == baseline else "",
+                epochs=point.epochs,
+                folds=point.folds,
+                repeats=point.repeats,
+                point=point,
+                seconds=sum(seconds) if seconds else None,
+                run_id=run_id,
+                name=of.group.name,
+            )
+        )
+    return trials, curves
+
+
+def _shown(of: Judged, unit: str) -> tuple[list[NDArray[np.float32]], OverfittingPoint]:
+    """Curves for a page, which has a column an epoch, and the point in its columns.
+
+    Where epochs were left out between two validations, a line joins both; where steps are all there is, a column is
+    one value.
+    """
+    rows = [of.validation] if of.training is None else [of.validation, of.training]
+    last = float(of.at[-1])
+    if unit == STEP or last > MOST_EPOCHS:
+        return [row.astype(np.float32) for row in rows], of.in_values
+    every = np.arange(1, round(last) + 1)
+    filled = [np.stack([np.interp(every, of.at, fit) for fit in row]).astype(np.float32) for row in rows]
+    return filled, of.point
