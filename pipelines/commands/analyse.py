@@ -142,7 +142,7 @@ def _write_back(found: "LoggedSweep", console: Console) -> None:
 
     written = write_back(found)
     lines = [
-        f"Written to  {counted(written, 'run')} in MLflow: best/epoch, onset/epoch and severity as metrics, the verdict "
-        "as the tag atlas.verdict"
+        f"Written to  {counted(written, 'run')} in MLflow: best/epoch, onset/epoch and severity as metrics, "
+        "the verdict as the tag atlas.verdict"
     ]
     print_lines(console, lines)

@@ -172,7 +172,15 @@ def analyse_logs(logs: Logs, name: str, wanted: Wanted | None = None, *, group: 
         ),
         trials=tuple(trials),
     )
-    return LoggedSweep(sweep, of_trials, tuple(judged), choice, unit, tuple(notes), logs)
+    return LoggedSweep(
+        sweep=sweep,
+        curves=of_trials,
+        judged=tuple(judged),
+        choice=choice,
+        unit=unit,
+        notes=tuple(notes),
+        logs=logs,
+    )
 
 
 def _choice(runs: Sequence[LoggedRun], wanted: Wanted, name: str) -> Choice:
@@ -321,7 +329,14 @@ def _judge(group: Group, at: Array, ratio: float | None, unit: str) -> Judged:
         trained=len(at),
     )
     point = with_own_interval(point, validation)
-    return Judged(group, at, validation, training, on_axis(point, at), point)
+    return Judged(
+        group=group,
+        at=at,
+        validation=validation,
+        training=training,
+        point=on_axis(point, at),
+        in_values=point,
+    )
 
 
 def on_axis(point: OverfittingPoint, at: Array) -> OverfittingPoint:

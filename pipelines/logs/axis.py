@@ -1,7 +1,7 @@
 """A logged run -> its validation and training curve on one axis: steps in order, each once, epochs where known."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def run_curves(run: LoggedRun, choice: Choice, steps_per_epoch: float | None = N
     training = None
     if choice.training in run.series:
         training = _aligned(run.series[choice.training], series, at, (run, steps_per_epoch))
-    return RunCurves(run, at, unit, validation, training, tuple(notes))
+    return RunCurves(run, at, unit, validation=validation, training=training, notes=tuple(notes))
 
 
 def _lacks(run: LoggedRun, choice: Choice) -> str:
@@ -98,9 +98,7 @@ def counted_from_one(curves: Sequence[RunCurves]) -> list[RunCurves]:
     from_zero = any(of.unit == EPOCH and of.at[0] <= 0 for of in curves)
     if not from_zero:
         return list(curves)
-    return [
-        RunCurves(of.run, of.at + (of.unit == EPOCH), of.unit, of.validation, of.training, of.notes) for of in curves
-    ]
+    return [replace(of, at=of.at + 1) if of.unit == EPOCH else of for of in curves]
 
 
 def _axis(series: Series, run: LoggedRun, steps_per_epoch: float | None) -> tuple[Array, str]:

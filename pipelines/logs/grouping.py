@@ -202,31 +202,42 @@ def _group(
     """The members as a grid of folds and repeats; what does not fit into a whole grid is left out."""
     ordered = sorted(members, key=lambda member: (_natural(member[1]), _natural(member[2])))
     dropped: list[tuple[str, str]] = []
-    of_number = int(stated.folds) if stated.folds.isdigit() else 0
-    if not of_number and stated.repeats.isdigit() and not any(fold for _, fold, _ in members):
-        of_number = max(1, len(members) // int(stated.repeats))
-    if of_number:
-        in_order = sorted(members, key=lambda member: _natural(member[0].run.name))
-        whole = len(in_order) // of_number * of_number
-        if not whole:
-            raise UserError(
-                f"folds: {stated.folds or of_number} does not fit {name!r}, which has {counted(len(members), 'run')}; "
-                f"allowed: 1 to {len(members)}."
-            )
-        dropped = [(of.run.name, f"no whole set of {of_number} folds") for of, *_ in in_order[whole:]]
-        return Group(
-            name, settings, tuple(of for of, *_ in in_order[:whole]), of_number, whole // of_number, tuple(dropped)
+    folds = int(stated.folds) if stated.folds.isdigit() else 0
+    if not folds and stated.repeats.isdigit() and not any(fold for _, fold, _ in members):
+        folds = max(1, len(members) // int(stated.repeats))
+    if folds:
+        fits, left = _in_order([of for of, *_ in members], folds, name)
+        dropped = [(of.run.name, f"no whole set of {folds} folds") for of in left]
+    else:
+        by_fold: dict[str, list[tuple[RunCurves, str]]] = {}
+        for of, fold, seed in ordered:
+            by_fold.setdefault(fold, []).append((of, seed))
+        if len(by_fold) > 1 and "" in by_fold:
+            dropped += [(of.run.name, "no fold is known") for of, _ in by_fold.pop("")]
+        rows, uneven = _whole_grid(list(by_fold.values()))
+        dropped += [(of.run.name, "not every fold has its repeat") for of in uneven]
+        folds = len(rows)
+        fits = tuple(row[repeat] for repeat in range(len(rows[0])) for row in rows)
+    return Group(
+        name=name,
+        settings=settings,
+        members=fits,
+        folds=folds,
+        repeats=len(fits) // folds,
+        left_out=tuple(dropped),
+    )
+
+
+def _in_order(members: Sequence[RunCurves], folds: int, name: str) -> tuple[tuple[RunCurves, ...], list[RunCurves]]:
+    """Runs in the order of their names as whole sets of folds, and those behind the last whole set."""
+    ordered = sorted(members, key=lambda of: _natural(of.run.name))
+    whole = len(ordered) // folds * folds
+    if not whole:
+        raise UserError(
+            f"folds: {folds} does not fit {name!r}, which has {counted(len(members), 'run')}; allowed: 1 to "
+            f"{len(members)}."
         )
-    by_fold: dict[str, list[tuple[RunCurves, str]]] = {}
-    for of, fold, seed in ordered:
-        by_fold.setdefault(fold, []).append((of, seed))
-    if len(by_fold) > 1 and "" in by_fold:
-        dropped += [(of.run.name, "no fold is known") for of, _ in by_fold.pop("")]
-    rows, uneven = _whole_grid(list(by_fold.values()))
-    dropped += [(of.run.name, "not every fold has its repeat") for of in uneven]
-    repeats = len(rows[0])
-    fits = tuple(rows[fold][repeat] for repeat in range(repeats) for fold in range(len(rows)))
-    return Group(name, settings, fits, len(rows), repeats, tuple(dropped))
+    return tuple(ordered[:whole]), ordered[whole:]
 
 
 def _whole_grid(rows: Sequence[Sequence[tuple[RunCurves, str]]]) -> tuple[list[list[RunCurves]], list[RunCurves]]:

@@ -85,9 +85,9 @@ def _interval_words(point: OverfittingPoint | None) -> str:
         if point.best_epoch_low is None:
             return "A single fit has no interval: use folds or repeats to learn how sure it is."
         return (
-            "The interval of a single run comes from its own noise: blocks of what the smooth curve leaves are drawn anew. "
-            "It says how far the best epoch moves with the noise from epoch to epoch, not with other rows or another "
-            "seed, and is too short where the noise lasts for tens of epochs."
+            "The interval of a single run comes from its own noise: blocks of what the smooth curve leaves are drawn "
+            "anew. It says how far the best epoch moves with the noise from epoch to epoch, not with other rows or "
+            "another seed, and is too short where the noise lasts for tens of epochs."
         )
     if point.folds == 1:
         return (

@@ -161,13 +161,13 @@ def _from_database(uri: str, run_ids: Sequence[str], metrics: Sequence[str]) -> 
 
     columns: list[Any] = [column(name) for name in ("run_uuid", "key", "step", "timestamp", "value", "is_nan")]
     logged = table("metrics", *columns)
-    run, key, step, time, value, is_nan = columns
+    run, key = columns[:2]
     found: Points = {}
     engine = sqlalchemy.create_engine(uri)
     try:
         with engine.connect() as connection:
             for page in _pages(run_ids, PAGE):
-                query = select(run, key, step, time, value, is_nan).select_from(logged)
+                query = select(logged)
                 for row in connection.execute(query.where(run.in_(page), key.in_(metrics))):
                     number = float("nan") if row[5] else float(row[4])
                     found.setdefault(row[0], {}).setdefault(row[1], []).append((float(row[2]), float(row[3]), number))
