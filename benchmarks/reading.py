@@ -20,7 +20,7 @@ TARGET = "price"
 
 _START = """
 import json, sys, time, resource
-import numpy, pandas, pyarrow
+import numpy, pandas, pyarrow, sklearn.model_selection, sklearn.tree
 path, cache = sys.argv[1:]
 def peak():
     with open("/proc/self/status") as status:

@@ -18,7 +18,8 @@ from tests.support.small_sweep import MadeExecutor, runs, statuses, use_store, w
 from tests.support.stores import empty_store
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
-from pipelines.commands import cli
+from pipelines.commands import cli, refusals
+from pipelines.commands.launch import PROJECT
 from pipelines.sweep import loop as sweep_module
 
 OWN = ("--target=y", "--task=binary", "--folds=3", "--epochs=2", "--trials=1")
@@ -81,6 +82,8 @@ def project_run(uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The run that ``mlflow run`` has made before it starts the entry point."""
     run_id = str(MlflowClient(uri).create_run("0").info.run_id)
     monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+    # There is no ``mlflow run`` above the tests, whose end could be waited for: see test_launch.py.
+    monkeypatch.setattr(refusals, "forget_later", lambda: None)
     return run_id
 
 
@@ -114,10 +117,10 @@ REFUSED = {
         ["--monitor=val_accuracy"],
         "parameter monitor: 'val_accuracy' is not known; allowed: val_loss, val_crossentropy",
     ),
-    "no data folder": (["--data_dir=absent"], "data_dir: 'absent' is not a folder; allowed: an existing folder"),
+    "no data folder": (["--data_dir=absent"], "data_dir: 'absent' is not a folder in /"),
     "cache that is a file": (["--cache_dir=a_file"], "cache_dir: 'a_file' is not a folder; allowed: a folder that can"),
     "output that is a file": (["--output=a_file"], "output: 'a_file' is not a folder; allowed: a folder that can be"),
-    "missing space": (["--space=absent.yaml"], "absent.yaml: 1 mistake - the file cannot be read: No such file"),
+    "missing space": (["--space=absent.yaml"], "There is no exercise file absent.yaml in /"),
     "empty space": (["--space=no_space.yaml"], "no_space.yaml: 1 mistake - space: {} has nothing to vary; allowed: "),
     "key twice": (["--space=twice.yaml"], "twice.yaml: 1 mistake - line 2, column 1: key 'folds' is there twice"),
     "list for a space": (["--space=list.yaml"], "list.yaml: 1 mistake - the file holds a list; allowed: keys and "),
@@ -151,6 +154,7 @@ def test_a_mistake_fails_the_project_run_with_its_reason_and_writes_nothing(
     reason = " ".join(run.data.tags["atlas.reason"].split())
     assert reason
     assert said.startswith(reason)
+    assert run.data.tags["atlas.refused"] == "true"
     assert runs("sweep") == []
 
 
@@ -171,7 +175,7 @@ UNUSABLE = {
     "broken.parquet": "broken.parquet cannot be read as Parquet: ",
     "broken.npz": "broken.npz is not an .npz file; write it with numpy.savez.",
     "pickled.npz": "pickled.npz (array 'x') holds Python objects, which can run code when they are opened; ",
-    "nowhere/at_all.csv": "Data set 'at_all': there is no file nowhere/at_all.csv.",
+    "nowhere/at_all.csv": "Data set 'at_all': there is no file nowhere/at_all.csv. Looked in /",
     "god.csv": "Data set 'god': there is no file god.csv (did you mean 'good.csv'?).",
     "a_folder.csv": "Data set 'a_folder': a_folder.csv is a folder; name the file in it.",
     "list.yaml": "The file list.yaml is of no known format; its name must end in .csv, ",
@@ -282,7 +286,7 @@ def test_a_report_of_what_is_not_there_is_refused(folder: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["swep"], "There is no entry point 'swep'; allowed: main, "),
+        (["swep"], "There is no entry point 'swep' (did you mean 'sweep'?); allowed: main, "),
         (["sweep", "trials=3"], "'trials=3' is not understood; parameters are written --name value"),
         (["report", "--trials=3"], "trials: there is no such parameter; allowed: sweeps, output"),
     ],
@@ -343,7 +347,7 @@ def test_under_mlflow_run_the_command_is_one_of_mlflow(
     write_exercise(folder)
     monkeypatch.setattr(sweep_module, "make_executor", lambda *arguments, **settings: interrupt(1, signal.SIGTERM))
     assert cli.run(["sweep", "--space=small.yaml", "--trials=4", "--stop="]) == 143
-    expected = "mlflow run . -e sweep --env-manager local -P space=small.yaml -P trials=4"
+    expected = f"mlflow run {PROJECT} --env-manager local -e sweep -P space=small.yaml -P trials=4"
     assert capsys.readouterr().out.splitlines()[-1].strip() == expected
     assert MlflowClient(uri).get_run(project_run).info.status == "KILLED"
 

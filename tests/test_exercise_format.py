@@ -73,6 +73,7 @@ DATA = {
         "name": "mine", "path": "rows.csv", "target": 3, "missing": "drop", "test": "more.csv", "test_fraction": 0,
         "features": ["a", 3], "exclude": ["b"], "categorical": ["c"], "separator": "\t", "decimal": ",",
         "encoding": "latin-1", "missing_markers": ["", "?"], "inputs": "x", "test_inputs": "u", "test_target": "v",
+        "dates": "leave_out", "group": "who", "order": "when", "id": 4, "thousands": "'", "header": False, "size": 32,
     },
 }  # fmt: skip
 #: Something that no key takes, but those that are in ``WRONG``.

@@ -1,4 +1,5 @@
 import textwrap
+from dataclasses import replace
 
 import pytest
 
@@ -367,7 +368,9 @@ def test_a_file_that_is_no_yaml_mapping(tmp_path, text, mistake):
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
-    assert "No such file" in only_mistake(tmp_path / "missing.yaml")
+    (tmp_path / "mine.yaml").touch()
+    with pytest.raises(UserError, match=r"no exercise file /.*mien\.yaml \(did you mean 'mine\.yaml'\?\)\.$"):
+        load_exercise(tmp_path / "mien.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"title: \xe9\n")
     assert only_mistake(tmp_path / "latin.yaml").startswith("the file is not UTF-8 text: ")
     (tmp_path / "folder.yaml").mkdir()
@@ -436,6 +439,62 @@ def test_the_task_of_a_table_is_inferred_from_its_target(tmp_path, rows, task, l
 def test_a_task_that_cannot_be_inferred_is_told_with_the_reason():
     problem = only_mistake("table", **{**TABLE, "task": None})
     assert problem.startswith("task: is not stated and cannot be inferred. Data set 'table': there is no file")
+
+
+def test_the_target_of_a_table_is_standardised_in_a_regression_and_nowhere_else():
+    assert load("table").baseline.target_scaling == "standardise"
+    classified = load("table", task="binary").baseline
+    assert classified.target_scaling == "none"
+    assert classified == replace(classified, target_scaling="none").canonical()
+    for name in BUNDLED:
+        if name != "table":
+            assert load(name).baseline.target_scaling == "none", "as documented"
+
+
+CLASSES = "dataset: {source: file, path: a.csv, target: y}\ntask: binary\n"
+VALUES = "dataset: {source: file, path: a.csv, target: y}\ntask: regression\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            CLASSES + "space: {target_scaling: [none, standardise]}",
+            "space.target_scaling: ['none', 'standardise'] has no effect in a binary task; allowed: settings that",
+        ),
+        (
+            VALUES + "space: {dropout: [0.0, 0.5]}\ndesign: {class_weight: [balanced]}",
+            "design.class_weight: ['balanced'] has no effect in a regression task; allowed: settings that",
+        ),
+        (
+            CLASSES + "space: {dropout: [0.0, 0.5]}\nbaseline: {target_scaling: minmax}",
+            "baseline.target_scaling: 'minmax' is not known; allowed: none, standardise",
+        ),
+    ],
+)
+def test_what_is_without_effect_in_a_task_cannot_be_varied(tmp_path, text, problem):
+    assert only_mistake(write(tmp_path, text)).startswith(problem)
+
+
+def test_class_weights_are_a_setting_of_a_classification(tmp_path):
+    space = "space: {class_weight: [none, balanced]}\n"
+    exercise = load_exercise(write(tmp_path, CLASSES + space))
+    assert [point.configuration.class_weight for point in exercise.design_points] == ["balanced"]
+    assert exercise.design_points[0].configuration.label == "64-64 relu adam classes=balanced"
+    baseline = "space: {dropout: [0.0, 0.5]}\nbaseline: {class_weight: balanced}"
+    assert load_exercise(write(tmp_path, VALUES + baseline)).baseline.class_weight == "none", "no effect"
+
+
+@pytest.mark.parametrize("loss", ["huber", "log_cosh"])
+def test_losses_that_depend_on_the_targets_unit_vary_with_its_scaling(tmp_path, loss):
+    text = f"{VALUES}baseline: {{loss: {loss}}}\nspace: {{target_scaling: [none, standardise]}}\n"
+    found = only_mistake(write(tmp_path, f"{text}monitor: val_loss"))
+    assert f"{loss} with target_scaling none, {loss} with target_scaling standardise" in found
+    assert load_exercise(write(tmp_path, f"{text}monitor: val_mae")).monitor == "val_mae"
+    same = text.replace(loss, "mse")
+    assert load_exercise(write(tmp_path, f"{same}monitor: val_loss")).monitor == "val_loss"
+    fixed = f"{VALUES}baseline: {{loss: {loss}, target_scaling: standardise}}\nspace: {{dropout: [0.0, 0.5]}}\n"
+    assert load_exercise(write(tmp_path, f"{fixed}monitor: val_loss")).monitor == "val_loss"
 
 
 def test_a_table_needs_data():

@@ -26,8 +26,9 @@ from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.final.making import choose_trial, run_final
-from pipelines.final.model import Evaluation, build_predictor, evaluate, intervals
+from pipelines.final.model import Evaluation, build_predictor, evaluate
 from pipelines.final.outcome import LABELLED, WORST, rows_to_show
+from pipelines.final.worth import intervals
 from pipelines.networks.models import build_network
 from pipelines.tracking import names
 from pipelines.tracking.final_runs import CHALLENGER, CHAMPION, choose_alias

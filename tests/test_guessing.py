@@ -96,6 +96,24 @@ def test_a_regression_is_guessed_as_by_scikit_learn() -> None:
         assert found["val_mae"][fit] == pytest.approx(mean_absolute_error(truth, median.predict(rows)))
 
 
+@pytest.mark.parametrize("loss", LOSSES[Task.REGRESSION])
+def test_a_target_that_is_trained_on_in_another_unit_is_guessed_in_that_one_and_told_in_its_own(loss: str) -> None:
+    """By the project's own loss of the scaled targets, at the best constant of a fine grid."""
+    dataset, (split, *_) = data(Task.REGRESSION), splits()
+    dataset = replace(dataset, targets=dataset.targets * 1000)
+    split = replace(split, validation=split.train)
+    values = dataset.targets[split.train]
+    scale = float(values.astype(np.float64).std())
+    grid = constants(Task.REGRESSION, values / scale)
+    measure = make_loss(loss, Task.REGRESSION)
+    means = [float(np.mean(measure(values / scale, np.tile(row, (len(values), 1))))) for row in grid]
+    found = guess(dataset, [split], loss, "standardise")
+    assert found["val_loss"][0] == pytest.approx(min(means) * scale ** (1 if loss == "mae" else 2), rel=0.001)
+    plain = guess(dataset, [split], loss)
+    for name in ("val_mse", "val_mae", "val_r2", *(["val_loss"] if loss in ("mse", "mae") else [])):
+        assert found[name] == pytest.approx(plain[name], rel=1e-9, abs=1e-9), name
+
+
 def test_a_class_without_a_training_row_is_no_infinite_loss() -> None:
     dataset = data(Task.MULTICLASS)
     rare = dataset.targets == 0

@@ -90,6 +90,68 @@ def test_a_share_of_the_training_rows_is_drawn_by_the_fits_seed_and_normalised_b
     assert all((a.train == b.train).all() for a, b in zip(share.fits, again.fits, strict=True))
 
 
+def test_a_target_is_standardised_by_the_rows_that_each_fit_is_trained_on() -> None:
+    dataset = make_dataset(Task.REGRESSION)
+    dataset = replace(dataset, targets=dataset.targets * 100_000 + 280_000)
+    for plan in (plan_of(dataset, target_scaling="standardise", train_fraction=share) for share in (1.0, 0.5)):
+        for fit in plan.fits:
+            own = dataset.targets[fit.train].astype(np.float64)
+            assert (fit.target_offset.dtype, fit.target_scale.dtype) == (np.float32, np.float32)
+            assert float(fit.target_offset) == pytest.approx(own.mean(), rel=1e-6)
+            assert float(fit.target_scale) == pytest.approx(own.std(), rel=1e-6)
+        assert len({float(fit.target_offset) for fit in plan.fits}) == 6
+    assert {float(fit.target_scale) for fit in plan_of(dataset).fits} == {1.0}
+
+
+def test_labels_have_no_scale_and_a_regression_no_classes_to_weight() -> None:
+    plan = plan_of(make_dataset(Task.BINARY), target_scaling="standardise", class_weight="balanced")
+    assert {(float(fit.target_offset), float(fit.target_scale)) for fit in plan.fits} == {(0.0, 1.0)}
+    assert plan.weighted
+    assert plan.powers == {}
+    regression = plan_of(make_dataset(Task.REGRESSION), class_weight="balanced")
+    assert not regression.weighted
+    assert regression.powers == {"loss": 2, "mse": 2, "mae": 1}
+
+
+def test_class_weights_are_scikit_learns_of_the_rows_that_each_fit_is_trained_on() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    dataset = make_dataset(Task.MULTICLASS)
+    plan = plan_of(dataset, class_weight="balanced", train_fraction=0.6)
+    for fit in plan.fits:
+        expected = compute_class_weight("balanced", classes=np.arange(3), y=dataset.targets[fit.train])
+        np.testing.assert_allclose(plan.training_weights(fit), expected, rtol=1e-6)
+    assert plan_of(dataset).training_weights(plan.fits[0]).shape == (0,)
+
+
+def test_float64_targets_keep_their_digits_on_the_device() -> None:
+    dataset = make_dataset(Task.REGRESSION)
+    times = 1_700_000_000 + np.arange(SAMPLES, dtype=np.float64)
+    plan = plan_of(replace(dataset, targets=times), target_scaling="standardise")
+    there = plan.device_targets()
+    assert there.dtype == np.float32
+    assert len(np.unique(there)) == SAMPLES > len(np.unique(times.astype(np.float32)))
+    for fit in plan.fits:
+        seen = (there - plan.device_offset(fit)) / fit.target_scale
+        expected = (times - np.float64(fit.target_offset)) / np.float64(fit.target_scale)
+        np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("unit", "size"), [(1e20, "large"), (1e-20, "small")])
+def test_a_target_whose_squared_errors_are_no_numbers_is_refused(unit: float, size: str) -> None:
+    dataset = make_dataset(Task.REGRESSION)
+    dataset = replace(dataset, targets=(dataset.targets * unit).astype(np.float64))
+    with pytest.raises(UserError, match=f"too {size} for the squares.*1e-15 to 1e.15.*another unit"):
+        plan_of(dataset, target_scaling="standardise")
+
+
+def test_a_constant_target_keeps_its_unit() -> None:
+    dataset = make_dataset(Task.REGRESSION)
+    constant = replace(dataset, targets=np.full(SAMPLES, 0.1, np.float32))
+    fits = plan_of(constant, target_scaling="standardise").fits
+    assert {(fit.target_offset.item(), fit.target_scale.item()) for fit in fits} == {(np.float32(0.1).item(), 1.0)}
+
+
 def test_a_split_without_validation_rows_is_planned_too() -> None:
     dataset = make_dataset()
     everything = Split(0, 0, np.arange(SAMPLES, dtype=np.int32), NONE_LEFT_OUT)
@@ -177,7 +239,7 @@ def test_every_setting_changes_the_program_or_is_stated_to_be_an_argument_of_it(
 def test_arguments_of_a_program() -> None:
     arguments = {name for name, known in FIELDS.items() if known.argument}
     assert arguments == {
-        "learning_rate", "batch_size", "normalisation", "train_fraction", "schedule", "decay_rate"
+        "learning_rate", "batch_size", "normalisation", "train_fraction", "schedule", "decay_rate", "target_scaling"
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.exercises.configurations import Configuration
+from pipelines.tracking.sweeps import DataFacts
 from reports.analysis.effects import (
     BEST_EPOCH,
     BEST_VALUE,
@@ -269,8 +270,26 @@ def test_a_value_tried_twice_is_not_enough() -> None:
 def test_what_was_not_varied_is_said() -> None:
     found = remedies(searched(12))
     assert {r.name for r in found if "all configurations have the same" in r.reason} == {
-        "l2", "layer_normalisation", "schedule", "train_fraction"
+        "l2", "layer_normalisation", "schedule", "train_fraction", "class_weight"
     }  # fmt: skip
+
+
+def test_class_weights_are_a_remedy_of_a_classification_alone() -> None:
+    pairs = [
+        (replace(BASE, layers=(2**n,), class_weight=weights), made_point(level + n))
+        for n in range(1, 6)
+        for weights, level in (("none", 1.0), ("balanced", 2.0))
+    ]
+    report = made_report(pairs)
+    found = row(report, "class_weight")
+    assert (found.title, found.change, len(found.pairs)) == ("balanced class weights", "none → balanced", 5)
+
+    def names(task: str) -> set[str]:
+        record = replace(report.sweep.record, data=DataFacts(task=task))
+        return {r.name for r in remedies(replace(report, sweep=replace(report.sweep, record=record)))}
+
+    assert "class_weight" in names("binary")
+    assert "class_weight" not in names("regression")
 
 
 @pytest.mark.parametrize(("count", "columns"), [(12, 2), (24, 10)])

@@ -88,6 +88,23 @@ def test_summary_fits_a_description(report) -> None:
     assert summary.startswith("**Choose")
 
 
+@pytest.mark.parametrize("width", [80, 90, 100])
+def test_terminal_table_cuts_no_verdict_and_no_word(report, width: int) -> None:
+    marked = tuple(
+        replace(report.best, run_id=str(n), name=f"{200 + n}-64 relu lr=0.00345 dropout=0.25", beats_guessing=n > 3)
+        for n in range(8)
+    )
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(terminal_table(make_report(replace(report.sweep, trials=marked)), width=width))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    assert words.count("overfits") == 8
+    assert words.count("guessing") >= 4
+    assert {f"{200 + n}-64" for n in range(8)} | {"onset", "verdict"} <= set(words)
+    assert not any("…" in word for word in words)
+
+
 def test_terminal_table_fits_100_columns(report) -> None:
     trial = replace(report.best, name="[bold]64-32-16-8 relu adamw lr=0.00345 layer_norm=batch dropout=0.25 l2=0.0001")
     many = tuple(replace(trial, run_id=str(run), name=f"{trial.name} batch={run}") for run in range(30))

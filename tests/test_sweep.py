@@ -608,6 +608,20 @@ def test_a_terminal_shows_bars_however_long_the_names(capsys: Any) -> None:
     assert "1/12 trials" in bars[-1]
 
 
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_a_terminal_shows_every_name_and_verdict_whole(width: int, capsys: Any) -> None:
+    shown(Console(width=width, highlight=False, force_terminal=True, color_system=None), finished=2)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out.replace("\r", "\n"))
+    lines = [line.rstrip() for line in plain.splitlines() if not line.startswith(("sweep ", "trial "))]
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    assert text.count(LONG.label) == 2
+    assert f"3/12 {SHORT.label}" in text
+    assert "0.2500 at epoch 12 [10, 15] overfits" in text
+    assert "at epoch >= 60" in text
+    assert "failed: RuntimeError: boom" in text
+
+
 def test_nothing_is_left_when_all_is_done(capsys: Any) -> None:
     shown(Console(width=140, highlight=False), trials=3)
     lines = capsys.readouterr().out.splitlines()

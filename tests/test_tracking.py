@@ -1,9 +1,11 @@
 """Recording in MLflow, against SQLite: the way there and back, resuming, endings, and stores that cannot be written."""
 
+import contextlib
 import json
 import math
 import os
 import platform
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -26,7 +28,7 @@ from pipelines.exercises.reader import available_exercises, load_exercise
 from pipelines.overfitting.point import OverfittingPoint, Verdict, is_censored
 from pipelines.tracking import names
 from pipelines.tracking import runs as tracked
-from pipelines.tracking.reading import latest_sweep
+from pipelines.tracking.reading import find_sweep, latest_sweep, read_sweep
 from pipelines.tracking.recording import open_sweep
 from pipelines.tracking.store import redacted, tracking_uri, ui_command, ui_link
 from pipelines.tracking.sweeps import (
@@ -139,10 +141,11 @@ def run_one_trial(uri: str, record: Trial = RECORD, sweep: SweepDescription = SW
 
 def test_two_processes_may_make_one_database_at_the_same_time(tmp_path: Path) -> None:
     program = """
-        import os, runpy
+        import os
         import mlflow  # before they part, so that they set out at once
+        from pipelines.tracking.store import check_store, tracking_uri
         child = os.fork()
-        runpy.run_module("pipelines.tracking", run_name="__main__")
+        check_store(tracking_uri())
         if child:
             assert os.waitpid(child, 0)[1] == 0
     """
@@ -585,6 +588,54 @@ def test_results_that_the_store_refuses_end_the_sweep(uri: str, tmp_path: Path) 
     assert "Recording a trial" in run.data.tags["atlas.reason"]
 
 
+# Names of sweeps
+
+
+def sweeps_named(uri: str, *ids: str) -> None:
+    """Runs of sweeps, made with these ids: MLflow itself draws them."""
+    for run_id in ids:
+        made = MlflowClient(uri).create_run("0", tags={names.TAG_KIND: names.KIND_SWEEP, names.TAG_EXERCISE: "tiny"})
+        with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
+            for table in ("runs", "tags"):
+                changed = [run_id.ljust(32, "0"), made.info.run_id]
+                database.execute(f"UPDATE {table} SET run_uuid = ? WHERE run_uuid = ?", changed)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1f0c" + "0" * 28,
+        "1f0c",
+        "1F0C0",
+        "tiny-1f0c0000",
+        "report/tiny-1f0c0000/",
+        "/home/me/report/tiny-1f0c0000/report.html",
+    ],
+)
+def test_a_sweep_is_named_by_as_much_of_its_id_as_is_its_own(uri: str, name: str) -> None:
+    sweeps_named(uri, "1f0c", "1f77", "beef")
+    assert find_sweep(name, uri=uri) == "1f0c".ljust(32, "0")
+    assert read_sweep(name, uri=uri).run_id == "1f0c".ljust(32, "0")
+
+
+def test_digits_of_several_sweeps_are_refused_and_those_of_none_stay(uri: str) -> None:
+    sweeps_named(uri, "1f0c", "1f77", "beef")
+    either = "(tiny-1f0c0000 and tiny-1f770000|tiny-1f770000 and tiny-1f0c0000)"
+    with pytest.raises(TrackingError, match=rf"Several runs begin with '1f': {either}\. Give more of its digits\.$"):
+        read_sweep("1f", uri=uri)
+    for name in ("abc", "tiny-abc", "no run at all", ""):
+        assert find_sweep(name, uri=uri) == name
+    with pytest.raises(TrackingError, match="has no run 'abc'; allowed: the run id of a sweep, as the MLflow UI shows"):
+        read_sweep("abc", uri=uri)
+
+
+def test_a_shortened_id_of_a_trial_is_told_to_be_one(uri: str) -> None:
+    sweep = run_one_trial(uri)
+    (trial,) = runs(uri)
+    with pytest.raises(TrackingError, match=f"is a single trial; report on its sweep, {sweep}"):
+        read_sweep(trial.info.run_id[:12], uri=uri)
+
+
 # Under mlflow run
 
 
@@ -619,6 +670,29 @@ def test_a_refusal_is_put_on_the_projects_run(uri: str, monkeypatch: pytest.Monk
     run = MlflowClient(uri).get_run(run_id)
     assert run.info.status == "FAILED"
     assert run.data.tags["atlas.reason"] == "trials: 'many' is not a whole number"
+
+
+def test_a_refused_run_is_deleted_and_one_that_did_something_stays(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    refused = project_run(uri, monkeypatch)
+    assert tracked.record_refusal("trials: 'many' is not a whole number") == refused
+    used = project_run(uri, monkeypatch)
+    MlflowClient(uri).set_tag(used, names.TAG_KIND, names.KIND_SWEEP)
+    assert tracked.record_refusal("None of the 3 trials has a result") == ""
+    assert tracked.record_refusal("once more") == "", "it is over"
+    client = MlflowClient(uri)
+    tracked.forget_refused(client, ["0"])
+    assert client.get_run(refused).info.lifecycle_stage == "deleted"
+    assert client.get_run(used).info.lifecycle_stage == "active"
+
+
+def test_the_next_sweep_deletes_refused_runs(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    refused = project_run(uri, monkeypatch)
+    tracked.record_refusal("a typo")
+    project_run(uri, monkeypatch)
+    run_one_trial(uri)
+    assert MlflowClient(uri).get_run(refused).info.lifecycle_stage == "deleted"
 
 
 def test_a_report_of_its_own_is_not_taken_for_a_sweep(

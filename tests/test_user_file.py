@@ -89,10 +89,10 @@ def test_names_with_spaces_around_and_a_byte_order_mark(load):
     assert dataset.features == ("width",)
 
 
-def test_latin_letters_need_their_encoding(load):
+def test_a_stated_encoding_is_taken(load):
     content = "größe,y\n1,2.5\n2,3\n".encode("latin-1")
     with pytest.raises(DataError, match="option 'encoding'"):
-        load(content, "y")
+        load(content, "y", encoding="utf-8")
     assert load(content, "y", encoding="latin-1").features == ("größe",)
     with pytest.raises(DataError, match="encoding 'latin-99'"):
         load(content, "y", encoding="latin-99")
@@ -101,20 +101,17 @@ def test_latin_letters_need_their_encoding(load):
 def test_columns_can_be_chosen_left_out_and_made_categorical(load):
     assert load(PEOPLE, "bought", features=["age", "member"]).features == ("age", "member")
     assert load(PEOPLE, "bought", exclude=["colour"]).features == ("age", "member")
-    codes = "code,y\n007,1.5\n7,2\n"
-    assert load(codes, "y").inputs.tolist() == [[7], [7]]
-    assert load(codes, "y", categorical=["code"]).features == ("code=007", "code=7")
-
-
-def test_a_constant_column_is_kept(load):
-    assert load("a,b,y\n1,5,0.5\n2,5,1.5\n", "y").features == ("a", "b")
+    codes = "code,y\n007,1.5\n7,2\n8,3\n"
+    assert load(codes, "y").inputs.tolist() == [[7], [7], [8]]
+    assert load(codes, "y", categorical=["code"]).features == ("code=007", "code=7", "code=8")
 
 
 def test_arrays_keep_their_shape_and_compact_type(load):
     images = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     dataset = load({"x": images, "y": np.array([0.5, 1.5])}, name="images.npz")
-    assert (dataset.inputs.dtype, dataset.input_shape, dataset.features) == (np.uint8, (3, 3), ())
-    np.testing.assert_array_equal(dataset.inputs, images)
+    # A convolution wants the axis of channels, and a dense network flattens it away.
+    assert (dataset.inputs.dtype, dataset.input_shape, dataset.features) == (np.uint8, (3, 3, 1), ())
+    np.testing.assert_array_equal(dataset.inputs[..., 0], images)
     dataset = load({"a": images.astype(int), "b": [[0.5], [1.5]]}, "b", name="named.npz", inputs="a")
     assert dataset.inputs.dtype == np.float32
     assert dataset.targets.tolist() == [0.5, 1.5]
@@ -198,9 +195,14 @@ GAPS = "age,size,kind,y\n1,10,a,0.5\n,20,b,1.5\n3,30,,2.5\n4,,b,3.5\n8,40,b,4.5\
 
 def test_missing_values_are_refused_with_their_columns_and_counts(load):
     with pytest.raises(DataError, match=re.escape("'age' (1), 'size' (1), 'kind' (1)")):
-        load(GAPS, "y")
+        load(GAPS, "y", missing="refuse")
     with pytest.raises(DataError, match=re.escape("'age' (1)")):
-        load(GAPS, "y", features=["age"])
+        load(GAPS, "y", features=["age"], missing="refuse")
+
+
+def test_missing_values_are_filled_in_where_nothing_is_said(load):
+    assert load(GAPS, "y").inputs.tolist() == load(GAPS, "y", missing="median").inputs.tolist()
+    assert load(GAPS, "y").details["imputed"].startswith("median of the training rows")
 
 
 def test_rows_with_missing_values_can_be_dropped(load):
@@ -250,8 +252,7 @@ def test_a_target_is_never_filled_in(load):
 
 def test_missing_markers_are_the_users_to_name(load):
     content = "a,alley,y\n1,NA,0.5\n-1,gravel,1.5\n3,NA,2.5\n"
-    with pytest.raises(DataError, match="'alley'"):
-        load(content, "y")
+    assert load(content, "y").features == ("a", "alley=gravel", "alley missing")
     assert "alley=NA" in load(content, "y", missing_markers=[""]).features
     assert load(content, "y", missing_markers=["-1"], missing="drop").samples == 2
 
@@ -260,13 +261,13 @@ def test_missing_values_of_arrays(load):
     gaps = np.array([[1, np.nan], [3, 4], [5, 8]], np.float32)
     arrays = {"x": gaps, "y": np.array([0.5, 1.5, 2.5])}
     with pytest.raises(DataError, match=re.escape("'the inputs' (1)")):
-        load(arrays, name="a.npz")
+        load(arrays, name="a.npz", missing="refuse")
     assert load(arrays, name="a.npz", missing="drop").inputs.tolist() == [[3, 4], [5, 8]]
     filled = load(arrays, name="a.npz", missing="mean")
     assert filled.features == ("x[0]", "x[1]", "x[1] missing")
     assert filled.inputs.tolist() == [[1, 6, 1], [3, 4, 0], [5, 8, 0]]
     cubes = {"x": np.full((2, 2, 2), np.nan), "y": [0.5, 1.5]}
-    with pytest.raises(DataError, match=r"shape \(2, 2, 2\)"):
+    with pytest.raises(DataError, match=r"shape \(2, 2, 2, 1\)"):
         load(cubes, name="a.npz", missing="mean")
 
 
@@ -305,7 +306,7 @@ def test_a_test_file_is_encoded_like_the_training_file(load):
     [
         ("a,y\n1,c\n", "classes that the training rows do not have: 'c'"),
         ("b,y\n1,x\n", "no column 'a'"),
-        ("a,y\nlots,x\n", "holds texts, but numbers in the training rows"),
+        ("a,y\n1,x\nlots,x\n", "test-data.csv, line 3, column 'a': 'lots' is not a number"),
         ("a,y\n,x\n", "missing values: 'a' (1)"),
         ("a,y\ninf,x\n", "'a' (1)"),
         ("", "is empty"),
@@ -313,7 +314,7 @@ def test_a_test_file_is_encoded_like_the_training_file(load):
 )
 def test_a_test_file_that_does_not_suit_is_refused(load, test, said):
     with pytest.raises(DataError, match=re.escape(said)):
-        load("a,y\n1,x\n2,z\n", "y", test=test)
+        load("a,y\n1,x\n2,z\n", "y", test=test, missing="refuse")
 
 
 def test_a_class_too_small_for_a_test_split_is_named(load):
@@ -335,7 +336,7 @@ def test_a_wrong_target_lists_the_columns_and_the_nearest(load):
 
 def test_a_wrong_separator_is_suspected(load):
     with pytest.raises(DataError, match=r"Set the option 'separator'"):
-        load("a;y\n1;2\n", "y")
+        load("a;y\n1;2\n", "y", separator=",")
 
 
 @pytest.mark.parametrize(
@@ -343,10 +344,10 @@ def test_a_wrong_separator_is_suspected(load):
     [
         ("", "a.csv", "is empty"),
         ("a,y\n", "a.csv", "no rows"),
-        ("a,y\n1,2\n1,2,3\n", "a.csv", "cannot be read as a table"),
+        ("a,y\n1,2\n1,2,3\n", "a.csv", "a.csv, line 3: it has 3 fields, the lines before it 2"),
         ("a,y\n1,2,3\n4,5,6\n", "a.csv", "more fields than its header"),
         ("a,a,y\n1,2,3\n", "a.csv", "more than one column named 'a'"),
-        ("a,y\n,1\n,2\n", "a.csv", "missing values: 'a' (2)"),
+        ("a,y\n,1\n,2\n", "a.csv", "no columns left for the inputs beside the target: 'a' holds no values"),
         (b"", "a.npz", "damaged or not an .npz"),
         (b"PK\x03\x04 not a zip file", "a.npz", "damaged or not an .npz"),
         (b"\x80\x04not an archive", "a.npz", "not an .npz"),
@@ -357,10 +358,10 @@ def test_a_wrong_separator_is_suspected(load):
         ({"x": np.eye(2), "y": np.eye(2)}, "a.npz", "one value a row"),
         ({"x": np.array(["a", "b"]), "y": [0, 1]}, "a.npz", "not numbers"),
         ({"p": np.eye(2), "y": [0, 1]}, "a.npz", "'p' (2, 2)"),
-        (pd.DataFrame({"t": pd.to_datetime(["2020-01-01"] * 2), "y": [0.5, 1.5]}), "a.parquet", "'t' .*Timestamp"),
-        (pd.DataFrame({"t": [[1], [2]], "y": [0.5, 1.5]}), "a.parquet", "'t' .*neither numbers nor texts"),
+        (pd.DataFrame({"t": pd.to_timedelta([1, 2], "D"), "y": [0.5, 1.5]}), "a.parquet", "'t' .*no numbers, texts"),
+        (pd.DataFrame({"t": [[1], [2]], "y": [0.5, 1.5]}), "a.parquet", "'t' .*no numbers, texts or dates"),
         (pd.DataFrame({"y": [0.5, 1.5]}), "a.csv", "no columns left"),
-        ("a,y\n1,2\n", "a.xlsx", "known format.*.csv"),
+        ("a,y\n1,2\n", "a.doc", "known format.*.csv"),
     ],
 )
 def test_an_unusable_file_is_refused(load, content, name, said):
@@ -404,13 +405,21 @@ def test_a_pickle_in_an_npz_file_is_not_opened(load, tmp_path):
 
 def test_a_column_of_names_is_not_one_hot_encoded_by_accident(load):
     table = pd.DataFrame({"name": [f"person {i}" for i in range(300)], "y": np.linspace(0, 1, 300)})
-    with pytest.raises(DataError, match=r"'name' .* 300 different texts.*'exclude'"):
+    with pytest.raises(DataError, match=r"'name' names the rows: all its texts differ"):
         load(table, "y")
-    assert len(load(table, "y", categorical=["name"]).features) == 300
-    numbers = pd.DataFrame({"a": [*map(str, range(299)), "?"], "y": np.linspace(0, 1, 300)})
-    with pytest.raises(DataError, match=r"most of them numbers, others not: '\?'.*missing_markers"):
+    with pytest.raises(DataError, match=r"'name' .* 300 different texts.*'categorical'"):
+        load(table, "y", features=["name"], test_fraction=0)
+    assert len(load(table, "y", categorical=["name"], test_fraction=0).features) == 300
+
+
+def test_a_text_among_numbers_is_named_with_its_line(load):
+    numbers = pd.DataFrame({"a": [*map(str, range(299)), "lots"], "y": np.linspace(0, 1, 300)})
+    with pytest.raises(DataError, match=r"data.csv, line 301, column 'a': 'lots' is no number, .*missing_markers"):
         load(numbers, "y")
-    assert load(numbers, "y", missing_markers=["?"], missing="drop").samples == 299
+    assert load(numbers, "y", missing_markers=["lots"], missing="drop", test_fraction=0).samples == 299
+    marked = load(numbers.replace("lots", "?"), "y", missing="drop", test_fraction=0)
+    assert marked.samples == 299
+    assert "'?' in 'a' read as missing (1 row)" in marked.details["read"]
 
 
 @pytest.mark.parametrize(

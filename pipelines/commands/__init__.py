@@ -6,12 +6,15 @@ Keras is loaded, and a mistake in a parameter should be answered at once.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from pipelines.commands.launch import MADE
 from pipelines.commands.parameters import Parameters
+from pipelines.errors import UserError
 
 BACKENDS = ("auto", "jax", "tensorflow")
 #: NumPy's older generators, which the tuners use, take 32 bits.
@@ -34,8 +37,18 @@ def read_backend(parameters: Parameters) -> str:
 
 
 def prepare_backend(backend: str) -> None:
-    """Choose Keras' backend, and quiet what its libraries print at their start."""
-    os.environ["KERAS_BACKEND"] = "jax" if backend == "auto" else backend
+    """Choose Keras' backend, and quiet what its libraries print at their start.
+
+    A ``UserError`` is raised where Keras is imported already, and on another: it can be chosen once a process.
+    """
+    wanted = "jax" if backend == "auto" else backend
+    keras = sys.modules.get("keras")
+    if keras is not None and (running := keras.config.backend()) != wanted:
+        raise UserError(
+            f"Keras was imported before, on {running}, and this needs {wanted}. Start the notebook's kernel or the "
+            f"program anew and call this first, or set backend to {running}."
+        )
+    os.environ["KERAS_BACKEND"] = wanted
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -45,9 +58,14 @@ def print_lines(console: Console, lines: Sequence[str]) -> None:
     console.print("\n".join(["", *lines]), markup=False, soft_wrap=True)
 
 
+def short_id(run_id: str) -> str:
+    """The beginning of a run's id, as the folder of a report has it; the commands take it for the whole."""
+    return run_id[:8]
+
+
 def ui_lines(uri: str, link: str) -> list[str]:
     """How to see a run in the MLflow UI."""
     from pipelines.tracking.store import ui_command
 
-    command = ui_command(uri)
+    command = "make ui" if os.environ.get(MADE) and not uri.startswith("http") else ui_command(uri)
     return [f"MLflow UI   {command}", f"then open   {link}"] if command else [f"MLflow UI   {link}"]

@@ -1,10 +1,8 @@
 """The command line: which entry point runs, what it says to a mistake, and how it ends when it is interrupted."""
 
-import os
-import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -12,38 +10,52 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.commands import analyse, final, report, reproduce, sweep
+from pipelines.commands import analyse, final, refusals, report, reproduce, sweep
+from pipelines.commands.launch import command, read_options
 from pipelines.commands.parameters import Parameters, split_arguments
 from pipelines.errors import UserError
+from pipelines.words import did_you_mean
 
 EXIT_MISTAKE = 2
+#: What is called before ``mlflow run``, which makes a run before it asks us: ``python -m pipelines check -P trials=3``.
+CHECK = "check"
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """An entry point of the MLflow project."""
 
     run: Callable[[Parameters, Console], None]
     parameters: tuple[str, ...]
     summary: str
+    #: Finds mistakes in the values of parameters, beside those in their names; None where that needs a run.
+    check: Callable[[Parameters], object] | None = None
     #: Whether it goes on where it was when it is started again.
     resumes: bool = False
 
 
-_ENTRIES = {
-    "main": _Entry(sweep.main, sweep.MAIN_PARAMETERS, "sweep, then report", resumes=True),
-    "sweep": _Entry(sweep.sweep, sweep.PARAMETERS, "train configurations and record them in MLflow", resumes=True),
-    "reproduce": _Entry(
+#: Entry points by name, those of MLproject.
+ENTRIES = {
+    "main": Entry(sweep.main, sweep.MAIN_PARAMETERS, "sweep, then report", check=sweep.check, resumes=True),
+    "sweep": Entry(
+        sweep.sweep,
+        sweep.PARAMETERS,
+        "train configurations and record them in MLflow",
+        check=sweep.check,
+        resumes=True,
+    ),
+    "reproduce": Entry(
         reproduce.reproduce,
         reproduce.PARAMETERS,
         "train the documented variants and compare their figures",
+        check=reproduce.check,
         resumes=True,
     ),
-    "final": _Entry(final.final, final.PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
-    "analyse": _Entry(
+    "final": Entry(final.final, final.PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
+    "analyse": Entry(
         analyse.analyse, analyse.PARAMETERS, "judge the curves that any other training has logged: MLflow, CSV, ..."
     ),
-    "report": _Entry(
+    "report": Entry(
         report.report, report.PARAMETERS, "make reports again and compare several sweeps, from the store alone"
     ),
 }
@@ -56,19 +68,23 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] == "help" or not {"-h", "--help"}.isdisjoint(arguments):
         console.print(_usage(), markup=False, soft_wrap=True)
         return 0 if arguments else EXIT_MISTAKE
-    entry = _ENTRIES.get(arguments[0])
+    entry = ENTRIES.get(arguments[0])
     try:
         with interruptible():
-            if entry is None:
-                raise UserError(f"There is no entry point '{arguments[0]}'; allowed: {', '.join(_ENTRIES)}.")
-            parameters = Parameters(split_arguments(arguments[1:]))
-            parameters.refuse_unknown(entry.parameters)
-            entry.run(parameters, console)
+            if arguments[0] == CHECK:
+                _check(arguments[1:])
+            else:
+                entry, parameters = _understood(arguments[0], split_arguments(arguments[1:]))
+                entry.run(parameters, console)
     except UserError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/bold red] {escape(str(error))}")
+        # Broken between words only: a path that is wider than the terminal stays in one piece.
+        Console(stderr=True, highlight=False).print(
+            f"[bold red]Error:[/bold red] {escape(str(error))}", overflow="ignore", crop=False
+        )
         from pipelines.tracking.runs import record_refusal
 
-        record_refusal(str(error))
+        if record_refusal(str(error)):
+            refusals.forget_later()
         return EXIT_MISTAKE
     except Interrupted as error:
         console.print(f"\nThe {arguments[0]} was {error}.", markup=False)
@@ -112,19 +128,37 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _understood(name: str, values: Mapping[str, str]) -> tuple[Entry, Parameters]:
+    """The entry point of this name and its parameters, whose names are known."""
+    if (entry := ENTRIES.get(name)) is None:
+        near = did_you_mean(name, ENTRIES)
+        raise UserError(f"There is no entry point '{name}'{near}; allowed: {', '.join(ENTRIES)}.")
+    parameters = Parameters(values)
+    parameters.refuse_unknown(entry.parameters)
+    return entry, parameters
+
+
+def _check(options: Sequence[str]) -> None:
+    """Refuse what ``mlflow run`` with these options would be refused for, before that makes a run."""
+    from pipelines.tracking.store import check_store, tracking_uri
+
+    asked = read_options(options)
+    values = {name.replace("-", "_"): value for name, value in asked.parameters.items()}
+    entry, parameters = _understood(asked.entry, values)
+    if entry.check is not None:
+        entry.check(parameters)
+    parameters.check()
+    check_store(tracking_uri())
+
+
 def _command(arguments: Sequence[str]) -> str:
     """The command that takes up the sweep: the one that was given, without what would start it afresh."""
-    values = {name: value for name, value in split_arguments(arguments[1:]).items() if value and name != "resume"}
-    if not os.environ.get("MLFLOW_RUN_ID"):
-        pairs = [f"--{name}={value}" for name, value in values.items()]
-        return shlex.join(["python", "-m", "pipelines", arguments[0], *pairs])
-    pairs = [part for name, value in values.items() for part in ("-P", f"{name}={value}")]
-    entry = [] if arguments[0] == "main" else ["-e", arguments[0]]
-    return shlex.join(["mlflow", "run", ".", *entry, "--env-manager", "local", *pairs])
+    given = split_arguments(arguments[1:])
+    return command(arguments[0], **{name: value for name, value in given.items() if value and name != "resume"})
 
 
 def _usage() -> str:
-    entries = [f"  {name:<9} {entry.summary}" for name, entry in _ENTRIES.items()]
-    parameters = [f"Parameters of {name}: {', '.join(entry.parameters)}." for name, entry in _ENTRIES.items()]
+    entries = [f"  {name:<9} {entry.summary}" for name, entry in ENTRIES.items()]
+    parameters = [f"Parameters of {name}: {', '.join(entry.parameters)}." for name, entry in ENTRIES.items()]
     usage, more = "python -m pipelines ENTRY [--parameter value ...]", "MLproject and README.md say what they mean."
     return "\n".join([usage, "", *entries, "", *parameters, more])

@@ -100,12 +100,18 @@ def _why_not_writable(path: Path) -> str:
     return "" if os.access(existing, os.W_OK) else f"cannot be written: no permission to write to {existing}"
 
 
+def _looked(path: Path) -> str:
+    """Where a relative path was looked for."""
+    return "" if path.is_absolute() else f" in {Path.cwd()}"
+
+
 _EXISTING = _Place(
-    lambda path: "" if path.is_dir() else "is not a folder", "an existing folder, or nothing for the normal download"
+    lambda path: "" if path.is_dir() else f"is not a folder{_looked(path)}",
+    "an existing folder, or nothing for the normal download",
 )
 _WRITABLE = _Place(_why_not_writable, "a folder that can be written, or one that can be made")
 _WEIGHTS = _Place(
-    lambda path: "" if path.exists() else "does not exist",
+    lambda path: "" if path.exists() else f"does not exist{_looked(path)}",
     "a file of weights, a folder that holds them, or nothing for the normal download",
 )
 

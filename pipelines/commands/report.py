@@ -19,7 +19,7 @@ PARAMETERS = ("sweeps", "output")
 
 def report(parameters: Parameters, console: Console) -> None:
     """Make the report of each sweep, and of several a page that compares them."""
-    from pipelines.tracking.reading import latest_sweep
+    from pipelines.tracking.reading import find_sweep, latest_sweep
     from pipelines.tracking.runs import describe_if_empty
     from pipelines.tracking.store import tracking_uri
     from reports import read_report
@@ -29,7 +29,7 @@ def report(parameters: Parameters, console: Console) -> None:
     parameters.check()
     uri = tracking_uri(None)
     named = [run_id.strip() for run_id in parameters.text("sweeps").split(",") if run_id.strip()]
-    run_ids = list(dict.fromkeys(named)) or [latest_sweep(uri)]
+    run_ids = list(dict.fromkeys(find_sweep(name, uri=uri) for name in named)) or [latest_sweep(uri)]
     # All are read before anything is written: one that is not there leaves nothing behind.
     comparison = read_comparison(run_ids, tracking_uri=uri) if len(run_ids) > 1 else None
     reports = [e.report for e in comparison.entries] if comparison else [read_report(run_ids[0], tracking_uri=uri)]
@@ -48,7 +48,7 @@ def print_report(report: "Report", output: Path | None, console: Console) -> "Re
 
     # The answer first: figures and files take some seconds more.
     console.print()
-    console.print(terminal_table(report))
+    console.print(terminal_table(report, width=console.width))
     with console.status("Writing the report: page, tables, figures"):
         return publish(report, output=output)
 

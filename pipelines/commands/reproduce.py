@@ -38,6 +38,11 @@ def reproduce(parameters: Parameters, console: Console) -> None:
     print_lines(console, lines)
 
 
+def check(parameters: Parameters) -> None:
+    """Raise an ``ExerciseError`` for a mistake in what a reproduction is asked."""
+    read_settings(parameters, read_backend(parameters))
+
+
 def read_settings(parameters: Parameters, backend: str) -> "ReproductionSettings":
     """Settings of a reproduction from its parameters; an ``ExerciseError`` names every mistake in them."""
     from pipelines.datasets import Places

@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipelines.commands import MAX_SEED, PLACES, print_lines, read_backend, read_places, ui_lines
+from pipelines.commands import MAX_SEED, PLACES, print_lines, read_backend, read_places, short_id, ui_lines
+from pipelines.commands.launch import command
 from pipelines.commands.parameters import Parameters
 from pipelines.commands.report import print_report
 from pipelines.errors import ExerciseError, UserError
 from pipelines.words import counted
 
 if TYPE_CHECKING:
+    from pipelines.exercises.exercise import Exercise
     from pipelines.sweep.description import SweepSettings
     from pipelines.sweep.loop import SweepOutcome
 
@@ -33,14 +35,20 @@ def main(parameters: Parameters, console: Console) -> None:
     paths = print_report(report, output, console)
     outcome.run.describe(paths.summary)
     lines = [*_failed(outcome), f"Report      {paths.html}", *ui_lines(outcome.run.uri, outcome.run.link)]
-    print_lines(console, lines)
+    print_lines(console, [*lines, *_next(outcome, report.sweep.record.exercise)])
 
 
 def sweep(parameters: Parameters, console: Console) -> None:
     """Run a sweep."""
     outcome = _run(parameters, console)
-    report = f"then report mlflow run . -e report -P sweeps={outcome.run.run_id}"
+    report = f"then report {command('report', sweeps=short_id(outcome.run.run_id))}"
     print_lines(console, [*_failed(outcome), *ui_lines(outcome.run.uri, outcome.run.link), report])
+
+
+def check(parameters: Parameters) -> None:
+    """Raise a ``UserError`` for a mistake in what a sweep is asked, or in its exercise file."""
+    parameters.folder("output", must_exist=False)
+    read_settings(parameters, read_backend(parameters))
 
 
 def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
@@ -95,3 +103,11 @@ def _run(parameters: Parameters, console: Console) -> "SweepOutcome":
 
 def _failed(outcome: "SweepOutcome") -> list[str]:
     return [f"{counted(outcome.failed, 'trial')} failed; the report lists the reasons."] if outcome.failed else []
+
+
+def _next(outcome: "SweepOutcome", exercise: "Exercise | None") -> list[str]:
+    """What can be done with the sweep: its final model, and that model's predictions for further rows of a file."""
+    lines = [f"Final model {command('final', sweep=short_id(outcome.run.run_id))}"]
+    if exercise is not None and exercise.dataset.source == "file":
+        lines.append(f"and predict {command('predict', data='new.csv')}")
+    return lines

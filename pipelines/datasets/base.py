@@ -111,3 +111,11 @@ class Dataset:
     def outputs(self) -> int:
         """Units of the output layer: one a class, but 1 for a binary classification and for a regression."""
         return len(self.classes) if self.task is Task.MULTICLASS else 1
+
+    @property
+    def class_shares(self) -> dict[str, float]:
+        """Share of the training samples that is of each class, by its name; empty for a regression."""
+        if not self.task.is_classification:
+            return {}
+        counts = np.bincount(self.targets, minlength=len(self.classes))
+        return dict(zip(self.classes, (counts / max(len(self.targets), 1)).tolist(), strict=True))

@@ -126,6 +126,11 @@ def cached(
         raise DataError(f"The prepared data set {folder} was written but cannot be read back: {error}.") from error
 
 
+def find(cache_dir: Path | None, name: str, identity: Mapping[str, Any]) -> Entry | None:
+    """The entry for ``identity`` (see ``cached``) where there is a whole one, else None."""
+    return _read_or_warn((cache_dir or default_cache_dir()) / "datasets" / _entry_name(name, identity))
+
+
 def write_array(folder: Path, name: str, blocks: Iterable[NDArray[Any]], *, dtype: Any, shape: tuple[int, ...]) -> None:
     """Write ``<name>.npy`` from blocks of rows, so that the whole array is never in memory.
 

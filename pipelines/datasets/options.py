@@ -6,7 +6,7 @@ Every unknown or ill-typed one becomes a sentence, never a traceback.
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pipelines.checking.kinds import Checker, Choice, Interval, Key, Kind, ListOf, Number, Text, Whole, shown
+from pipelines.checking.kinds import Checker, Choice, Flag, Interval, Key, Kind, ListOf, Number, Text, Whole, shown
 from pipelines.datasets.base import DatasetSpec, Task
 from pipelines.datasets.folds import TEST_FRACTION
 from pipelines.errors import DataError
@@ -14,35 +14,56 @@ from pipelines.words import did_you_mean
 
 FILLING = ("mean", "median", "most_frequent")
 MISSING = ("refuse", "drop", *FILLING)
+DATES = ("numbers", "leave_out")
 _SHARE = Number(0, 1, open_ends="high")
 _COLUMNS = ListOf(Text(), "texts")
-#: Of a file: for every format, for tables, for CSV and for NPZ files.
+#: Of a file: for every format, for tables, for text files, for NPZ files and for folders of images.
 COMMON_OPTIONS = {
-    "path": Key(Text("the path of a file"), "The CSV, Parquet or NPZ file; relative paths start at the exercise file"),
+    "path": Key(
+        Text("the path of a file or folder"),
+        "The table, the NPZ file, or the folder of images by class; relative paths start at the exercise file",
+    ),
     "target": Key(Text(), "The column, or the array, to predict"),
     "missing": Key(
         Choice(MISSING),
-        "What to do about missing values: refuse them, drop their rows, or fill in a value of the training rows",
-        "refuse",
+        "What to do about missing values: fill in a value of the training rows, refuse them, or drop their rows",
+        "median",
     ),
-    "test": Key(Text("the path of a file"), "Another file of the same form that is the test data"),
-    "test_fraction": Key(_SHARE, "Share of the rows set aside as test data, in place of a file", 0.0),
+    "test": Key(Text("the path of a file or folder"), "Another one of the same form that is the test data"),
+    "test_fraction": Key(
+        _SHARE, "Share of the rows set aside as test data; without one 0.2 of 200 rows or more, else none"
+    ),
 }
 TABLE_OPTIONS = {
-    "features": Key(_COLUMNS, "Columns to use; all but the target where nothing is stated"),
+    "features": Key(
+        _COLUMNS, "Columns to use; all but the target, and those that cannot help, where nothing is stated"
+    ),
     "exclude": Key(_COLUMNS, "Columns not to use, in place of features"),
     "categorical": Key(_COLUMNS, "Columns to one-hot encode whatever they hold"),
+    "dates": Key(
+        Choice(DATES), "Whether dates become numbers (year, month, day of week, days) or are left out", DATES[0]
+    ),
+    "group": Key(Text(), "Column that says which rows belong together (a person, a machine): they stay in one fold"),
+    "order": Key(Text(), "Column of dates or numbers: a fold is validated on what comes after its training rows"),
+    "id": Key(Text(), "Column that names the rows; no input, but beside the predictions"),
+    "thousands": Key(Text(pattern=r"[\s\S]"), "Sign between thousands; found out where nothing is stated"),
 }
-CSV_OPTIONS = {
-    "separator": Key(Text(pattern=r"[\s\S]"), "Between fields; found out where nothing is stated"),
-    "decimal": Key(Text(), "Decimal mark", "."),
-    "encoding": Key(Text(), "Of the file's text", "utf-8-sig"),
+TEXT_OPTIONS = {
+    "separator": Key(
+        Text(pattern=r"[\s\S]"), "Between fields, or tab, comma, semicolon, bar; found out where nothing is stated"
+    ),
+    "decimal": Key(Text(), "Decimal sign; found out where nothing is stated"),
+    "encoding": Key(Text(), "Of the file's text; found out where nothing is stated"),
+    "header": Key(Flag(), "Whether the first line names the columns; found out where nothing is stated"),
     "missing_markers": Key(ListOf(Text(pattern=""), "texts"), "Fields that mean a missing value"),
 }
 NPZ_OPTIONS = {
     "inputs": Key(Text(), "Array of the inputs; x or x_train where nothing is stated"),
     "test_inputs": Key(Text(), "Array of the test inputs; x_test where nothing is stated and there is one"),
     "test_target": Key(Text(), "Array of the test targets; y_test where nothing is stated and there is one"),
+}
+IMAGE_OPTIONS = {
+    "size": Key(Whole(8, 1024), "Side of the images in pixels; their own where all have one up to 256, else 64"),
 }
 #: By source, each option with what it may be.
 OPTIONS: Mapping[str, Mapping[str, Key]] = {
@@ -62,7 +83,7 @@ OPTIONS: Mapping[str, Mapping[str, Key]] = {
         "noise": Key(Number(0, 1e6), "Standard deviation added to the training targets, in Fahrenheit", 0.0),
         "seed": Key(Whole(0, 2**32 - 1), "Of the noise", 0),
     },
-    "file": {**COMMON_OPTIONS, **TABLE_OPTIONS, **CSV_OPTIONS, **NPZ_OPTIONS},
+    "file": {**COMMON_OPTIONS, **TABLE_OPTIONS, **TEXT_OPTIONS, **NPZ_OPTIONS, **IMAGE_OPTIONS},
 }
 #: Sets without options, of a source that has some.
 _PLAIN = ("boston_housing",)

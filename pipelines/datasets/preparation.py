@@ -1,7 +1,8 @@
-"""What is done to the data of one fit: normalising its inputs, and using a share of its training rows only.
+"""What is done to the data of one fit: normalising its inputs and its target, using a share of its training rows only.
 
-Both look at the training rows and at nothing else. What a network sees is ``(inputs - offset) / scale``, computed a
-batch at a time on the device, so the data themselves stay in their compact form and are shared by all fits.
+All look at the training rows and at nothing else. What a network sees is ``(inputs - offset) / scale``, computed a
+batch at a time on the device, so the data themselves stay in their compact form and are shared by all fits. Targets
+likewise.
 """
 
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from pipelines.datasets.base import Task
 from pipelines.errors import UserError
 
+TARGET_SCALINGS = ("none", "standardise")
 NORMALISATIONS = ("none", "divide_255", "divide_256", "minus_one_one", "standardise", "minmax")
 
 BLOCK_VALUES = 1 << 21  # values of a block as float64: 16 MiB
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)  # dividing by less would give infinities
+#: Deviations of a target outside these, their squares are no more numbers of float32, in which curves are kept.
+SMALLEST_DEVIATION, LARGEST_DEVIATION = 1e-15, 1e15
 #: Offset and scale of what needs no fitting.
 FIXED = {"none": (0.0, 1.0), "divide_255": (0.0, 255.0), "divide_256": (0.0, 256.0), "minus_one_one": (127.5, 127.5)}
 
@@ -77,6 +81,55 @@ def fit_normalisation(
         deviation = block - mean
         squares += np.square(deviation, out=deviation).sum(axis=0)
     return mean.astype(np.float32), _scale(np.sqrt(squares / len(chosen)), constant)
+
+
+def fit_target_scaling(
+    targets: NDArray[np.generic], rows: ArrayLike, kind: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Offset and scale of a regression's target, learned from the training rows.
+
+    Parameters
+    ----------
+    targets
+        Of all samples, shape (samples,).
+    rows
+        The training rows of one fit, shape (n_train,).
+    kind
+        ``none``: 0 and 1; ``standardise``: mean and deviation (NumPy's ``std``), computed in float64.
+
+    Returns
+    -------
+    Offset and scale, float32 scalars. The scale of a constant target is 1.
+
+    Raises
+    ------
+    UserError
+        Where the kind is not known, there are no rows, or the deviation is so large or small that squared errors are no
+        numbers any more.
+
+    Examples
+    --------
+    >>> offset, scale = fit_target_scaling(np.array([1.0, 3.0, 99.0]), [0, 1], "standardise")
+    >>> float(offset), float(scale)
+    (2.0, 1.0)
+    """
+    if kind not in TARGET_SCALINGS:
+        raise UserError(f"There is no target scaling {kind!r}. Allowed: {', '.join(TARGET_SCALINGS)}.")
+    if kind == "none":
+        return np.zeros((), np.float32), np.ones((), np.float32)
+    values = targets[np.asarray(rows)].astype(np.float64)
+    if not len(values):
+        raise UserError(f"The target scaling {kind!r} needs at least one training row.")
+    if values.min() == values.max():
+        return np.array(values[0], np.float32), np.ones((), np.float32)
+    deviation = float(values.std())
+    if not SMALLEST_DEVIATION <= deviation <= LARGEST_DEVIATION:
+        size = "large" if deviation > 1 else "small"
+        raise UserError(
+            f"The target's deviation is {deviation:.3g}, too {size} for the squares of its errors; allowed: "
+            f"{SMALLEST_DEVIATION:g} to {LARGEST_DEVIATION:g}. Give the target in another unit."
+        )
+    return np.array(values.mean(), np.float32), np.array(deviation, np.float32)
 
 
 def subsample(

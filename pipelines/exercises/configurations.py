@@ -12,7 +12,8 @@ from itertools import chain
 from typing import Any
 
 from pipelines.checking.kinds import Choice, Flag, Number, Text, Whole
-from pipelines.datasets.preparation import NORMALISATIONS
+from pipelines.datasets.base import Task
+from pipelines.datasets.preparation import NORMALISATIONS, TARGET_SCALINGS
 from pipelines.exercises import settings
 from pipelines.exercises.settings import (
     OWN_PREFIX,
@@ -210,6 +211,28 @@ class Configuration:
         argument=True,
         rare=True,
     ).by_default(0.9)
+    target_scaling: str = Setting(
+        Choice(TARGET_SCALINGS),
+        "Of the target, fitted on the training part of each fold; curves and predictions stay in its units",
+        title="scaling of the target",
+        place=8,
+        word="target=",
+        word_place=9,
+        argument=True,
+        rare=True,
+        tasks=(Task.REGRESSION,),
+    ).by_default("none")
+    class_weight: str = Setting(
+        Choice(settings.CLASS_WEIGHTS),
+        "Of the trained loss; balanced: all classes count alike. The curves are without it",
+        title="class weights",
+        place=18,
+        word="classes=",
+        word_place=14,
+        rare=True,
+        tasks=(Task.BINARY, Task.MULTICLASS),
+        remedy=Remedy("balanced class weights", place=8),
+    ).by_default("none")
     #: Name of the user's function that builds the network, see ``own_network``; empty for a network of ours.
     network: str = ""
     #: What that function is given beside the shapes: names and values, by name.

@@ -55,19 +55,64 @@ def setting_names(function: Function | None) -> dict[str, str]:
     return {argument.name: argument.setting for argument in function.arguments} if function else {}
 
 
-def _keys(
-    make: Callable[[str, Kind], Kind], of: Mapping[str, Setting], task: Task | None, function: Function | None
+def _with_arguments(
+    keys: Mapping[str, Key], kind_of: Callable[[str, Kind], Kind], function: Function | None
 ) -> dict[str, Key]:
-    """A key for each of these settings, or for those of a training and the arguments of a user's own function."""
-    known = {name: (of.allowed(task), of.meaning) for name, of in of.items() if not (function and of.builds)}
-    own = {argument.name: (argument.kind, argument.meaning) for argument in function.arguments} if function else {}
-    names = setting_names(function)
-    return {name: Key(make(names.get(name, name), kind), meaning) for name, (kind, meaning) in (own | known).items()}
+    """These keys; for a user's own function its arguments in place of what our networks are built of."""
+    if function is None:
+        return dict(keys)
+    own = {of.name: Key(kind_of(of.setting, of.kind), of.meaning) for of in function.arguments}
+    return own | {name: key for name, key in keys.items() if name not in BUILDING}
 
 
 def configuration_keys(task: Task | None = None, function: Function | None = None) -> Settings:
-    """The settings of a baseline, or of what a documented variant changes."""
-    return Settings(_keys(lambda name, kind: kind, FIELDS, task, function), function=function)
+    """The settings of a baseline, or of what a documented variant changes.
+
+    One that has no effect in the task is read, and left at its default: equal networks are equal configurations.
+    """
+    keys = {name: Key(_kind_of_value(known, task), known.meaning) for name, known in FIELDS.items()}
+    return Settings(_with_arguments(keys, lambda name, kind: kind, function), function=function)
+
+
+def _kind_of_value(known: Setting, task: Task | None) -> Kind:
+    kind = known.allowed(task)
+    return kind if known.has_effect(task) else Idle(kind, getattr(Configuration, known.name))
+
+
+@dataclass(frozen=True)
+class Idle(Kind):
+    """What has no effect: whatever is given, it stays at its default."""
+
+    kind: Kind
+    default: object
+
+    @property
+    def allowed(self) -> str:
+        return self.kind.allowed
+
+    def read(self, checker: Checker, key: str, value: object) -> Any | None:
+        return None if self.kind.read(checker, key, value) is None else self.default
+
+    def schema(self) -> Schema:
+        return self.kind.schema()
+
+
+@dataclass(frozen=True)
+class NothingToVary(Kind):
+    """Values of a setting that has no effect in the task."""
+
+    task: Task
+    described = "left out"
+
+    @property
+    def allowed(self) -> str:
+        return "settings that matter there"
+
+    def read(self, checker: Checker, key: str, value: object) -> Any | None:
+        return checker.refuse(key, value, f"has no effect in a {self.task} task", self.allowed)
+
+    def schema(self) -> Schema:
+        return {"not": {}}
 
 
 def changed(start: Configuration, changes: Mapping[str, Any]) -> Configuration:
@@ -166,7 +211,21 @@ class Axes(Settings):
 
 def space_keys(task: Task | None = None, function: Function | None = None) -> Axes:
     """The axes that a space may have."""
-    return Axes(_keys(Axis, SETTINGS, task, function), "" if function else _NAMED_SPACE, function)
+    return Axes(_varied(task, Axis, function), "" if function else _NAMED_SPACE, function)
+
+
+def _varied(
+    task: Task | None, kind_of: Callable[[str, Kind], Kind], function: Function | None = None
+) -> dict[str, Key]:
+    """A key for each setting that may be varied; ``kind_of`` its name and what one value may be."""
+    keys = {
+        name: Key(
+            kind_of(name, known.allowed(task)) if task is None or known.has_effect(task) else NothingToVary(task),
+            known.meaning,
+        )
+        for name, known in SETTINGS.items()
+    }
+    return _with_arguments(keys, kind_of, function)
 
 
 @dataclass(frozen=True)
@@ -190,7 +249,7 @@ class Design(Settings):
 
 def design_keys(task: Task | None = None, function: Function | None = None) -> Design:
     """The settings that a design may change, whether they are axes of the space or not."""
-    keys = _keys(lambda name, kind: ListOf(kind, "values"), SETTINGS, task, function)
+    keys = _varied(task, lambda _, kind: ListOf(kind, "values"), function)
     return Design(keys, "" if function else _NAMED_SPACE, function)
 
 

@@ -19,7 +19,7 @@ from pipelines.exercises.design import NONE, ONE_AT_A_TIME, Points, design_point
 from pipelines.exercises.exercise import MONITORS, Exercise, Lesson, Variant
 from pipelines.exercises.keys import changed, configuration_keys, default_configuration, exercise_keys
 from pipelines.exercises.own_network import Function, OwnNetwork, find_network
-from pipelines.exercises.settings import MAX_DEPTH, Value, parse_layers
+from pipelines.exercises.settings import MAX_DEPTH, UNIT_BOUND_LOSSES, Value, parse_layers
 from pipelines.exercises.spaces import Parameter, Space
 from pipelines.words import did_you_mean
 
@@ -87,6 +87,10 @@ def _find(name_or_path: str | Path) -> Path:
         return FOLDER / f"{text}.yaml"
     path = Path(text).expanduser()
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        if not path.exists():
+            looked = "" if path.is_absolute() else f" in {Path.cwd()}"
+            beside = [entry.name for entry in path.parent.glob("*.y*ml")]
+            raise UserError(f"There is no exercise file {text}{looked}{did_you_mean(path.name, beside)}.")
         return path
     raise UserError(
         f"There is no exercise {text!r}{did_you_mean(text, available_exercises())}. Allowed: "
@@ -282,7 +286,14 @@ def _check_names(checker: Checker, documented: Sequence[Variant], lesson: Lesson
 
 
 def _losses(configurations: Sequence[Configuration], space: Space | None, baseline: Configuration) -> set[str]:
-    """The losses of all configurations: ``val_loss`` compares only where there is one."""
-    axis = next((axis for axis in space.parameters if axis.name == "loss"), None) if space else None
-    varied = set(map(str, axis.choices)) if axis else {baseline.loss}
-    return varied | {configuration.loss for configuration in configurations}
+    """The losses of all configurations: ``val_loss`` compares only where there is one.
+
+    One whose values depend on the unit of the target in training is another one with each scaling of it.
+    """
+    axes = {axis.name: axis.choices for axis in space.parameters} if space else {}
+    varied = axes.get("loss", (baseline.loss,)), axes.get("target_scaling", (baseline.target_scaling,))
+    found = {(str(loss), str(scaling)) for loss in varied[0] for scaling in varied[1]}
+    found |= {(configuration.loss, configuration.target_scaling) for configuration in configurations}
+    if len({scaling for loss, scaling in found if loss in UNIT_BOUND_LOSSES}) < 2:
+        return {loss for loss, _ in found}
+    return {f"{loss} with target_scaling {scaling}" if loss in UNIT_BOUND_LOSSES else loss for loss, scaling in found}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.checking.kinds import Key, Schema
 from pipelines.datasets.base import Task
-from pipelines.datasets.options import COMMON_OPTIONS, CSV_OPTIONS, NPZ_OPTIONS, OPTIONS, TABLE_OPTIONS
+from pipelines.datasets.options import OPTIONS
 from pipelines.exercises.configurations import FIELDS, SETTINGS, Configuration
 from pipelines.exercises.keys import (
     LESSON,
@@ -99,8 +99,7 @@ def tables() -> dict[str, str]:
         "figure": _table(figure_keys().keys),
         "lesson": _table(LESSON.keys),
         "question": _table(QUESTION.keys),
-        **{f"dataset {source}": _table(OPTIONS[source]) for source in ("keras", "tfds", "formula")},
-        "dataset file": _table({**COMMON_OPTIONS, **TABLE_OPTIONS, **CSV_OPTIONS, **NPZ_OPTIONS}),
+        **{f"dataset {source}": _table(OPTIONS[source]) for source in ("keras", "tfds", "formula", "file")},
     }
 
 

@@ -25,7 +25,10 @@ LOSSES: Mapping[Task, tuple[str, ...]] = {
     Task.MULTICLASS: ("crossentropy", "mse"),
     Task.REGRESSION: ("mse", "mae", "huber", "log_cosh"),
 }
+#: Losses that are squares near 0 and plain far away: their values depend on the unit that the target has in training.
+UNIT_BOUND_LOSSES = ("huber", "log_cosh")
 LAYER_NORMALISATIONS = ("none", "batch", "layer")
+CLASS_WEIGHTS = ("none", "balanced")
 #: Pretrained networks without their classifier; the number is the width multiplier.
 BACKBONES = ("none", "mobilenet_v2", "mobilenet_v2_0.35")
 #: Of the learning rate. Functions of the epoch alone, so that a shorter training is the beginning of a longer one;
@@ -63,6 +66,8 @@ class Setting:
     meaning: str
     #: What it may be where the task is known, if that is less.
     kind_of_task: Mapping[Task, Kind] = field(default_factory=dict)
+    #: Tasks in which it has an effect; empty for all.
+    tasks: tuple[Task, ...] = ()
     #: Of the field or the axis.
     name: str = ""
     #: In the tables of a report; the name with spaces where nothing else is stated.
@@ -96,6 +101,10 @@ class Setting:
 
     def allowed(self, task: Task | None) -> Kind:
         return self.kind_of_task.get(task, self.kind) if task else self.kind
+
+    def has_effect(self, task: Task | None) -> bool:
+        """Whether it has an effect in this task; in one that is not known yet it may."""
+        return task is None or not self.tasks or task in self.tasks
 
     def written(self, value: object) -> str:
         """A value as people write it: three digits on a logarithmic scale, two decimals elsewhere.

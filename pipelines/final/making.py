@@ -20,12 +20,15 @@ from pipelines.errors import DataError, TrackingError, UserError
 from pipelines.executors import Job, make_executor, run_job
 from pipelines.executors.progress import Bars
 from pipelines.final import outcome
-from pipelines.final.model import Evaluation, Figure, build_predictor, evaluate, predict
+from pipelines.final.model import Evaluation, build_predictor, evaluate, predict
 from pipelines.final.outcome import (
     FinalOutcome,
 )
+from pipelines.final.worth import Figure
 from pipelines.networks.backbones import build_backbone
 from pipelines.networks.features import Inputs, has_frozen_backbone
+from pipelines.networks.own import Shapes
+from pipelines.networks.own_checks import check_saving
 from pipelines.tracking import names
 from pipelines.tracking.final_models import FinalRecord
 from pipelines.tracking.final_runs import FinalDescription, FinalRun, Registered, open_final
@@ -79,6 +82,10 @@ class _Final:
         self.dataset = _load_data(sweep, self.spec, places)
         self.inputs = Inputs(self.dataset, places)
         self._check_weights(sweep)
+        self.network = exercise.network
+        if self.network is not None:
+            shapes = Shapes(self.dataset.input_shape, self.dataset.outputs, self.dataset.task)
+            check_saving(self.network, trial.configuration, shapes)
         self.description = FinalDescription(
             sweep=sweep,
             trial=trial,
@@ -131,6 +138,7 @@ class _Final:
             epochs=description.epochs,
             weights=weights_file,
             keep_weights=True,
+            network=self.network,
         )
         with make_executor(description.backend) as executor, Bars(console) as bars:
             bar = bars.add_bar("training", configuration.label, fits=1, epochs=job.epochs)
@@ -153,6 +161,7 @@ class _Final:
             offset=offset,
             scale=scale,
             backbone=backbone,
+            own=self.network is not None,
         )
         return model, training
 

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from pipelines.compat import nothing_on_stderr
 from pipelines.datasets.base import Task
-from pipelines.networks.objectives import make_loss, make_metrics
+from pipelines.final.worth import Figure, figures, intervals
+from pipelines.networks.objectives import PerSample, make_loss, make_metrics
 
-#: Bootstrap samples; the ends of a 95 % interval are then known to about 2 % of its width.
-RESAMPLES = 2000
-COVERAGE = 0.95
 #: Samples whose inputs are on the device together.
 _BATCH_VALUES = 1 << 22
 
@@ -33,22 +31,31 @@ def build_predictor(
     offset: NDArray[np.float32],
     scale: NDArray[np.float32],
     backbone: Any = None,
+    target_offset: float = 0.0,
+    target_scale: float = 1.0,
+    own: bool = False,
 ) -> Any:
     """A ``keras.Sequential`` of plain Keras layers, for raw inputs of any number type.
 
     ``network`` is as ``build_network`` makes it, with any weights; it gets those that the training ended with, in the
     order of ``network.get_weights()``. It (or the ``backbone``, a frozen network with its weights on whose outputs it
-    was trained) sees ``(inputs - offset) / scale``. ``input_shape`` is that of one sample.
+    was trained) sees ``(inputs - offset) / scale``. ``input_shape`` is that of one sample. What the network says to a
+    regression means ``output * target_scale + target_offset``, in the target's units. A user's ``own`` network is taken
+    as it is, with whatever layers it has; no class of ours is in it.
     """
     import keras
 
-    head = plain(network, weights)
+    if own:
+        network.set_weights(list(weights))
+    head = network if own else plain(network, weights)
     layers = [keras.Input(input_shape), *normalisation_layers(offset, scale)]
     if backbone is not None:
         layers.append(plain(backbone, backbone.get_weights()))
-    layers += head.layers
+    layers += head.layers if isinstance(head, keras.Sequential) else [head]
     if task is not Task.REGRESSION:
         layers.append(keras.layers.Activation("sigmoid" if task is Task.BINARY else "softmax", name="probabilities"))
+    elif (target_offset, target_scale) != (0.0, 1.0):
+        layers.append(keras.layers.Rescaling(float(target_scale), float(target_offset), name="target_units"))
     return keras.Sequential(layers)
 
 
@@ -105,15 +112,6 @@ def _kerass(module: str, name: str) -> tuple[str, str]:
     return "keras.layers" if issubclass(base, keras.layers.Layer) else "keras.initializers", base.__name__
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A mean over samples with its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Predictions for some samples, and what they are worth.
@@ -129,7 +127,7 @@ class Evaluation:
     probabilities
         Of every class, shape (samples, classes), two columns for a binary task; None for a regression.
     figures
-        By name: ``loss`` and the metrics of the task.
+        By name: ``loss``, the metrics of the task, and those of ``worth.figures``.
     """
 
     targets: NDArray[Any]
@@ -139,15 +137,21 @@ class Evaluation:
     figures: Mapping[str, Figure]
 
 
-def evaluate(model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, task: Task, loss: str) -> Evaluation:
+def evaluate(
+    model: Any,
+    inputs: NDArray[Any],
+    targets: NDArray[Any],
+    *,
+    task: Task,
+    loss: str,
+    target_scale: float = 1.0,
+) -> Evaluation:
     """Predict every sample once, and compare.
 
     The model is a ``keras.Sequential`` that ends with an output activation (``build_predictor``); the loss, by its
     name, and the metrics are computed from what comes before it, as in training. Inputs and targets have the shapes
-    (samples, *features) and (samples,), at least one sample.
-
-    The 95 % intervals are percentiles of the means of ``RESAMPLES`` bootstrap samples of the rows. They say how much
-    the figures depend on which samples are in the test set, and nothing of other seeds or other training data.
+    (samples, *features) and (samples,), at least one sample. ``target_scale`` is what one is to the loss of a
+    regression, in the target's units.
     """
     import keras
 
@@ -158,16 +162,26 @@ def evaluate(model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, task: T
         raw = predict(keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:-1]]), inputs)
         outputs = keras.ops.convert_to_numpy(model.layers[-1](raw))
         probabilities = np.concatenate([1 - outputs, outputs], axis=1) if task is Task.BINARY else outputs
-    measures = {"loss": make_loss(loss, task), **make_metrics(task)}
+    measures = {"loss": _trained(loss, task, target_scale), **make_metrics(task)}
     expected, answered = keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(raw)
     each = {name: keras.ops.convert_to_numpy(measure(expected, answered)) for name, measure in measures.items()}
+    answers = outputs[:, 0] if probabilities is None else probabilities
     return Evaluation(
         targets=targets,
         outputs=outputs,
-        predictions=outputs[:, 0] if probabilities is None else probabilities.argmax(axis=1).astype(np.int32),
+        predictions=answers if probabilities is None else probabilities.argmax(axis=1).astype(np.int32),
         probabilities=probabilities,
-        figures=intervals(each),
+        figures=intervals(each) | figures(task, targets, answers),
     )
+
+
+def _trained(loss: str, task: Task, scale: float) -> PerSample:
+    """The loss that was trained, in the target's units (of squared errors, their square)."""
+    measure = make_loss(loss, task)
+    if scale == 1:
+        return measure
+    units = scale if loss == "mae" else scale**2
+    return lambda targets, outputs: units * measure(targets / scale, outputs / scale)
 
 
 def predict(model: Any, inputs: NDArray[Any]) -> NDArray[np.float32]:
@@ -176,17 +190,3 @@ def predict(model: Any, inputs: NDArray[Any]) -> NDArray[np.float32]:
     batch = min(max(1, _BATCH_VALUES // max(1, values)), max(1, len(inputs)))
     outputs: NDArray[np.float32] = model.predict(inputs, batch_size=batch, verbose=0)
     return outputs
-
-
-def intervals(each: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
-    """Mean of each measure (by name one value a sample) with its bootstrap interval, all from the same rows."""
-    values = np.stack([np.asarray(column, np.float64) for column in each.values()], axis=1)
-    generator = np.random.default_rng(0)
-    rows = (generator.integers(len(values), size=len(values)) for _ in range(RESAMPLES))
-    means = np.stack([values[drawn].mean(axis=0) for drawn in rows])
-    tail = 100 * (1 - COVERAGE) / 2
-    low, high = np.percentile(means, [tail, 100 - tail], axis=0)
-    return {
-        name: Figure(float(values[:, column].mean()), float(low[column]), float(high[column]))
-        for column, name in enumerate(each)
-    }

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from pipelines.datasets import Dataset, DatasetSpec, Places, Task
 from pipelines.datasets.sources.texts import decoded_texts, has_texts
-from pipelines.final.model import Evaluation, Figure
+from pipelines.final.model import Evaluation
+from pipelines.final.worth import Figure
 from pipelines.tracking import names
 from pipelines.tracking.final_runs import FinalDescription, FinalRun, Registered
 from pipelines.tracking.store import ui_command

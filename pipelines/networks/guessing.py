@@ -15,7 +15,8 @@ from scipy.special import stdtrit
 
 from pipelines.datasets.base import Dataset, Task
 from pipelines.datasets.folds import Split
-from pipelines.networks.objectives import class_weights, explained_share
+from pipelines.datasets.preparation import fit_target_scaling
+from pipelines.networks.objectives import class_weights, explained_share, unit_powers
 from pipelines.overfitting.statistics import best_for_others, paired_error, read_at, smooth
 
 Array = NDArray[np.float64]
@@ -24,7 +25,9 @@ Array = NDArray[np.float64]
 GUESSING_LEVEL = 0.95
 
 
-def guess(dataset: Dataset, splits: Sequence[Split], loss: str) -> dict[str, tuple[float, ...]]:
+def guess(
+    dataset: Dataset, splits: Sequence[Split], loss: str, target_scaling: str = "none"
+) -> dict[str, tuple[float, ...]]:
     """What guessing comes to on the validation rows of each fit, by validation curve.
 
     For each curve it is the constant that is best for it on the fit's training rows: the mean for squared errors, the
@@ -38,6 +41,9 @@ def guess(dataset: Dataset, splits: Sequence[Split], loss: str) -> dict[str, tup
         One a fit, repeat-major.
     loss
         That of the sweep, one of ``LOSSES`` of the task: its values are those of ``val_loss``.
+    target_scaling
+        Likewise: in what unit the target of a regression is trained on, which decides where ``huber`` and ``log_cosh``
+        are no squares any more.
 
     Returns
     -------
@@ -47,7 +53,8 @@ def guess(dataset: Dataset, splits: Sequence[Split], loss: str) -> dict[str, tup
     for split in splits:
         training, validation = dataset.targets[split.train], dataset.targets[split.validation]
         if dataset.task is Task.REGRESSION:
-            fits.append(_of_values(training.astype(np.float64), validation.astype(np.float64), loss))
+            scale = float(fit_target_scaling(dataset.targets, split.train, target_scaling)[1])
+            fits.append(_of_values(training.astype(np.float64), validation.astype(np.float64), loss, scale))
         else:
             fits.append(_of_labels(training, validation, max(dataset.outputs, 2), loss))
     found = {f"val_{name}": tuple(float(fit[name]) for fit in fits) for name in fits[0]}
@@ -77,11 +84,13 @@ def surely_beats(monitored: Array, guesses: Array, *, folds: int, ratio: float) 
     return bool(leads.mean() > stdtrit(fits - 1, GUESSING_LEVEL) * error)
 
 
-def _of_values(training: Array, validation: Array, loss: str) -> dict[str, float]:
-    """Of a regression, by name without ``val_``."""
+def _of_values(training: Array, validation: Array, loss: str, scale: float) -> dict[str, float]:
+    """Of a regression, by name without ``val_``; the loss that of targets divided by ``scale``, in their own unit."""
+    powers = unit_powers(loss, Task.REGRESSION)
     found = {
-        name: float(_ERRORS[name](_CENTRES[name](training) - validation).mean())
-        for name in dict.fromkeys((loss, "mse", "mae"))
+        name: scale**power * float(_ERRORS[name](_CENTRES[name](training / scale) - validation / scale).mean())
+        for name, power in {**powers, loss: powers["loss"]}.items()
+        if name != "loss"
     }
     explained = float(explained_share(np.array(found["mse"]), validation))
     return {"loss": found[loss], "mse": found["mse"], "mae": found["mae"], "r2": explained}

@@ -46,11 +46,23 @@ def make_metrics(task: Task) -> dict[str, PerSample]:
     return dict(_METRICS[task])
 
 
-def class_weights(labels: NDArray[np.integer[Any]], classes: int) -> NDArray[np.float32]:
-    """Weight of a row by its class, shape (classes,), with which the accuracy of these rows is the balanced one.
+def unit_powers(loss: str, task: Task) -> dict[str, int]:
+    """To what power the target's unit is in the loss, and in each metric: 2 in a squared error, 1 in an absolute one.
 
-    That is the mean over the classes of the share of each that is told right. As in scikit-learn, a class that none of
-    the ``labels``, shape (rows,), is of does not count.
+    A network that is trained on targets in deviations from their mean has losses in such units; times the deviation
+    to this power they are in the target's own. ``huber`` and ``log_cosh`` are squares near 0 and plain far away: their
+    power is that of the square, as in scale² · loss(error / scale). Empty for a classification.
+    """
+    if task.is_classification:
+        return {}
+    return {"loss": _POWERS[loss]} | {name: _POWERS[name] for name in _METRICS[task]}
+
+
+def class_weights(labels: NDArray[np.integer[Any]], classes: int) -> NDArray[np.float32]:
+    """Weight of a row by its class, shape (classes,), with which every class of these rows counts alike.
+
+    A weighted accuracy is the balanced one then: the mean over the classes of the share of each that is told right. The
+    weights are scikit-learn's ``balanced`` ones; a class that none of the ``labels``, shape (rows,), is of has 0.
 
     >>> class_weights(np.array([0, 0, 0, 2]), 3).tolist()
     [0.6666666865348816, 0.0, 2.0]
@@ -145,6 +157,7 @@ _LOSSES: dict[Task, dict[str, PerSample]] = {
     Task.BINARY: {"crossentropy": _binary_crossentropy, "mse": _binary_mse},
     Task.MULTICLASS: {"crossentropy": _crossentropy, "mse": _multiclass_mse},
 }
+_POWERS = {"mse": 2, "mae": 1, "huber": 2, "log_cosh": 2}
 _METRICS: dict[Task, dict[str, PerSample]] = {
     Task.REGRESSION: {"mse": _mse, "mae": _mae},
     Task.BINARY: {"accuracy": _binary_accuracy, "crossentropy": _binary_crossentropy},

@@ -4,48 +4,36 @@ Their code is run here and nowhere else, from the file that the exercise names, 
 sweep knows. What is wrong with it is one sentence with file and line.
 """
 
-import os
 import random
 import re
-import signal
 import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from inspect import unwrap
 from traceback import extract_tb
 from typing import Any
 
 import numpy as np
 
-from pipelines.compat import layers_of, nothing_on_stderr
+from pipelines.compat import layers_of
 from pipelines.datasets.base import Task
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.own_network import OwnNetwork
 from pipelines.words import listed, shortened
 
-#: Rows that a network is called on to see what it does.
-_TRIED = 64
 #: Words in the names or texts of errors that Python's own ``if`` and ``while`` cause on values of a compiled program,
 #: and those that NumPy causes.
 _CONTROL_FLOW = (
-    "TracerBool",
-    "Concretization",
-    "NonConcrete",
-    "TracerInteger",
-    "OperatorNotAllowedInGraph",
-    "as a Python",
+    *("TracerBool", "TracerInteger", "Concretization", "NonConcrete", "OperatorNotAllowedInGraph", "as a Python"),
+    "cannot be used as a boolean",
 )
 _OTHER_LIBRARY = (
-    *("TracerArrayConversion", "symbolic tf.Tensor", "KerasTensor", "to a numpy array", "to a NumPy array"),
+    *("TracerArrayConversion", "symbolic tf.Tensor", "to a numpy array", "to a NumPy array", "KerasTensor cannot be"),
     *("as an abstract array", "valid JAX type"),
 )
 
@@ -65,7 +53,7 @@ def own_builder(network: OwnNetwork, configuration: Configuration, shapes: Shape
     The file is imported now, so that whatever it does to random numbers is done before they are seeded. What is built
     is a ``keras.Model`` from (batch, *input_shape) to raw outputs (batch, outputs), with one input and one output.
     """
-    function = _module(network).__dict__[network.function]
+    function = module_of(network).__dict__[network.function]
     arguments = dict(configuration.own)
 
     def build() -> Any:
@@ -83,7 +71,7 @@ def own_builder(network: OwnNetwork, configuration: Configuration, shapes: Shape
 
 
 @lru_cache(maxsize=8)
-def _module(network: OwnNetwork) -> types.ModuleType:
+def module_of(network: OwnNetwork) -> types.ModuleType:
     """The file as a module of a name of its own: it hides no other, and another version of it is another module.
 
     Its layers, and functions that layers may have as activation, are registered with Keras under the file's name, as
@@ -147,10 +135,10 @@ def _fault(error: BaseException) -> str:
         )
     alone = "; the file has to stand alone: put into it what it needs, or install that as a package"
     missing = alone if isinstance(error, ModuleNotFoundError) else ""
-    return f"raised {type(error).__name__}: {_plain_text(error)}{missing}"
+    return f"raised {type(error).__name__}: {plain_text(error)}{missing}"
 
 
-def _plain_text(error: BaseException) -> str:
+def plain_text(error: BaseException) -> str:
     """The message of an error in one line, without the colours that Keras has in some."""
     return shortened(" ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()), 300)
 
@@ -181,7 +169,7 @@ def _as_functional(model: Any, network: OwnNetwork, shapes: Shapes) -> Any:
     import keras
 
     if not isinstance(model, keras.Model):
-        raise UserError(f"{_of(network)} returns {_a(model)}; it has to return a keras.Model")
+        raise UserError(f"{call_of(network)} returns {_a(model)}; it has to return a keras.Model")
     if isinstance(model, keras.Sequential) and not model.built:
         model.build((None, *shapes.input_shape))
     if hasattr(model, "inputs"):
@@ -193,39 +181,42 @@ def _as_functional(model: Any, network: OwnNetwork, shapes: Shapes) -> Any:
 def _check_shapes(model: Any, network: OwnNetwork, shapes: Shapes) -> None:
     for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
         if len(tensors) != 1:
-            raise UserError(f"{_of(network)} returns a model with {len(tensors)} {what}; it has to have one")
+            raise UserError(f"{call_of(network)} returns a model with {len(tensors)} {what}; it has to have one")
     batch, *taken = model.inputs[0].shape
     if batch is not None:
-        raise UserError(f"{_of(network)} returns a model for batches of {batch} rows only; leave the batch size open")
+        raise UserError(
+            f"{call_of(network)} returns a model for batches of {batch} rows only; leave the batch size open"
+        )
     if len(taken) != len(shapes.input_shape) or any(
         own not in (None, side) for own, side in zip(taken, shapes.input_shape, strict=True)
     ):
         sample = " x ".join(map(str, shapes.input_shape))
         raise UserError(
-            f"{_of(network)} returns a model for samples of the shape {' x '.join(map(str, taken))}, but a sample has "
-            f"{sample}; build it for the argument input_shape"
+            f"{call_of(network)} returns a model for samples of the shape {' x '.join(map(str, taken))}, but a sample "
+            f"has {sample}; build it for the argument input_shape"
         )
     given = tuple(model.outputs[0].shape)
     if given != (None, shapes.outputs):
         raise UserError(
-            f"{_of(network)} returns a model with outputs of the shape {_shape(given)}; {shapes.task} needs "
+            f"{call_of(network)} returns a model with outputs of the shape {_shape(given)}; {shapes.task} needs "
             f"{_shape((None, shapes.outputs))}: the last layer has as many units as the argument outputs says"
         )
     if not model.trainable_variables:
-        raise UserError(f"{_of(network)} returns a model with nothing to train")
+        raise UserError(f"{call_of(network)} returns a model with nothing to train")
 
 
 def _check_end(model: Any, network: OwnNetwork, shapes: Shapes) -> None:
     """Losses are computed from raw outputs: of probabilities a cross-entropy hides how wrong a sure network is."""
     name = "" if shapes.task is Task.REGRESSION else _end(model)
     if name in ("softmax", "sigmoid"):
-        raise _ends_in(name, network)
+        raise ends_in(name, network)
 
 
-def _ends_in(name: str, network: OwnNetwork) -> UserError:
+def ends_in(name: str, network: OwnNetwork) -> UserError:
+    """The error of a model that ends in an output activation."""
     return UserError(
-        f"{_of(network)} returns a model that ends in {name}; leave that out: losses are computed from raw outputs, "
-        "and the final model gets it at its end"
+        f"{call_of(network)} returns a model that ends in {name}; leave that out: losses are computed from raw "
+        "outputs, and the final model gets it at its end"
     )
 
 
@@ -248,8 +239,8 @@ def _check_seeds(model: Any, network: OwnNetwork) -> None:
     seeded = [layer.name for layer in layers_of(model) if not getattr(layer, "layers", None) and _has_seed(layer)]
     if seeded:
         raise UserError(
-            f"{_of(network)} gives {listed(seeded[:3])} a seed; leave it out: each fit has a seed of its own, and with "
-            "a fixed one the spread over seeds would be too small"
+            f"{call_of(network)} gives {listed(seeded[:3])} a seed; leave it out: each fit has a seed of its own, and "
+            "with a fixed one the spread over seeds would be too small"
         )
 
 
@@ -262,9 +253,11 @@ def _has_seed(layer: Any) -> bool:
     return any(isinstance(seed, int) for seed in (*seeds, getattr(layer, "seed", None)))
 
 
-def _of(network: OwnNetwork) -> str:
-    code = _module(network).__dict__[network.function].__code__
-    return f"network: {network.file.name}, line {code.co_firstlineno}: {network.function}"
+def call_of(network: OwnNetwork) -> str:
+    """How a sentence about the function begins: file, line and name."""
+    code = getattr(unwrap(module_of(network).__dict__[network.function]), "__code__", None)
+    line = f", line {code.co_firstlineno}" if code else ""
+    return f"network: {network.file.name}{line}: {network.function}"
 
 
 def _a(value: object) -> str:
@@ -277,127 +270,3 @@ def _shape(shape: tuple[int | None, ...]) -> str:
 
 def _listed(arguments: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-
-
-def check_own(network: OwnNetwork, configuration: Configuration, shapes: Shapes) -> tuple[str, ...]:
-    """Build a network and call it once, before anything is trained; ``UserError`` for what could not be trained.
-
-    That is also where it does not start each fit from weights that the fit's seed gives. What is returned are notes:
-    what a final model of it would need.
-
-    Where TensorFlow trains, it is done in a process of its own, since this one is to stay without TensorFlow.
-    """
-    if os.environ.get("KERAS_BACKEND") != "tensorflow":
-        return _check(network, configuration, shapes)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin_child) as pool:
-        try:
-            return pool.submit(_check, network, configuration, shapes).result()
-        except BrokenProcessPool as error:
-            raise UserError(f"network: the process that built {network.place} was ended; is it too large?") from error
-
-
-def _begin_child() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; ending is the sweep's to decide
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the process that trains has the GPU
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def _check(network: OwnNetwork, configuration: Configuration, shapes: Shapes) -> tuple[str, ...]:
-    from pipelines.networks.initial_weights import build_seeded
-
-    build = own_builder(network, configuration, shapes)
-    model, same, other = (build_seeded(build, seed) for seed in (1, 1, 2))
-    with errors_of(network, f"the network of {network.function}"):
-        _trace(model, shapes)
-        outputs = _outputs(model, shapes)
-    if shapes.task is not Task.REGRESSION and outputs.min() >= 0 and outputs.max() <= 1:
-        sums = outputs.sum(axis=1)
-        if shapes.outputs == 1 or np.allclose(sums, 1, atol=1e-3):
-            raise _ends_in("sigmoid" if shapes.outputs == 1 else "softmax", network)
-    weights = [[np.asarray(array) for array in each.get_weights()] for each in (model, same, other)]
-    if not _are_equal(weights[0], weights[1]):
-        raise UserError(
-            f"{_of(network)} starts from other weights whenever it is called; draw what is random by Keras' "
-            "initializers, or by random or numpy.random, which a fit's seed governs"
-        )
-    if _are_equal(weights[0], weights[2]):
-        raise UserError(
-            f"{_of(network)} starts from the same weights whatever the seed; leave set_random_seed and the like out, "
-            "and initializers random: with a fixed start the spread over seeds would be too small"
-        )
-    return _notes(model, network)
-
-
-def _are_equal(one: list[Any], other: list[Any]) -> bool:
-    """Whether all weights are the same; the states of random numbers, whole ones, do not count."""
-    pairs = [(a, b) for a, b in zip(one, other, strict=True) if np.issubdtype(a.dtype, np.floating)]
-    return all(np.array_equal(a, b) for a, b in pairs)
-
-
-def _outputs(model: Any, shapes: Shapes) -> Any:
-    import keras
-
-    rows = np.random.default_rng(0).normal(scale=3.0, size=(_TRIED, *shapes.input_shape)).astype(np.float32)
-    return keras.ops.convert_to_numpy(model(np.concatenate([rows, -rows]), training=False))
-
-
-def _trace(model: Any, shapes: Shapes) -> None:
-    """Have the backend follow a training step, as it does to compile one."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        import jax
-
-        def step(trainable: Any, others: Any, inputs: Any) -> Any:
-            outputs, _ = model.stateless_call(trainable, others, inputs, training=True)
-            return outputs.sum()
-
-        values = [[v.value for v in of] for of in (model.trainable_variables, model.non_trainable_variables)]
-        jax.eval_shape(jax.grad(step), *values, jax.ShapeDtypeStruct((2, *shapes.input_shape), np.float32))
-    elif keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        from pipelines.networks.layers import has_native_convolutions
-
-        def calls(inputs: Any) -> Any:
-            with tf.GradientTape() as tape:
-                total = tf.reduce_sum(model(inputs, training=True))
-            return tape.gradient(total, [variable.value for variable in model.trainable_variables])
-
-        compiled = tf.function(calls, autograph=False, jit_compile=not has_native_convolutions(model))
-        compiled(tf.zeros((2, *shapes.input_shape)))
-
-
-def own_classes(model: Any, network: OwnNetwork) -> tuple[str, ...]:
-    """Names, as Keras registers them, of the layers in a model that are defined in the user's file."""
-    import keras
-
-    module = _module(network).__name__
-    found = [type(layer) for layer in layers_of(model) if type(layer).__module__ == module]
-    return tuple(dict.fromkeys(map(keras.saving.get_registered_name, found)))
-
-
-def saving_fault(model: Any) -> str:
-    """Why a model could not be loaded once it is saved; empty where it can."""
-    import keras
-
-    with TemporaryDirectory() as folder, nothing_on_stderr():
-        path = Path(folder) / "model.keras"
-        try:
-            model.save(path)
-            keras.saving.load_model(path)
-        except Exception as error:
-            return _plain_text(error)
-    return ""
-
-
-def _notes(model: Any, network: OwnNetwork) -> tuple[str, ...]:
-    import keras
-
-    classes = own_classes(model, network)
-    if not classes and not any(isinstance(layer, keras.layers.Lambda) for layer in layers_of(model)):
-        return ()  # to try it for nothing takes seconds
-    if fault := saving_fault(model):
-        return (f"No final model can be made of {network.place}, since it could not be loaded again: {fault}",)
-    return (f"A final model of it will need {network.file.name} to be loaded, for {listed(classes)}.",)

@@ -84,7 +84,7 @@ def describe_sweep(
         data=sweeps.DataFacts.of(dataset),
         splits=tuple(sweeps.SplitSizes(s.repeat, s.fold, len(s.train), len(s.validation)) for s in splits),
         weights={name: sweeps.WeightsFile(found.path.name, found.sha256) for name, found in (weights or {}).items()},
-        guessing=guess(dataset, splits, exercise.baseline.loss),
+        guessing=guess(dataset, splits, exercise.baseline.loss, exercise.baseline.target_scaling),
         environment=sweeps.current_environment(),
     )
     return SweepDescription(sweep_identity(settings, dataset, weights), dataset, record)

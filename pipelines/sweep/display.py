@@ -1,6 +1,9 @@
 """What a sweep shows while it runs: trials, fits, epochs, time left, best so far."""
 
+from collections.abc import Callable
+
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import TaskID
 from rich.text import Text
 
@@ -12,19 +15,27 @@ from pipelines.tracking.names import NO_BETTER
 from pipelines.tracking.trials import FAILED, Trial
 from pipelines.words import shortened
 
+#: Told of every step: trials done, trials in all, time left and the best so far.
+OnProgress = Callable[[int, int, str], None]
 #: Characters of a trial's line that are not its configuration.
 _LINE_WITHOUT_LABEL = 75
 _SHORTEST_LABEL, _LONGEST_LABEL = 20, 64
+#: Columns of a terminal in which a line has room for the name of the monitored curve.
+_WIDE = 100
 
 
 class SweepDisplay(Bars):
     """A line a trial, and below them, in a terminal, a bar for the sweep and one for each trial in work.
 
     An earlier start has ``finished`` some of the ``trials``; ``monitor`` is the curve whose best value is shown.
+    ``on_progress`` is told of every step of the sweep's bar: trials done, trials in all, and what stands beside it.
     """
 
-    def __init__(self, console: Console, trials: int, finished: int, monitor: str) -> None:
+    def __init__(
+        self, console: Console, trials: int, finished: int, monitor: str, *, on_progress: OnProgress | None = None
+    ) -> None:
         super().__init__(console)
+        self._on_progress = on_progress
         self.monitor, self.trials = monitor, trials
         self._finished = self._already = finished
         self._best: tuple[float, str] | None = None
@@ -55,18 +66,30 @@ class SweepDisplay(Bars):
         if not failure and trial.value is not None:
             self.seen(bar.label, trial.value)
         self._show_sweep()
-        width = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
-        line = Text(f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ")
         # Of the design's trials the names are those of the baseline but for a word, which would be cut off.
         _, is_design, change = trial.origin.rpartition(DESIGN_ORIGIN)
-        line.append(f"{shortened(change if is_design else bar.label, width):<{width}}  ")
-        line.append(_outcome(trial.point, self.monitor, failure), style="red" if failure else "")
+        count, label = f"{self._finished:>{len(str(self.trials))}}/{self.trials}  ", change if is_design else bar.label
+        narrow = self.console.is_terminal and self.console.width < _WIDE
+        said = Text(
+            _outcome(trial.point, "" if narrow else f"{self.monitor} ", failure), style="red" if failure else ""
+        )
         if trial.beats_guessing is False:
-            line.append(f", {NO_BETTER}", style="yellow")
-        line.append(f"  {trial.seconds or 0.0:.1f} s", style="dim")
+            said.append(f", {NO_BETTER}", style="yellow")
+        time = Text(f"  {trial.seconds or 0.0:.1f} s", style="dim")
         if not self.console.is_terminal and (left := self._time_left()):
-            line.append(f"  {left}", style="dim")
-        self.console.print(line, soft_wrap=True)
+            time.append(f"  {left}", style="dim")
+        self._print(count, label, said, time)
+
+    def _print(self, count: str, label: str, said: Text, time: Text) -> None:
+        """A line; in a terminal that it is too wide for two or more, which break between words, without the time."""
+        room = min(max(self.console.width - _LINE_WITHOUT_LABEL, _SHORTEST_LABEL), _LONGEST_LABEL)
+        line = Text(f"{count}{shortened(label, room):<{room}}  ") + said
+        if not self.console.is_terminal or (len(line) <= self.console.width and len(label) <= room):
+            is_whole = not self.console.is_terminal or len(line) + len(time) <= self.console.width
+            self.console.print(line + time if is_whole else line, soft_wrap=True)
+            return
+        self.console.print(Text(count + label))
+        self.console.print(Padding(said, (0, 0, 0, len(count))))
 
     def seen(self, label: str, value: float) -> None:
         """A result counts for the best so far; used alone for trials of an earlier start."""
@@ -80,6 +103,8 @@ class SweepDisplay(Bars):
             notes.append(f"best {self.monitor} {self._best[0]:.4g}: {self._best[1]}")
         count = f"{self._finished}/{self.trials} trials"
         self._progress.update(self._sweep, completed=self._finished, count=count, note=", ".join(notes))
+        if self._on_progress is not None:
+            self._on_progress(self._finished, self.trials, ", ".join(notes))
 
     def _time_left(self) -> str:
         """From the mean duration of this start's trials; empty before the first is done, and after the last."""
@@ -89,7 +114,7 @@ class SweepDisplay(Bars):
         return time_left((self._progress.tasks[0].elapsed or 0.0) / trained * missing)
 
 
-def _outcome(point: OverfittingPoint | None, monitor: str, failure: str) -> str:
+def _outcome(point: OverfittingPoint | None, curve: str, failure: str) -> str:
     if failure:
         return failure_line(failure)
     if point is None or point.best_epoch is None:
@@ -97,4 +122,4 @@ def _outcome(point: OverfittingPoint | None, monitor: str, failure: str) -> str:
     digits = len(str(point.epochs))
     epoch = f">= {point.epochs}" if point.beyond else f"{point.best_epoch:>{digits + 3}}"
     interval = "" if point.best_epoch_low is None else f" [{point.best_epoch_low}, {point.best_epoch_high}]"
-    return f"{monitor} {point.best_value:<#7.4g} at epoch {epoch}{interval:<{2 * digits + 5}}  {point.verdict}"
+    return f"{curve}{point.best_value:<#7.4g} at epoch {epoch}{interval:<{2 * digits + 5}}  {point.verdict}"

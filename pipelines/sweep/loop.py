@@ -27,12 +27,13 @@ from pipelines.executors.progress import TrainingBar
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.features import Inputs, find_all_weights
 from pipelines.networks.guessing import surely_beats
-from pipelines.networks.own import Shapes, check_own
+from pipelines.networks.own import Shapes
+from pipelines.networks.own_checks import check_own
 from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
 from pipelines.sweep.description import SweepSettings, describe_sweep
-from pipelines.sweep.display import SweepDisplay
+from pipelines.sweep.display import OnProgress, SweepDisplay
 from pipelines.sweep.plan import SweepPlan, duration_line, make_plan
 from pipelines.sweep.stopping import Stop, Watch, epochs_between_looks, make_rule
 from pipelines.tracking.recording import SweepRun, TrialRun, open_sweep
@@ -55,8 +56,12 @@ class SweepOutcome:
     failed: int
 
 
-def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
+def run_sweep(
+    settings: SweepSettings, console: Console, *, uri: str | None = None, on_progress: OnProgress | None = None
+) -> SweepOutcome:
     """Run a sweep to the end of its budget, or of its space.
+
+    ``uri`` is the tracking store, None for the one in use; ``on_progress`` is told of every trial, see ``display``.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
         notes = check_own(exercise.network, exercise.baseline, shapes)
     description = describe_sweep(settings, dataset, splits, weights)
     with (
-        open_sweep(description, resume=settings.resume) as run,
+        open_sweep(description, uri=uri, resume=settings.resume) as run,
         make_executor(settings.backend, settings.places) as executor,
     ):
         _print_start(console, settings, dataset, splits)
@@ -99,7 +104,7 @@ def run_sweep(settings: SweepSettings, console: Console) -> SweepOutcome:
         trials = _Trials(settings, inputs, splits, description.record.guessing.get(exercise.monitor, ()))
         sweep = _Sweep(trials, tuner, run=run, executor=executor, console=console)
         sweep.take_up()
-        sweep.train(sweep.plan())
+        sweep.train(sweep.plan(), on_progress)
         return sweep.outcome()
 
 
@@ -223,13 +228,15 @@ class _Sweep:
                 self.console.print(line)
         return plan
 
-    def train(self, plan: SweepPlan) -> None:
+    def train(self, plan: SweepPlan, on_progress: OnProgress | None = None) -> None:
         """Train candidates until as many configurations are known as the plan has trials."""
         trials, known = plan.trials, self.results.known
         candidates = Candidates(self.settings.exercise, self.tuner, self.results, given=plan.given)
         # What leaves this block by an error ends the runs of all trials in flight, too.
         with (
-            SweepDisplay(self.console, trials, min(self.resumed, trials), self.judge.monitor) as display,
+            SweepDisplay(
+                self.console, trials, min(self.resumed, trials), self.judge.monitor, on_progress=on_progress
+            ) as display,
             ExitStack() as runs,
         ):
             for stored in self.run.finished_trials():
@@ -328,3 +335,8 @@ def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, sp
         style="not bold",
     )
     console.print(line)
+    for heading, name in (("Read", "read"), ("Left out", "left out"), ("Filled in", "imputed")):
+        if text := dataset.details.get(name):
+            console.print(Text(f"{heading}: {text}", style="dim"))
+    for warning in dataset.warnings:
+        console.print(Text("Warning: ", style="bold yellow") + Text(warning, style="not bold"))

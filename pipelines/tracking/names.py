@@ -29,6 +29,7 @@ TAG_TUNER = "atlas.tuner"
 TAG_HOST = "atlas.host"  # with the next one: whether a run that says RUNNING still is
 TAG_PROCESS = "atlas.process"
 TAG_REASON = "atlas.reason"  # why a run failed, was interrupted or was stopped early
+TAG_REFUSED = "atlas.refused"  # of MLflow's own run of a command with a mistake in it: nothing was done
 
 # Tags of a trial.
 TAG_CONFIGURATION = "atlas.configuration"

@@ -6,9 +6,10 @@ One search returns all trials with their numbers. Curves lie in a file a trial a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlparse
@@ -20,12 +21,15 @@ from pipelines.tracking.runs import all_experiments, search
 from pipelines.tracking.store import MISSING, open_store, redacted, store_client, store_errors
 from pipelines.tracking.sweeps import Sweep, SweepRecord, from_plain
 from pipelines.tracking.trials import Curves, Trial, read_curves, trial_of
+from pipelines.words import listed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 _T = TypeVar("_T")
+#: Runs that are named where a user's digits are those of several.
+_NAMED = 5
 
 
 def read_sweep(run_id: str, *, uri: str) -> Sweep:
@@ -68,6 +72,17 @@ def latest_sweep(uri: str) -> str:
     if not sweeps:
         raise TrackingError(f"The tracking store {redacted(uri)} holds no sweep; 'mlflow run .' makes one.")
     return str(sweeps[0].info.run_id)
+
+
+def find_sweep(name: str, *, uri: str) -> str:
+    """Run id of the sweep that a user names: by its id, the first digits of that, or the folder of its report.
+
+    What names no run is returned as it is. ``TrackingError`` is raised when the store does not answer, or where the
+    digits are those of several sweeps.
+    """
+    client, uri = open_store(uri)
+    with store_errors(uri, "Looking for a sweep"):
+        return _whole_id(client, name)
 
 
 def read_trial_curves(trial: Trial, *, uri: str) -> Curves | None:
@@ -117,7 +132,7 @@ def _read(run_id: str, uri: str | None, of_trial: str) -> Sweep:
     """A sweep; ``of_trial`` says what to do where the run is one of a trial."""
     client, uri = open_store(uri)
     with store_errors(uri, "Reading a sweep"):
-        run = _sweep_run(client, uri, run_id, of_trial)
+        run = _sweep_run(client, uri, _whole_id(client, run_id), of_trial)
         children = {names.TAG_PARENT: run.info.run_id, names.TAG_KIND: names.KIND_TRIAL}
         trials = tuple(map(trial_of, search(client, [run.info.experiment_id], children)))
     info, tags = run.info, run.data.tags
@@ -145,6 +160,22 @@ def _read(run_id: str, uri: str | None, of_trial: str) -> Sweep:
     )
 
 
+def _whole_id(client: MlflowClient, name: str) -> str:
+    """``find_sweep`` of an open store."""
+    path = PurePath(name.strip())
+    digits = (path.parent if path.suffix else path).name.rpartition("-")[2].lower()
+    if not re.fullmatch("[0-9a-f]{1,32}", digits):
+        return name
+    within, begins = all_experiments(client), f"attributes.run_id LIKE '{digits}%'"
+    kind = f" AND tags.`{names.TAG_KIND}` = '{names.KIND_SWEEP}'"
+    found = client.search_runs(within, begins + kind, max_results=_NAMED) or client.search_runs(within, begins)
+    if len(found) > 1:
+        shown = max(len(digits) + 1, 8)
+        named = [f"{run.data.tags.get(names.TAG_EXERCISE, 'run')}-{run.info.run_id[:shown]}" for run in found[:_NAMED]]
+        raise TrackingError(f"Several runs begin with {digits!r}: {listed(named)}. Give more of its digits.")
+    return str(found[0].info.run_id) if found else name
+
+
 def _sweep_run(client: MlflowClient, uri: str, run_id: str, of_trial: str) -> Run:
     from mlflow.exceptions import MlflowException
 
@@ -155,7 +186,7 @@ def _sweep_run(client: MlflowClient, uri: str, run_id: str, of_trial: str) -> Ru
             raise
         raise TrackingError(
             f"The tracking store {redacted(uri)} has no run {run_id!r}; allowed: the run id of a sweep, as the MLflow "
-            "UI shows it."
+            "UI shows it, or its first digits, as in the name of its report."
         ) from error
     tags = run.data.tags
     kind = tags.get(names.TAG_KIND)

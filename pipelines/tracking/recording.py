@@ -58,6 +58,7 @@ def open_sweep(description: SweepDescription, *, uri: str | None = None, resume:
         run = _start(client, description)
         try:
             runs.close_abandoned(client, run.info.experiment_id, run.info.run_id)
+            runs.forget_refused(client, [run.info.experiment_id])
             resumption = _take_over(client, run, description.identity) if resume else Resumption()
         except BaseException as error:
             client.set_terminated(run.info.run_id, KILLED if runs.is_interruption(error) else FAILED)

@@ -277,26 +277,40 @@ def describe_if_empty(run_id: str, markdown: str, *, uri: str) -> None:
             client.set_tag(run_id, names.TAG_NOTE, markdown[: names.MAX_TAG])
 
 
-def record_refusal(reason: str) -> None:
+def record_refusal(reason: str) -> str:
     """Under ``mlflow run``, put the reason on the project's run before the process ends with an error.
 
-    For mistakes found before a sweep is open: a reader of the UI then sees why the run failed. Never raises, since
-    the mistake itself is what the user must read.
+    MLflow has made that run before anything of ours could look at a parameter. One that has done nothing is marked as
+    refused, and its id returned, that ``forget_refused`` may delete it once MLflow has closed it; else an empty text.
+    Never raises, since the mistake itself is what the user must read.
     """
     if not os.environ.get("MLFLOW_RUN_ID"):
-        return
+        return ""
     try:
         client, uri = open_store(None)  # within seconds, where MLflow would try for minutes
     except TrackingError:
-        return
+        return ""
     try:
         with store_errors(uri, "Recording a refusal"):
             project = project_run(client)
             if project and project.info.status == RUNNING:
                 client.set_tag(project.info.run_id, names.TAG_REASON, reason[: names.MAX_REASON])
                 client.set_terminated(project.info.run_id, FAILED)
+                if names.TAG_KIND not in project.data.tags:
+                    client.set_tag(project.info.run_id, names.TAG_REFUSED, "true")
+                    return str(project.info.run_id)
     except TrackingError as error:
         _log.warning("%s", error)
+    return ""
+
+
+def forget_refused(client: MlflowClient, experiments: Iterable[str]) -> None:
+    """Mark as deleted the runs of commands that were refused: a typo leaves no failed run among those of sweeps.
+
+    The UI shows them, with the reason, among its deleted runs.
+    """
+    for run in search(client, experiments, {names.TAG_REFUSED: "true"}, status=FAILED):
+        client.delete_run(run.info.run_id)
 
 
 def process_tags() -> dict[str, str]:

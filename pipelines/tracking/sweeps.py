@@ -11,7 +11,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -64,12 +64,13 @@ class DataFacts:
     features: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    class_shares: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
         """Of a data set that has been loaded."""
-        same = ("name", "source", "sha256", "samples", "input_shape", "classes", "features", "details", "warnings")
-        facts = {name: getattr(dataset, name) for name in same}
+        others = ("task", "test_samples")
+        facts = {f.name: getattr(dataset, f.name) for f in fields(cls) if f.name not in others}
         return cls(**facts, task=str(dataset.task), test_samples=len(dataset.test_inputs))
 
 

@@ -37,6 +37,9 @@ class Fit:
     offset, scale
         The network sees ``(inputs - offset) / scale``; each a scalar array or of one sample's shape, float32.
         Fitted on the training rows of this fit only.
+    target_offset, target_scale
+        Of a regression, float32 scalars, fitted likewise: the network's raw output z means ``z * target_scale +
+        target_offset``, and what is trained on is ``(targets - target_offset) / target_scale``.
     """
 
     train: NDArray[np.int32]
@@ -45,6 +48,8 @@ class Fit:
     learning_rate: float | NDArray[np.float32]
     offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros((), np.float32))
     scale: NDArray[np.float32] = field(default_factory=lambda: np.ones((), np.float32))
+    target_offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros((), np.float32))
+    target_scale: NDArray[np.float32] = field(default_factory=lambda: np.ones((), np.float32))
 
     def rates(self, epochs: range) -> NDArray[np.float32]:
         """The learning rate in each of these epochs, float32, shape (epochs,)."""
@@ -71,8 +76,15 @@ class FitPlan:
         ``val_balanced_accuracy``. The targets are labels then. Empty for none.
     explained
         The one, of squared errors, from which ``val_r2`` follows. Empty for none.
+    weighted
+        Whether the trained loss weights each sample by its class, so that all classes of a fit's training rows count
+        alike, as ``model.fit`` does with these ``class_weight``. ``loss`` and ``val_loss`` are without the weights.
+    powers
+        Of the target's unit in ``loss`` and each metric (``objectives.unit_powers``): with them curves are in units of
+        the target, whatever the network is trained on. Empty for a classification.
     inputs, targets
-        The data once, compact: (samples, *features) of any dtype, and (samples,) or (samples, outputs).
+        The data once, compact: (samples, *features) of any dtype, and (samples,) or (samples, outputs). Targets that
+        are float64, since float32 has too few digits for them, go to the device by ``device_targets``.
     fits
         Repeat-major: ``fit = repeat * folds + fold``.
     epochs, batch_size
@@ -98,6 +110,8 @@ class FitPlan:
     build_sparse_model: Callable[[int], Any] | None = None
     balanced: str = ""
     explained: str = ""
+    weighted: bool = False
+    powers: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.fits or self.epochs < 1 or self.batch_size < 1:
@@ -127,9 +141,34 @@ class FitPlan:
 
     def class_weights(self, fit: Fit) -> NDArray[np.float32]:
         """Weights of a fit's validation rows by their class, (classes,), for ``balanced``; (0,) where that is empty."""
-        if not self.balanced:
-            return np.zeros(0, np.float32)
-        return class_weights(self.targets[fit.validation], int(self.targets.max()) + 1)
+        return self._weights(fit.validation) if self.balanced else np.zeros(0, np.float32)
+
+    def training_weights(self, fit: Fit) -> NDArray[np.float32]:
+        """Weights of a fit's training rows by their class, (classes,), where it is ``weighted``; else (0,)."""
+        return self._weights(fit.train) if self.weighted else np.zeros(0, np.float32)
+
+    def _weights(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        return class_weights(self.targets[rows], int(self.targets.max()) + 1)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the targets are values of a regression, which have an offset and a scale, rather than labels."""
+        return bool(np.issubdtype(self.targets.dtype, np.floating))
+
+    def device_targets(self) -> NDArray[Any]:
+        """The targets as the device has them: float64 ones less ``base``, so that float32 has digits for the rest."""
+        if self.targets.dtype != np.float64:
+            return np.asarray(self.targets)
+        return (self.targets - self.base).astype(np.float32)
+
+    def device_offset(self, fit: Fit) -> NDArray[np.float32]:
+        """The offset of a fit's targets as the device has them, a float32 scalar."""
+        return np.asarray(np.float64(fit.target_offset) - self.base, np.float32)
+
+    @property
+    def base(self) -> float:
+        """What targets on the device are less by: the mean of float64 ones, else 0."""
+        return float(self.targets.mean()) if self.targets.dtype == np.float64 else 0.0
 
 
 def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int32]:
@@ -205,7 +244,13 @@ class Results:
         self.weights: dict[int, tuple[NDArray[Any], ...]] = {}
         self.compile_seconds = time.perf_counter() - started
         self._plan, self._on_chunk, self._started = plan, on_chunk, started
-        self._recorded = [curve for name, curve in self.curves.items() if name != _EXPLAINED]
+        recorded = [name for name in self.curves if name != _EXPLAINED]
+        self._recorded = [self.curves[name] for name in recorded]
+        # A penalty adds up with the loss.
+        kinds = ["loss" if name == "penalty" else name.removeprefix("val_") for name in recorded]
+        scales = np.array([fit.target_scale for fit in plan.fits], np.float64)
+        #: What turns records into units of the target, (fits, 1, quantities).
+        self._units = scales[:, None, None] ** [plan.powers.get(kind, 0) for kind in kinds]
 
     @contextmanager
     def compiling(self) -> Iterator[None]:
@@ -218,8 +263,12 @@ class Results:
         """Write what these fits came to in these epochs; from its first loss that is not finite on, a fit has nothing.
 
         ``records`` has the shape (fits, epochs, quantities): training curves, validation curves, that with classes
-        that count alike, penalty.
+        that count alike, penalty; in units of what the network is trained on, which are turned into the target's here.
         """
+        records = records[:, :, : len(self._recorded)]  # a penalty of 0 is no curve
+        if self._plan.powers:
+            with np.errstate(over="ignore"):  # infinite, like any other loss of a training that diverges
+                records = (records * self._units[indices]).astype(np.float32)
         for column, curve in enumerate(self._recorded):
             curve[np.ix_(indices, epochs)] = records[:, :, column]
         for index in indices:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from pipelines.datasets.base import Dataset
 from pipelines.datasets.folds import Split
-from pipelines.datasets.preparation import fit_normalisation, subsample
+from pipelines.datasets.preparation import fit_normalisation, fit_target_scaling, subsample
 from pipelines.exercises.configurations import FIELDS, Configuration
 from pipelines.exercises.own_network import OwnNetwork
 from pipelines.networks.models import build_network, build_optimizer, build_sparse_network, check_input_shape
-from pipelines.networks.objectives import make_loss, make_metrics
+from pipelines.networks.objectives import make_loss, make_metrics, unit_powers
 from pipelines.networks.own import Shapes, own_builder
 from pipelines.training.plan import Fit, FitPlan
 
@@ -42,8 +42,8 @@ def make_plan(
 ) -> FitPlan:
     """Everything an engine needs to train one configuration on all its folds and repeats.
 
-    Normalisation, and the subset of rows where ``train_fraction`` is below 1, are fitted on each split's training
-    rows alone.
+    Normalisation of inputs and target, and the subset of rows where ``train_fraction`` is below 1, are fitted on each
+    split's training rows alone. Labels are never scaled, and a regression has no classes to weight.
 
     Parameters
     ----------
@@ -69,6 +69,7 @@ def make_plan(
     # A frozen backbone has seen the images normalised; its features are taken as they are.
     is_frozen = configuration.family == "transfer" and not configuration.fine_tune
     normalisation = "none" if is_frozen else configuration.normalisation
+    target_scaling = "none" if dataset.task.is_classification else configuration.target_scaling
     rates = learning_rates(configuration, epochs)
     fits = []
     for split in splits:
@@ -77,7 +78,19 @@ def make_plan(
         if configuration.train_fraction < 1:
             rows = subsample(rows, dataset.targets, dataset.task, fraction=configuration.train_fraction, seed=own_seed)
         offset, scale = fit_normalisation(dataset.inputs, rows, normalisation)
-        fits.append(Fit(rows, split.validation, seed=own_seed, learning_rate=rates, offset=offset, scale=scale))
+        target_offset, target_scale = fit_target_scaling(dataset.targets, rows, target_scaling)
+        fits.append(
+            Fit(
+                rows,
+                split.validation,
+                seed=own_seed,
+                learning_rate=rates,
+                offset=offset,
+                scale=scale,
+                target_offset=target_offset,
+                target_scale=target_scale,
+            )
+        )
     build: Callable[[], Any] = partial(build_network, configuration, shape, outputs, weights=weights)
     if network is not None:
         build = own_builder(network, configuration, Shapes(shape, outputs, dataset.task))
@@ -89,6 +102,8 @@ def make_plan(
         metrics=make_metrics(dataset.task),
         balanced="accuracy" if dataset.task.is_classification else "",
         explained="" if dataset.task.is_classification else "mse",
+        weighted=dataset.task.is_classification and configuration.class_weight == "balanced",
+        powers=unit_powers(configuration.loss, dataset.task),
         inputs=dataset.inputs,
         targets=dataset.targets,
         fits=tuple(fits),

@@ -99,7 +99,10 @@ def remedies(report: Report) -> tuple[Remedy, ...]:
     """
     rows: list[Remedy] = []
     by_name = {varied.name: varied for varied in report.varied}
-    known = {name: of.remedy for name, of in SETTINGS.items() if of.remedy}
+    task = report.sweep.record.data.task  # empty where it was not recorded
+    known = {
+        name: of.remedy for name, of in SETTINGS.items() if of.remedy and (not of.tasks or not task or task in of.tasks)
+    }
     for name, remedy in sorted(known.items(), key=lambda item: item[1].place):
         if (varied := by_name.get(name)) is None:
             reason = "since all configurations have the same"
@@ -167,7 +170,7 @@ def _words(report: Report, varied: VariedSetting, title: str) -> list[Remedy]:
         trials = [trial for trial in report.ranked if varied.value_of.get(trial.run_id) in (without, kind)]
         asked = _Asked(
             name=varied.name,
-            title=f"{title}: {kind.replace('_', ' ')}",
+            title=title if kind in title.split() else f"{title}: {kind.replace('_', ' ')}",
             prefix="",
             change=_step(without, kind),
             pairs=pairs,

@@ -21,6 +21,7 @@ from reports.pages.findings import Findings, find
 from reports.report import Report, point_of, read_report
 from reports.tables import configurations as tables
 from reports.tables.comparisons import documented_comparisons
+from reports.tables.data_facts import data_section
 from reports.tables.frames import points_frame
 from reports.tables.table import Table, csv, frame, latex, markdown
 from reports.tables.wording import definitions, facts, reason, rests_on
@@ -206,6 +207,7 @@ def _context(report: Report) -> dict[str, Any]:
         "mark": tables.guessing_mark,
         "scores": tables.metrics_line(report, report.best) if report.best else "",
         "comparisons": documented_comparisons(report),
+        "data": data_section(report.sweep.record.data),
         "definitions": definitions(report),
         "facts": facts(report),
         "origin": lambda trial: tables.origin_words(trial, report.sweep.tuner),

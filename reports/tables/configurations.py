@@ -47,6 +47,8 @@ _TERMINAL_STYLES: Mapping[Verdict, str] = {
     Verdict.DIVERGED: "magenta",
 }
 TERMINAL_ROWS = 10
+#: Columns of a terminal in which nothing has to be left out.
+WIDE = 100
 _SCORE_NAMES = dict(zip(SCORES, ("accuracy", "balanced accuracy", "R2", "MAE"), strict=True))
 _SCORE_HINT = "Mean over fits at the best epoch, and the deviation between folds"
 
@@ -212,10 +214,12 @@ def winner_settings(report: Report) -> tuple[SettingRow, ...]:
     if chosen is None:
         return ()
     base = report.baseline.configuration if report.baseline else None
-    rows = []
-    if "layers" not in chosen.idle:
-        title = "network" if chosen.network else "hidden layers"
-        rows.append(_setting_row(title, _layers(chosen), _layers(base) if base else ""))
+    exercise = report.sweep.record.exercise
+    rows: list[SettingRow] = []
+    if chosen.network and "layers" not in chosen.idle:
+        rows = [SettingRow("network", exercise.network.place if exercise and exercise.network else chosen.network)]
+    elif not chosen.network:
+        rows = [_setting_row("hidden layers", _layers(chosen), _layers(base) if base else "")]
     for name, value in chosen.own:
         known = report.setting(OWN_PREFIX + name)
         before = "" if base is None or (old := base.value(known.name)) is None else known.written(old)
@@ -235,13 +239,15 @@ def _setting_row(title: str, value: str, before: str) -> SettingRow:
 
 
 def _layers(configuration: Configuration) -> str:
-    if configuration.network:
-        return f"{configuration.network} of your own file"
     return configuration.layers_text if configuration.layers else NO_HIDDEN_LAYER
 
 
-def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
-    """The answer and the best configurations, for a terminal of 100 columns."""
+def terminal_table(report: Report, rows: int = TERMINAL_ROWS, *, width: int = WIDE) -> RenderableType:
+    """The answer and the best configurations, for a terminal of so many columns: 80 or more.
+
+    Where it is narrow, names of configurations have the room of the deviations between folds, and long marks two lines.
+    """
+    wide = width >= WIDE
     shown = TerminalTable(
         title=Text(report.headline, style="bold"), title_justify="left", box=None, pad_edge=False, expand=False
     )
@@ -253,13 +259,16 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
     for rank, trial in enumerate(report.ranked[:rows], start=1):
         point = point_of(trial)
         origin = "" if trial.origin == "tuner" else f"  {trial.origin.removeprefix(DOCUMENTED_ORIGIN)}"
+        mark = guessing_mark(trial) if wide else guessing_mark(trial).replace(" than", "\nthan")
+        verdict = "\n".join(filter(None, (verdict_words(point), mark)))
+        spread = f" ± {number(point.sd_folds, 2)}" if wide and point.sd_folds is not None else ""
         cells = (
             str(rank),
             Text(report.labels[trial.run_id]) + Text(origin, style="dim"),
             best_epoch_with_interval(point),
             whole(point.onset),
-            number(point.best_value) + (f" ± {number(point.sd_folds, 2)}" if point.sd_folds is not None else ""),
-            Text(_verdict(trial, "\n"), style=_TERMINAL_STYLES[point.verdict]),
+            number(point.best_value) + spread,
+            Text(verdict, style=_TERMINAL_STYLES[point.verdict]),
         )
         shown.add_row(*cells)
     shown.caption = Text(_terminal_caption(report, rows))
@@ -267,8 +276,8 @@ def terminal_table(report: Report, rows: int = TERMINAL_ROWS) -> RenderableType:
     return shown
 
 
-def _verdict(trial: Trial, joint: str = ", ") -> str:
-    return joint.join(filter(None, (verdict_words(point_of(trial)), guessing_mark(trial))))
+def _verdict(trial: Trial) -> str:
+    return ", ".join(filter(None, (verdict_words(point_of(trial)), guessing_mark(trial))))
 
 
 def origin_words(trial: Trial, tuner: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from pipelines.exercises.exercise import Exercise
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.sweeps import DataFacts, Environment
 from pipelines.tracking.trials import Trial
@@ -18,6 +19,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
     pairs = [
         ("Data", _data_words(sweep.record.data)),
         ("Data hash", sweep.data_sha256),
+        ("Network", _network_words(sweep.record.exercise)),
         ("Validation", _validation_words(report)),
         ("Epochs", plain(settings.epochs)),
         ("Tuner", f"{sweep.tuner}, {counted(len(sweep.trials), 'trial')}" if sweep.tuner else ""),
@@ -34,6 +36,12 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("MLflow run", sweep.run_id if sweep.uri else ""),
     ]
     return [(heading, text) for heading, text in pairs if text]
+
+
+def _network_words(exercise: Exercise | None) -> str:
+    """Which file of the user's own builds the network; empty where none does."""
+    own = exercise.network if exercise else None
+    return f"{own.place}, sha256 {own.sha256}; its text is with the files of the MLflow run" if own else ""
 
 
 def rests_on(report: Report) -> str:

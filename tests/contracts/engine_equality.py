@@ -23,6 +23,7 @@ from tests.support.engine_reference import (
     fit_with_keras,
     fits_with_keras,
     make_case,
+    make_data,
     make_engine,
 )
 
@@ -84,6 +85,83 @@ def test_folds_of_unequal_size_with_their_own_rates_and_scaling() -> None:
     first = replace(first, learning_rate=schedule, offset=offset, scale=scale)
     second = replace(second, offset=offset * 2, scale=scale * 2)
     assert_trained_as_by_keras(case.with_fits([first, second]))
+
+
+@pytest.mark.parametrize("loss", LOSSES[Task.REGRESSION])
+def test_a_scaled_target_is_trained_as_such_and_recorded_in_its_own_unit(loss: str) -> None:
+    """Prices with a mean of 282,000; folds of unequal size, each with its own mean and deviation; a penalty."""
+    inputs, signal = make_data(Task.REGRESSION, 41)
+    prices = (282_000 + 102_000 * signal).astype(np.float32)
+    case = make_case(data=(inputs, prices), loss=loss, batch_size=6, l2=0.1)
+    fits = []
+    for fit in case.plan.fits:
+        own = prices[fit.train].astype(np.float64)
+        fits.append(replace(fit, target_offset=np.float32(own.mean()), target_scale=np.array(own.std(), np.float32)))
+    training = assert_trained_as_by_keras(case.with_fits(fits))
+    power = {"mae": 1}.get(loss, 2)
+    assert (training.curves["val_loss"] > 10_000**power).all(), "of the price, not of its deviations"
+    variances = [prices[fit.validation].astype(np.float64).var() for fit in fits]
+    explained = 1 - training.curves["val_mse"] / np.array(variances)[:, None]
+    assert_close(training.curves["val_r2"], explained)
+
+
+def test_targets_of_more_digits_than_float32_has_keep_them() -> None:
+    """Seconds since 1970, within minutes of each other: as float32 they are 128 s apart."""
+    inputs, signal = make_data(Task.REGRESSION, 42)
+    times = 1_700_000_000 + 50.0 * signal.astype(np.float64)
+    case = make_case(data=(inputs, times), batch_size=7)
+    fits = [
+        replace(
+            fit,
+            target_offset=np.array(times[fit.train].mean(), np.float32),
+            target_scale=np.array(times[fit.train].std(), np.float32),
+        )
+        for fit in case.plan.fits
+    ]
+    assert_trained_as_by_keras(case.with_fits(fits))
+
+
+@pytest.mark.parametrize(
+    ("task", "loss"), [(Task.BINARY, "crossentropy"), (Task.MULTICLASS, "crossentropy"), (Task.MULTICLASS, "mse")]
+)
+def test_balanced_class_weights_are_in_what_is_trained_and_in_no_curve(task: Task, loss: str) -> None:
+    """Rare classes, folds of unequal size, each with its own weights, a last batch that is not full."""
+    inputs, labels = make_data(task, 41)
+    rare = np.flatnonzero(labels == 0)[4:]
+    labels[rare] = 1
+    plain = make_case(task, data=(inputs, labels), loss=loss, batch_size=6, l2=0.01)
+    balanced = assert_trained_as_by_keras(
+        make_case(task, data=(inputs, labels), loss=loss, batch_size=6, l2=0.01, class_weight="balanced")
+    )
+    assert not np.allclose(balanced.curves["val_loss"], ENGINE.train(plain.plan).curves["val_loss"], rtol=1e-3)
+
+
+def test_batch_normalisation_with_balanced_class_weights() -> None:
+    """A last batch of its true size is weighted like any other."""
+    inputs, labels = make_data(Task.BINARY, 41)
+    case = make_case(
+        Task.BINARY,
+        data=(inputs, np.where(np.arange(41) % 3, labels, 1).astype(np.int32)),
+        batch_size=6,
+        layer_normalisation="batch",
+        optimizer="sgd",
+        class_weight="balanced",
+    )
+    assert_trained_as_by_keras(case)
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_folds_in_time_are_of_very_different_size(optimizer: str) -> None:
+    """41 rows in 4 parts: 10, 21 and 31 training rows, so that the first fit is through after a third of the steps."""
+    times = np.arange(41, dtype=np.int32)
+    case = make_case(samples=41, optimizer=optimizer, batch_size=4, epochs=3)
+    splits = make_splits(
+        case.plan.targets, Task.REGRESSION, validation="kfold", folds=3, repeats=1, seed=1, times=times
+    )
+    own = [(case.plan.fits[0], split) for split in splits]
+    fits = [replace(fit, train=split.train, validation=split.validation, seed=1 + split.fold) for fit, split in own]
+    assert [(len(fit.train), len(fit.validation)) for fit in fits] == [(10, 10), (20, 11), (31, 10)]
+    assert_trained_as_by_keras(case.with_fits(fits))
 
 
 @pytest.mark.parametrize("batch_size", [1, 100])

@@ -27,7 +27,7 @@ from pipelines.datasets.base import Task
 # ruff: noqa: E402 - the backend has to be chosen before Keras is imported.
 from pipelines.exercises.configurations import Configuration
 from pipelines.networks.models import build_network, build_optimizer
-from pipelines.networks.objectives import make_loss, make_metrics
+from pipelines.networks.objectives import make_loss, make_metrics, unit_powers
 from pipelines.training.plan import Engine, Fit, FitPlan, epoch_order
 
 CLASSES = 3
@@ -125,6 +125,8 @@ def make_case(
         metrics=make_metrics(task),
         balanced="accuracy" if task.is_classification else "",
         explained="" if task.is_classification else "mse",
+        weighted=configuration.class_weight == "balanced",
+        powers=unit_powers(configuration.loss, task),
         inputs=inputs,
         targets=targets,
         fits=make_fits(len(inputs), folds),
@@ -168,12 +170,16 @@ def _content(case: Case, initial_weights: Sequence[NDArray[Any]] | None) -> str:
     arrays = [plan.inputs, plan.targets]
     for fit in plan.fits:
         arrays += [fit.train, fit.validation, np.asarray(fit.learning_rate), fit.offset, fit.scale]
+        arrays += [fit.target_offset, fit.target_scale]
         arrays += seeded_model(plan, fit.seed).get_weights() if initial_weights is None else list(initial_weights)
     parts = [f"{array.dtype.str} {array.shape}".encode() + np.ascontiguousarray(array).tobytes() for array in arrays]
     network, optimizer = plan.build_model().to_json(), plan.build_optimizer().get_config()
     seeds = [fit.seed for fit in plan.fits]
     settings = repr(
-        (case.task, case.loss, plan.epochs, plan.batch_size, seeds, optimizer, re.sub("[0-9]+", "", network))
+        (
+            *(case.task, case.loss, plan.epochs, plan.batch_size, plan.weighted, seeds, optimizer),
+            re.sub("[0-9]+", "", network),
+        )
     )
     return hashlib.sha256(b"".join([settings.encode(), *parts])).hexdigest()
 
@@ -200,6 +206,10 @@ def _trained_by_keras(case: Case, initial_weights: Sequence[NDArray[Any]] | None
         for variable, value in zip(optimizer.variables, unused, strict=True):
             variable.assign(value)
         inputs = (plan.inputs.astype(np.float32) - fit.offset) / fit.scale
+        seen = targets
+        if case.task is Task.REGRESSION:
+            seen = ((targets - np.float64(fit.target_offset)) / np.float64(fit.target_scale)).astype(np.float32)
+        weights = _balanced(plan.targets[fit.train]) if plan.weighted else None
         rates = np.broadcast_to(np.asarray(fit.learning_rate, np.float32), plan.epochs)
         history: dict[str, list[float]] = {}
         for epoch in range(plan.epochs):
@@ -207,10 +217,11 @@ def _trained_by_keras(case: Case, initial_weights: Sequence[NDArray[Any]] | None
             optimizer.learning_rate = rates[epoch]
             record = model.fit(
                 inputs[rows],
-                targets[rows],
+                seen[rows],
                 batch_size=plan.batch_size,
                 shuffle=False,
-                validation_data=(inputs[fit.validation], targets[fit.validation]),
+                class_weight=weights,
+                validation_data=(inputs[fit.validation], seen[fit.validation]),
                 validation_batch_size=len(fit.validation),
                 verbose=0,
             )
@@ -219,8 +230,25 @@ def _trained_by_keras(case: Case, initial_weights: Sequence[NDArray[Any]] | None
         curves = {name: np.array(values, np.float32) for name, values in history.items()}
         penalised = {name: curves.pop(name) for name in ("loss", "val_loss")}
         curves["loss"], curves["val_loss"] = curves.pop("without_penalty"), curves.pop("val_without_penalty")
+        for found in (curves, penalised):
+            for name, values in found.items():
+                kind = name.removeprefix("val_")
+                found[name] = values * _unit(case.loss if kind == "loss" else kind, fit)
         results.append(KerasResult(curves, penalised, tuple(network.get_weights())))
     return results
+
+
+def _unit(kind: str, fit: Fit) -> float:
+    """What a loss or metric of the scaled target is multiplied by: errors are so much larger, their squares twice."""
+    scale = float(fit.target_scale)
+    return {"mae": scale, "mse": scale**2, "huber": scale**2, "log_cosh": scale**2}.get(kind, 1.0)
+
+
+def _balanced(labels: NDArray[np.integer[Any]]) -> dict[int, float]:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    present = np.unique(labels)
+    return dict(zip(present.tolist(), compute_class_weight("balanced", classes=present, y=labels), strict=True))
 
 
 @dataclass(frozen=True, eq=False)

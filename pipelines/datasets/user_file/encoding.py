@@ -12,7 +12,8 @@ missing), and further
 
 - ``categories`` where it is one-hot encoded: texts, one feature each; a text that is none of them is no category;
 - ``form`` and ``first`` of a date: how texts of it are written, and the day that days are counted from;
-- ``decimal`` and ``thousands`` of a number: how texts of it are written.
+- ``decimal`` and ``thousands`` of a number: how texts of it are written;
+- ``markers`` of a number or date: texts that mean a missing value.
 
 >>> encode({"format": 1, "kind": "array", "shape": [2, 2, 1], "dtype": "uint8", "columns": []}, np.eye(2)[None]).shape
 (1, 2, 2, 1)
@@ -124,7 +125,10 @@ def as_text(value: object) -> str:
 
 def places_of(series: "pd.Series[Any]", names: Collection[str]) -> NDArray[np.intp]:
     """Where each value of a column, as text, is among the names: -1 for one that is not, -2 where it is missing."""
-    codes, values = pd.factorize(series)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        codes, values = series.cat.codes.to_numpy(), series.cat.categories
+    else:
+        codes, values = pd.factorize(series)
     index = {name: place for place, name in enumerate(names)}
     places = np.array([*(index.get(as_text(value), -1) for value in values), -2], np.intp)
     return places[codes]
@@ -206,13 +210,17 @@ def date_numbers(dates: NDArray[np.datetime64], first: str) -> NDArray[np.float6
     """Year, month, day of week (0 is Monday) and days since the first, shape (rows, 4); NaN where missing."""
     index = pd.DatetimeIndex(dates)
     days = (index - pd.Timestamp(first)) / pd.Timedelta(days=1)
-    return np.stack([np.asarray(part, np.float64) for part in (index.year, index.month, index.dayofweek, days)], axis=1)
+    return np.stack(
+        [np.asarray(part, np.float64) for part in (index.year, index.month, index.day_of_week, days)], axis=1
+    )
 
 
 # Rows
 
 
 def _encode_column(column: Mapping[str, Any], series: "pd.Series[Any]", out: NDArray[np.float32], missing: str) -> None:
+    if "markers" in column and not types.is_numeric_dtype(series):
+        series = series.mask(series.isin(column["markers"]))
     gaps = series.isna().to_numpy()
     if missing in WITHOUT_GAPS and gaps.any():
         raise RowsError("the value is missing; the model was made without missing values.", row=int(np.argmax(gaps)))

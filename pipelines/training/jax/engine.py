@@ -69,7 +69,7 @@ class JaxEngine:
         if held is None or held[1] != sharding or any(map(operator.is_not, held[0], wanted)):
             self._on_device = held = None  # free the old before the new is copied
             inputs = np.asarray(plan.inputs) if rows is None else rows
-            data = jax.device_put(Data(inputs, np.asarray(plan.targets)), sharding)
+            data = jax.device_put(Data(inputs, plan.device_targets()), sharding)
             self._on_device = held = wanted, sharding, data
         return held[2]
 
@@ -226,7 +226,10 @@ class _Run:
             validation_count=np.array([len(fit.validation) for fit in fits], np.int32),
             offset=None if self.as_is else np.stack([fit.offset for fit in fits]),
             scale=None if self.as_is else np.stack([fit.scale for fit in fits]),
+            target_offset=np.stack([self.plan.device_offset(fit) for fit in fits]) if self.plan.has_values else None,
+            target_scale=np.stack([fit.target_scale for fit in fits]) if self.plan.has_values else None,
             class_weights=np.stack([self.plan.class_weights(fit) for fit in fits]),
+            training_weights=np.stack([self.plan.training_weights(fit) for fit in fits]),
         )
 
     def _schedule(self, fits: Sequence[Fit], epochs: range, layout: EpochLayout) -> Schedule:

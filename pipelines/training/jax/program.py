@@ -44,8 +44,12 @@ class FitData(NamedTuple):
     offset, scale
         The network sees ``(inputs - offset) / scale``; None for inputs as they are, since on wide inputs dividing by 1
         takes as long as the network.
+    target_offset, target_scale
+        What is trained on is ``(targets - target_offset) / target_scale``; None for labels.
     class_weights
         Of validation rows by their class, (classes,), for the metric that is balanced; (0,) where none is.
+    training_weights
+        Of training rows by their class, (classes,), in the loss; (0,) where all rows count alike.
     """
 
     validation: Array
@@ -53,7 +57,10 @@ class FitData(NamedTuple):
     validation_count: Array
     offset: Array | None
     scale: Array | None
+    target_offset: Array | None
+    target_scale: Array | None
     class_weights: Array
+    training_weights: Array
 
 
 class Schedule(NamedTuple):
@@ -85,6 +92,7 @@ class FitProgram:
         self.model, self.optimizer, self.layout, self.sparse = model, optimizer, layout, sparse
         self.quantities = [plan.loss, *plan.metrics.values()]
         self.balanced = plan.metrics[plan.balanced] if plan.balanced else None
+        self.weighted = plan.weighted
         self.validated = len(self.quantities) + bool(plan.balanced)
         self.rate_index = next(i for i, v in enumerate(optimizer.variables) if v is optimizer.learning_rate)
         self.gradient = jax.grad(self._penalised_loss, has_aux=True)
@@ -121,7 +129,7 @@ class FitProgram:
         def step(carry: tuple[State, Array], item: tuple[Array, Array]) -> tuple[tuple[State, Array], None]:
             (state, total), (batch, first) = carry, item
             weights = (first + jnp.arange(size) < fit.train_count).astype(jnp.float32) if layout.masked else None
-            moved, sums = self._step(state, *self._batch(data, fit, batch), weights)
+            moved, sums = self._step(state, self._batch(data, fit, batch), weights, fit)
             if layout.idle:
                 # A fit with no row left in this step must not move: momentum alone would move it.
                 moved = _select(first < fit.train_count, moved, state)
@@ -132,12 +140,14 @@ class FitProgram:
         carry = (state, jnp.zeros(len(self.quantities)))
         (state, total), _ = lax.scan(step, carry, (rows[:end].reshape(layout.steps, size), firsts))
         if layout.tail:
-            state, sums = self._step(state, *self._batch(data, fit, rows[end:]), None)
+            state, sums = self._step(state, self._batch(data, fit, rows[end:]), None, fit)
             total = total + sums
         return state, total / fit.train_count
 
     def _batch(self, data: Data, fit: FitData, rows: Array, *, in_validation: bool = False) -> tuple[Any, Array]:
         targets = data.targets.at[rows].get(mode="promise_in_bounds")
+        if fit.target_scale is not None:
+            targets = (targets - fit.target_offset) / fit.target_scale
         if self.sparse is not None:
             capacity = self.sparse.validation if in_validation else self.sparse.training
             return batch_of(data.inputs, rows, capacity, self.sparse.features), targets
@@ -146,15 +156,24 @@ class FitProgram:
             inputs = (inputs - fit.offset) / fit.scale
         return inputs, targets
 
-    def _step(self, state: State, inputs: Any, targets: Array, weights: Array | None) -> tuple[State, Array]:
+    def _step(self, state: State, batch: tuple[Any, Array], weights: Array | None, fit: FitData) -> tuple[State, Array]:
+        inputs, targets = batch
+        by_class = fit.training_weights[targets] if self.weighted else None
         gradients, (non_trainable, sums) = self.gradient(
-            state.trainable, state.non_trainable, inputs=inputs, targets=targets, weights=weights
+            state.trainable, state.non_trainable, inputs=inputs, targets=targets, weights=weights, by_class=by_class
         )
         trainable, variables = self.optimizer.stateless_apply(state.optimizer, gradients, state.trainable)
         return State(list(trainable), list(non_trainable), list(variables)), sums
 
     def _penalised_loss(
-        self, trainable: list[Array], non_trainable: list[Array], inputs: Array, targets: Array, weights: Array | None
+        self,
+        trainable: list[Array],
+        non_trainable: list[Array],
+        *,
+        inputs: Array,
+        targets: Array,
+        weights: Array | None,
+        by_class: Array | None,
     ) -> tuple[Array, tuple[list[Array], Array]]:
         outputs, non_trainable, penalties = self.model.stateless_call(
             trainable, non_trainable, inputs, training=True, return_losses=True
@@ -165,6 +184,10 @@ class FitProgram:
         else:
             sums = (values * weights).sum(axis=1)
             loss = sums[0] / jnp.maximum(weights.sum(), 1.0)
+        if by_class is not None:
+            # As Keras has it: weighted losses, divided by the number of rows.
+            real = jnp.ones(len(by_class)) if weights is None else weights
+            loss = (values[0] * by_class * real).sum() / jnp.maximum(real.sum(), 1.0)
         return loss + _sum_of(penalties), (non_trainable, sums)
 
     def _validate(self, state: State, data: Data, fit: FitData) -> tuple[Array, Array]:

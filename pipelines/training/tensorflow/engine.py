@@ -87,7 +87,7 @@ class TensorFlowEngine:
         held = self._on_device
         if held is None or held[0] is not plan.inputs or held[1] is not plan.targets:
             self._on_device = held = None  # free the old before the new is copied
-            data = tf.constant(np.asarray(plan.inputs)), tf.constant(np.asarray(plan.targets))
+            data = tf.constant(np.asarray(plan.inputs)), tf.constant(plan.device_targets())
             self._on_device = held = plan.inputs, plan.targets, data
         return held[2]
 
@@ -223,10 +223,11 @@ class _Run:
         # Padded to the longest fit's, so that all fits share a program, but where padding would alter a penalty.
         alike, place = (plan.fits, index) if self.program.pads else ((fit,), 0)
         validation = evaluation_rows(alike, self.evaluation_chunk)[place]
-        scaling = tf.constant(fit.offset, tf.float32), tf.constant(fit.scale, tf.float32)
-        of_classes = plan.class_weights(fit)
-        arguments = (of_classes, rows, rates, len(epochs), len(fit.train), validation, len(fit.validation))
-        return self.program.run(self.data, *scaling, *(tf.constant(argument) for argument in arguments))
+        scaling = fit.offset, fit.scale, plan.device_offset(fit), fit.target_scale
+        of_classes = plan.class_weights(fit), plan.training_weights(fit)
+        arguments = (*of_classes, rows, rates, len(epochs), len(fit.train), validation, len(fit.validation))
+        known = (tf.constant(argument, tf.float32) for argument in scaling)
+        return self.program.run(self.data, *known, *(tf.constant(argument) for argument in arguments))
 
     def _capacity(self, index: int) -> int:
         """Epochs of this fit that one call of the program takes, whatever the length of the training."""

@@ -22,6 +22,7 @@ class Program:
         self.batch_size = effective_batch(plan)
         self.quantities = [plan.loss, *plan.metrics.values()]
         self.balanced = plan.metrics[plan.balanced] if plan.balanced else None
+        self.weighted = plan.weighted
         self.validated = len(self.quantities) + bool(plan.balanced)
         self.model = build_seeded(plan.build_model, plan.fits[0].seed)
         self.optimizer = plan.build_optimizer()
@@ -75,7 +76,10 @@ class Program:
         data: Any,
         offset: Any,
         scale: Any,
+        target_offset: Any,
+        target_scale: Any,
         class_weights: Any,
+        training_weights: Any,
         rows: Any,
         rates: Any,
         epochs: Any,
@@ -91,8 +95,12 @@ class Program:
             Inputs (samples, *features) and targets of all samples. Arguments, since constants are slow to compile.
         offset, scale
             The network sees ``(inputs - offset) / scale``.
+        target_offset, target_scale
+            What is trained on is ``(targets - target_offset) / target_scale``, but for labels.
         class_weights
             Of validation rows by their class, (classes,), for the metric that is balanced; (0,) where none is.
+        training_weights
+            Of training rows by their class, (classes,), in the loss; (0,) where all rows count alike.
         rows, rates
             Of each epoch the training rows in order, (capacity, width) int32, and the learning rate, (capacity,).
         epochs, count
@@ -110,11 +118,12 @@ class Program:
 
         def batch(batch_rows: Any) -> tuple[Any, Any]:
             inputs = (tf.cast(tf.gather(data[0], batch_rows), tf.float32) - offset) / scale
-            return inputs, tf.gather(data[1], batch_rows)
+            targets = tf.gather(data[1], batch_rows)
+            return inputs, (targets - target_offset) / target_scale if targets.dtype.is_floating else targets
 
         def epoch(index: Any, _alive: Any, records: Any) -> tuple[Any, Any, Any]:
             self.optimizer.learning_rate.assign(rates[index])
-            training = self._train_epoch(batch, rows[index], count) / tf.cast(count, tf.float32)
+            training = self._train_epoch(batch, rows[index], count, training_weights) / tf.cast(count, tf.float32)
             evaluation = self._evaluate(batch, validation, validation_count, class_weights)
             record = tf.concat([training, evaluation], axis=0)
             records = tf.tensor_scatter_nd_update(records, [[index]], record[None])
@@ -123,7 +132,7 @@ class Program:
         start = (tf.constant(0), tf.constant(True), tf.fill((capacity, curves), math.nan))
         return tf.while_loop(lambda index, alive, _: (index < epochs) & alive, epoch, start)[2]
 
-    def _train_epoch(self, batch: Any, rows: Any, count: Any) -> Any:
+    def _train_epoch(self, batch: Any, rows: Any, count: Any, training_weights: Any) -> Any:
         """Sums over an epoch's samples of the loss and each metric, before the step that the sample took part in."""
         size = self.batch_size
         steps, tail = divmod(rows.shape[0], size)
@@ -134,16 +143,16 @@ class Program:
         def step(index: Any, totals: Any) -> tuple[Any, Any]:
             real = index * size + tf.range(size) < count if self.pads and size > 1 else None
             inputs, targets = batch(batches[index])
-            return index + 1, totals + self._step(inputs, targets, real)
+            return index + 1, totals + self._step(inputs, targets, real, training_weights)
 
         start = (tf.constant(0), tf.zeros(len(self.quantities)))
         totals = tf.while_loop(lambda index, _: index < needed, step, start)[1] if steps else start[1]
         if tail:
             inputs, targets = batch(rows[-tail:])
-            totals += self._step(inputs, targets, None)
+            totals += self._step(inputs, targets, None, training_weights)
         return totals
 
-    def _step(self, inputs: Any, targets: Any, real: Any) -> Any:
+    def _step(self, inputs: Any, targets: Any, real: Any, training_weights: Any) -> Any:
         """Train one batch; sums over its samples of the loss and each metric, but for those that are not real."""
         with tf.GradientTape() as tape:
             outputs = self.model(inputs, training=True)
@@ -153,7 +162,10 @@ class Program:
                 values = [tf.where(real, value, 0.0) for value in values]
                 samples = tf.reduce_sum(tf.cast(real, tf.float32))
             sums = [tf.reduce_sum(value) for value in values]
-            loss = sums[0] / samples + _sum_of(self.model.losses)
+            trained = sums[0]
+            if self.weighted:
+                trained = tf.reduce_sum(values[0] * tf.gather(training_weights, targets))
+            loss = trained / samples + _sum_of(self.model.losses)
         variables = self.model.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         self.optimizer.apply(gradients, variables)
