@@ -13,6 +13,8 @@ from pipelines.datasets.folds import parse_holdout
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import NO_HIDDEN_LAYER, setting_named
 from pipelines.exercises.settings import Setting
+from pipelines.logs.analysis import Wanted, analyse_logs
+from pipelines.logs.sources import Where, read_logs, source_name
 from pipelines.overfitting.judging import Judge
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.reading import read_sweep, read_trial_curves
@@ -200,6 +202,25 @@ def read_report(sweep_run_id: str, *, tracking_uri: str) -> Report:
     sweep = read_sweep(sweep_run_id, uri=tracking_uri)
     curves = StoredCurves(sweep)
     return make_report(_judged_again(sweep, curves), curves)
+
+
+def logged_report(source: str, where: Where | None = None, wanted: Wanted | None = None) -> Report:
+    """The report of curves that another tool has logged, as that of a sweep.
+
+    Parameters
+    ----------
+    source
+        A folder or file of logs, ``mlflow:EXPERIMENT`` or ``optuna:STORAGE``; see ``pipelines.logs.sources``.
+    where, wanted
+        What else is known of where they are, and of what they mean; None where all is to be found.
+
+    Raises
+    ------
+    UserError
+        Where nothing can be read, or nothing of it judged.
+    """
+    found = analyse_logs(read_logs(source, where), source_name(source), wanted)
+    return make_report(found.sweep, found.curves)
 
 
 def _judged_again(sweep: Sweep, curves: Mapping[str, Curves]) -> Sweep:

@@ -10,7 +10,9 @@ from pipelines.logs.analysis import LoggedSweep, Wanted, analyse_logs
 from pipelines.logs.grouping import Stated
 from pipelines.logs.sources import Where, read_logs
 from pipelines.overfitting import analyse
-from reports import make_report
+from reports import curves_frame, logged_report, make_report, points_frame
+from reports.pages.findings import find
+from reports.pages.sweep import render_html
 from tests.support.curves import make_curves
 from tests.support.logs import WRITERS, Made, known_truth
 
@@ -252,3 +254,34 @@ def test_a_curve_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -
     source = write_runs(tmp_path, ["run"])
     with pytest.raises(UserError, match=r"no run of logs has a curve 'val_los' \(did you mean 'val_loss'\?\)|No run"):
         judged(source, validation="val_los")
+
+
+def test_logs_become_data_frames(tmp_path: Path) -> None:
+    report = logged_report(WRITERS["wide_table"](MADE, tmp_path))
+    points, curves = points_frame(report), curves_frame(report, metrics=["val_loss"])
+    assert sorted(points.verdict) == sorted(str(of_arrays(made).verdict) for made in MADE)
+    assert set(points["network.lr"]) == {made.lr for made in MADE} and "activation" not in points
+    assert len(curves) == len(MADE) * 8 * 60 and set(curves.fold) == {0, 1, 2, 3}
+
+
+def test_one_setting_at_a_time_of_a_grid_that_others_have_run(tmp_path: Path) -> None:
+    """Runs of a grid about one configuration become an atlas, as those of a sweep that was designed so."""
+    settings = [(0.1, 8), (0.1, 16), (0.1, 32), (0.01, 16)]
+    names = [f"lr{lr}-w{width}-fold{fold}" for lr, width in settings for fold in range(4)]
+    texts = {
+        f"lr{lr}-w{width}-fold{fold}": f"lr: {lr}\nwidth: {width}\n" for lr, width in settings for fold in range(4)
+    }
+    report = logged_report(write_runs(tmp_path, names, parameters=texts))
+    assert report.baseline is not None and report.baseline.name == "lr=0.1 width=16"
+    findings = find(report)
+    assert findings is not None
+    assert {drawn.plate.title for drawn, _ in findings.atlas} == {"lr", "width"}
+
+
+def test_a_page_of_steps_says_what_its_epochs_are(tmp_path: Path) -> None:
+    validation, _ = make_curves("overfits", folds=1, epochs=60)
+    rows = [f"{100 * (e + 1)},{validation[0, e]}\n" for e in range(60)]
+    (tmp_path / "run.csv").write_text("step,val_loss\n" + "".join(rows))
+    page = render_html(logged_report(str(tmp_path)))
+    assert "What this page calls an epoch is one value of the curve, 100 steps: in run epoch 12 is step 1,200." in page
+    assert "The interval of a single run comes from its own noise" in page

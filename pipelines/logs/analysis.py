@@ -168,7 +168,11 @@ def analyse_logs(logs: Logs, name: str, wanted: Wanted | None = None, *, group: 
         experiment_id=logs.experiment,
         record=SweepRecord(
             settings=RecordedSettings(monitor=monitor, epochs=max(of.point.epochs for of in judged)),
-            data=DataFacts(name=group or f"{logs.kind}, {counted(len(curves), 'run')}", details={"logged": notes}),
+            data=DataFacts(
+                name=group or f"{logs.kind}, {counted(len(curves), 'run')}",
+                details={"logged": notes},
+                warnings=_axis_of_page(judged, unit),
+            ),
         ),
         trials=tuple(trials),
     )
@@ -363,6 +367,20 @@ def _said_of_axis(judged: Sequence[Judged], unit: str) -> list[str]:
         widest = max(spacings)
         return [f"Validated every {widest:g} epochs: an epoch in between is not seen."] if widest > 1 else []
     return ["Epochs are not known, so places are steps; steps_per_epoch=N turns steps into epochs."]
+
+
+def _axis_of_page(judged: Sequence[Judged], unit: str) -> tuple[str, ...]:
+    """What a page's columns are where they are no epochs; empty where they are."""
+    if unit == EPOCH:
+        return ()
+    spacings = {float(np.median(np.diff(of.at))) for of in judged}
+    first = judged[0]
+    twelfth = min(12, len(first.at))
+    each = f", {spacings.pop():g} steps" if len(spacings) == 1 else ""
+    return (
+        f"Epochs are not known here. What this page calls an epoch is one value of the curve{each}: in "
+        f"{first.group.name} epoch {twelfth} is step {first.at[twelfth - 1]:,.0f}.",
+    )
 
 
 def _trials(
