@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from pipelines.datasets.base import Task
-from pipelines.errors import ExerciseError, UserError
+from pipelines.errors import DataError, ExerciseError, UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.reader import OVERRIDES, available_exercises, load_exercise
 from pipelines.exercises.settings import LOSSES
@@ -436,9 +436,9 @@ def test_the_task_of_a_table_is_inferred_from_its_target(tmp_path, rows, task, l
     assert (exercise.task, exercise.baseline.loss) == (task, loss)
 
 
-def test_a_task_that_cannot_be_inferred_is_told_with_the_reason():
-    problem = only_mistake("table", **{**TABLE, "task": None})
-    assert problem.startswith("task: is not stated and cannot be inferred. Data set 'table': there is no file")
+def test_a_table_that_cannot_be_read_is_told_in_one_sentence():
+    with pytest.raises(DataError, match=r"^Data set '[a-z-]+': there is no file table.csv"):
+        load("table", task=None)
 
 
 def test_the_target_of_a_table_is_standardised_in_a_regression_and_nowhere_else():
@@ -500,7 +500,7 @@ def test_losses_that_depend_on_the_targets_unit_vary_with_its_scaling(tmp_path, 
 def test_a_table_needs_data():
     problems = mistakes("table").problems
     assert problems[0].startswith(
-        "dataset.path: is missing; allowed: the path of a CSV, Parquet or NPZ file, here or as"
+        "dataset.path: is missing; allowed: the path of a table, an NPZ file or a folder of images, here or as"
     )
     assert only_mistake("table", **{**TABLE, "missing": "zero"}).startswith("parameter missing: 'zero' is not known")
 
@@ -547,8 +547,15 @@ def test_options_of_another_source_are_refused(tmp_path):
 def test_every_override_is_a_key_that_is_read():
     own = {"data": "a.csv", "target": "t", "missing": "drop", "task": "binary", "holdout": "0.3"}
     others = {"folds": 3, "repeats": 4, "epochs": 5, "validation": "holdout", "monitor": "val_crossentropy"}
+    written = {"separator": ";", "decimal": ",", "thousands": ".", "encoding": "latin-1"}
+    meant = {"exclude": "a, b", "test_fraction": "0.1", "group": "g", "order": "o", "id": "i"}
     changed = load("table", **own, **others)
-    assert set(own) | set(others) | {"design"} == set(OVERRIDES)
+    assert set(own) | set(others) | set(written) | set(meant) | {"design"} == set(OVERRIDES)
+    told = load("table", **own, **written, **meant).dataset.options
+    assert told == {"path": "a.csv", "target": "t", "missing": "drop"} | written | meant | {
+        "exclude": ["a", "b"],
+        "test_fraction": 0.1,
+    }
     assert load("table", **own, design="none").design == {} != changed.design
     assert changed.dataset.options == {"path": "a.csv", "target": "t", "missing": "drop"}
     assert (changed.task, changed.holdout, changed.folds, changed.repeats) == (Task.BINARY, "0.3", 3, 4)

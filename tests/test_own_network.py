@@ -127,6 +127,15 @@ def test_arguments_are_settings(tmp_path: Path) -> None:
     assert not list(Draft202012Validator(schema()).iter_errors(read_yaml(tmp_path / "small.yaml")))
 
 
+def test_the_example_of_the_documentation_can_be_trained() -> None:
+    path = Path(__file__).parents[1] / "docs" / "examples" / "own_network" / "residual.yaml"
+    exercise = load_exercise(path)
+    assert not list(Draft202012Validator(schema()).iter_errors(read_yaml(path)))
+    assert exercise.network is not None and len(exercise.design_points) > 10
+    for configuration in (exercise.baseline, exercise.documented[0].configuration):
+        assert check_own(exercise.network, configuration, Shapes((8, 8, 1), 10, Task.MULTICLASS)) == ()
+
+
 def test_no_file_is_run_to_read_an_exercise(tmp_path: Path) -> None:
     assert own_exercise(tmp_path, f"raise SystemExit(3)\n{NETS}").baseline.network == "build"
 

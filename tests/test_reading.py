@@ -345,7 +345,7 @@ def test_folders_that_cannot_be_used(tmp_path):
         return str(raised.value)
 
     (tmp_path / "empty").mkdir()
-    assert "holds no images" in refused(tmp_path / "empty")
+    assert "is a folder without images; name the file in it." in refused(tmp_path / "empty")
     images(tmp_path / "flowers")
     assert "Option 'target' is for tables and arrays" in refused(tmp_path / "flowers", target="x")
     assert "no option 'separator'" in refused(tmp_path / "flowers", separator=";")

@@ -193,6 +193,15 @@ def test_a_task_that_does_not_suit_the_target_is_refused(load, values, task, sai
 GAPS = "age,size,kind,y\n1,10,a,0.5\n,20,b,1.5\n3,30,,2.5\n4,,b,3.5\n8,40,b,4.5\n"
 
 
+def test_a_target_keeps_the_digits_that_float32_has_not(load):
+    seconds = 1_700_000_000 + 7 * np.arange(300)
+    table = pd.DataFrame({"a": np.sin(seconds), "seconds": seconds, "price": 282_000.25 + 7 * np.arange(300)})
+    dataset = load(table[["a", "seconds"]], "seconds")
+    assert dataset.targets.dtype == np.float64
+    assert {*dataset.targets, *dataset.test_targets} == set(seconds.tolist())
+    assert load(table[["a", "price"]], "price").targets.dtype == np.float32
+
+
 def test_missing_values_are_refused_with_their_columns_and_counts(load):
     with pytest.raises(DataError, match=re.escape("'age' (1), 'size' (1), 'kind' (1)")):
         load(GAPS, "y", missing="refuse")

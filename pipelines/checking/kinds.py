@@ -240,7 +240,10 @@ class Interval(Kind):
 
 @dataclass(frozen=True)
 class ListOf(Kind):
-    """A list of values of one kind, which are counted from 1, as people do; ``what`` they are called."""
+    """A list of values of one kind, which are counted from 1, as people do; ``what`` they are called.
+
+    On a command line they are joined by commas.
+    """
 
     kind: Kind
     what: str
@@ -255,6 +258,8 @@ class ListOf(Kind):
         return f"a list of {self.what}"
 
     def read(self, checker: Checker, key: str, value: object) -> tuple[Any, ...] | None:
+        if isinstance(value, str) and checker.is_text(key):
+            value = [part.strip() for part in value.split(",") if part.strip()]
         if not isinstance(value, list | tuple):
             return checker.refuse(key, value, "is not a list", self.allowed)
         items = [self.kind.read(checker, f"{key}.{number}", item) for number, item in enumerate(value, start=1)]

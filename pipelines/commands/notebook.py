@@ -32,7 +32,7 @@ _HEIGHT = 720
 
 def sweep(
     data: "pd.DataFrame | str | Path | None" = None,
-    target: str | None = None,
+    target: str | int | None = None,
     *,
     name: str = "",
     tracking_uri: str | None = None,
@@ -244,7 +244,8 @@ class FinalModel:
 
     @cached_property
     def _model(self) -> Any:
-        run, registered = self.outcome.run, self.outcome.registered
+        run: Any = self.outcome.run
+        registered = self.outcome.registered
         return run.load_rows_model(registered) if self.takes_rows else run.load(registered)
 
 

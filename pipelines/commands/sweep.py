@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from pipelines.sweep.loop import SweepOutcome
 
 #: Parameters that an exercise has a value for, and the command line may replace.
-OVERRIDES = ("folds", "repeats", "epochs", "validation", "monitor", "data", "target", "task", "missing", "design")
+OVERRIDES = (
+    *("folds", "repeats", "epochs", "validation", "monitor", "data", "target", "task", "missing", "design"),
+    *("separator", "decimal", "thousands", "encoding", "exclude", "test_fraction", "group", "order", "id"),
+)
 PARAMETERS = (
     *("exercise", "space", *PLACES, *OVERRIDES),
     *("trials", "tuner", "backend", "stop", "seed", "documented", "resume"),
@@ -70,7 +73,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
     own = "table" if "data" in overrides else "digits"
     name = parameters.text("space") or parameters.text("exercise", own)
     try:
-        exercise = load_exercise(name, data_dir=places[0], **overrides)
+        exercise = load_exercise(name, data_dir=places[0], cache_dir=places[1], **overrides)
     except ExerciseError as error:
         if not parameters.problems:
             raise

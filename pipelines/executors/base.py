@@ -15,7 +15,7 @@ from pipelines.errors import UserError
 from pipelines.exercises.configurations import Configuration
 from pipelines.exercises.own_network import OwnNetwork
 from pipelines.networks.layers import has_native_convolutions
-from pipelines.networks.own import errors_of
+from pipelines.networks.own import Shapes, errors_of, own_builder
 from pipelines.tracking.trials import FitLabel
 from pipelines.training.plan import Engine, FitPlan, OnChunk, Training
 from pipelines.training.planning import fit_seed, make_plan
@@ -52,10 +52,17 @@ class Job:
             network=self.network,
         )
 
+    def convolves(self) -> bool:
+        """Whether images go through convolutions in every epoch; a user's own network is built to see."""
+        if self.network is None:
+            return is_convolutional(self.configuration)
+        shapes = Shapes(self.dataset.input_shape, self.dataset.outputs, self.dataset.task)
+        return has_native_convolutions(own_builder(self.network, self.configuration, shapes)())
+
     def train_by(self, engine: Engine, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
         """Train it; what a user's own network does wrong meanwhile is a ``UserError``."""
         plan = self.plan()
-        with errors_of(self.network, "training the network"):
+        with errors_of(self.network, "training the network", always=False):
             return engine.train(plan, on_chunk=on_chunk, chunk_epochs=chunk_epochs, keep_weights=self.keep_weights)
 
 
@@ -176,9 +183,7 @@ class ByNetwork(Executor):
 
     def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
         """Train a job to its end."""
-        is_own = job.network is not None
-        convolves = has_native_convolutions(job.plan().build_model()) if is_own else is_convolutional(job.configuration)
-        executor = self.convolutional if convolves else self.others
+        executor = self.convolutional if job.convolves() else self.others
         return run_job(executor, job, on_chunk=on_chunk, chunk_epochs=chunk_epochs)
 
     def __enter__(self) -> Self:

@@ -38,13 +38,17 @@ def available_exercises() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 
-def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **overrides: object) -> Exercise:
+def load_exercise(
+    name_or_path: str | Path, *, data_dir: Path | None = None, cache_dir: Path | None = None, **overrides: object
+) -> Exercise:
     """Read an exercise, a bundled one by its name (``digits``) or a YAML file of your own, and check all of it.
 
     Parameters
     ----------
     data_dir
         Searched, beside the working folder, for a file of your own whose task is not stated.
+    cache_dir
+        Where what is read of that file is kept; None for the usual place.
     **overrides
         Values from the command line (``OVERRIDES``), as text or number, in place of the file's; None or an empty text
         leaves the file's.
@@ -53,6 +57,8 @@ def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **o
     ------
     ExerciseError
         With every mistake of the file and of the overrides: where, the value, what is allowed.
+    DataError
+        Where the file of your own cannot be read, and nothing else is wrong.
     UserError
         Where there is no such exercise.
     """
@@ -64,7 +70,8 @@ def load_exercise(name_or_path: str | Path, *, data_dir: Path | None = None, **o
         if name not in OVERRIDES:
             checker.unknown(f"parameter {name}", OVERRIDES, noun="parameter")
     replaced = {key: given[name] for key, name in known.items()}
-    exercise = read_exercise(checker, path, read_yaml(path), overrides=replaced, data_dir=data_dir)
+    places = Places(data_dir, cache_dir)
+    exercise = read_exercise(checker, path, read_yaml(path), overrides=replaced, places=places)
     if checker.problems or exercise is None:
         of_parameters = all(problem.startswith("parameter ") for problem in checker.problems)
         raise ExerciseError(f"exercise {path.stem}" if of_parameters else str(path), checker.problems)
@@ -77,6 +84,8 @@ OVERRIDES: Mapping[str, str] = {
     "data": "dataset.path",
     "target": "dataset.target",
     "missing": "dataset.missing",
+    **{name: f"dataset.{name}" for name in ("separator", "decimal", "thousands", "encoding", "exclude")},
+    **{name: f"dataset.{name}" for name in ("test_fraction", "group", "order", "id")},
 }
 
 
@@ -99,12 +108,12 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def read_exercise(
-    checker: Checker, path: Path, raw: object, *, overrides: Mapping[str, object], data_dir: Path | None = None
+    checker: Checker, path: Path, raw: object, *, overrides: Mapping[str, object], places: Places | None = None
 ) -> Exercise | None:
     """The exercise that the content of a file states, or None where ``checker`` has noted problems.
 
     It is called after the path, where relative paths in it start. ``overrides``: key of the file (``dataset.path``) ->
-    value in its place; ``data_dir``: where a file of one's own may lie, whose task is to be inferred.
+    value in its place; ``places``: where a file of one's own may lie, whose task is to be inferred.
     """
     entries = exercise_keys().entries(checker, "", raw) or {}
     own_task = entries.get("task")
@@ -114,7 +123,8 @@ def read_exercise(
         entries["design"] = own_design  # the file chooses which settings and values, the parameter whether
     options = {key.removeprefix("dataset."): value for key, value in overrides.items() if key.startswith("dataset.")}
     dataset = _read_dataset(checker, path, entries.get("dataset"), options)
-    task = _read_task(checker, entries.get("task"), dataset, data_dir)
+    own = isinstance(entries.get("dataset"), dict) and entries["dataset"].get("source") == "file"
+    task = _read_task(checker, entries.get("task"), dataset, (places or Places()) if own else None)
     if task and own_task is not None and task != own_task and dataset is not None and dataset.source != "file":
         checker.note("task", entries["task"], f"is not the task of exercise {path.stem}", str(own_task))
     network, function = _read_network(checker, path, entries)
@@ -188,23 +198,26 @@ def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[
             label = checker.label(f"dataset.{key}")
             checker.problems.append(f"{label}: exercise {path.stem} brings its own data; allowed: {_OWN_DATA}")
     elif "path" not in content:
-        checker.note("dataset.path", None, "", "the path of a CSV, Parquet or NPZ file, here or as parameter data")
+        checker.note(
+            "dataset.path",
+            None,
+            "",
+            "the path of a table, an NPZ file or a folder of images, here or as parameter data",
+        )
         return None
     source, name = content.pop("source"), content.pop("name", None)
-    options = {key: raw[key] for key in content} if isinstance(raw, dict) else {}
+    # What a parameter says is a text, which is read by now; what a file says stays as it is there.
+    said = {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}
+    options = {key: said[key] if key in overrides else raw[key] for key in content} if isinstance(raw, dict) else {}
     return DatasetSpec(source, name or Path(content["path"]).stem, options)
 
 
-def _read_task(checker: Checker, value: object, dataset: DatasetSpec | None, data_dir: Path | None) -> Task | None:
-    """The task as stated; of a file of one's own, where it is not, as its target column has it."""
-    if value is None and dataset is not None and dataset.source == "file":
+def _read_task(checker: Checker, value: object, dataset: DatasetSpec | None, places: Places | None) -> Task | None:
+    """The task as stated; of a file of one's own, where it is not, as its target has it (no such file: ``places`` None)."""
+    if value is None and places is not None:
         from pipelines.datasets.user_file.source import infer_task  # pandas takes long to import
 
-        try:
-            return infer_task(dataset, Places(data_dir))
-        except UserError as error:
-            checker.problems.append(f"task: is not stated and cannot be inferred. {error}")
-            return None
+        return None if checker.problems or dataset is None else infer_task(dataset, places)
     kind = exercise_keys().keys["task"].kind
     if value is None:
         checker.note("task", None, "", f"{kind.allowed}, here or as parameter task")

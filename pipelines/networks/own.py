@@ -95,33 +95,36 @@ def module_of(network: OwnNetwork) -> types.ModuleType:
 
 
 @contextmanager
-def errors_of(network: OwnNetwork | None, doing: str) -> Iterator[None]:
+def errors_of(network: OwnNetwork | None, doing: str, *, always: bool = True) -> Iterator[None]:
     """Turn what a user's code raises into a ``UserError``: file, line, what was done, and what to do about it.
 
-    Nothing is changed without a network of the user's own, nor where memory has run out.
+    Nothing is changed without a network of the user's own, nor where memory has run out; unless ``always``, only what
+    comes from the user's file, or cannot be compiled.
     """
     try:
         yield
     except (UserError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        if network is None:
+        if network is None or not (always or _line(error, network) or _cannot_be_compiled(error)):
             raise
-        raise UserError(f"network: {_where(error, network)}: {doing} {_fault(error)}") from error
+        line = f", line {found}" if (found := _line(error, network)) else ""
+        raise UserError(f"network: {network.file.name}{line}: {doing} {_fault(error)}") from error
 
 
-def _where(error: BaseException, network: OwnNetwork) -> str:
-    """The file, and the line in it that an error came from, where there is one."""
+def _line(error: BaseException, network: OwnNetwork) -> int | None:
+    """The line of the user's file that an error came from."""
     lines = [
         frame.lineno
         for each in _chain(error)
         for frame in extract_tb(each.__traceback__)
         if frame.filename == str(network.file)
     ]
-    return f"{network.file.name}, line {lines[-1]}" if lines else network.file.name
+    return lines[-1] if lines else None
 
 
-def _fault(error: BaseException) -> str:
+def _cannot_be_compiled(error: BaseException) -> str:
+    """What an error says about compiling; empty where it says something else."""
     told = " ".join(f"{type(each).__name__}: {each}" for each in _chain(error))
     if any(word in told for word in _CONTROL_FLOW):
         return (
@@ -133,6 +136,12 @@ def _fault(error: BaseException) -> str:
             "hands values of a compiled program to NumPy or another library, which cannot be compiled; use keras.ops "
             "in its place"
         )
+    return ""
+
+
+def _fault(error: BaseException) -> str:
+    if cannot := _cannot_be_compiled(error):
+        return cannot
     alone = "; the file has to stand alone: put into it what it needs, or install that as a package"
     missing = alone if isinstance(error, ModuleNotFoundError) else ""
     return f"raised {type(error).__name__}: {plain_text(error)}{missing}"

@@ -55,6 +55,8 @@ def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[s
         "stop": settings.stop,
         "seed": settings.seed,
     }
+    if dataset.encoding:  # the same file read in another way is other data
+        parts["reading"] = json.dumps(dataset.encoding, sort_keys=True) + f" {dataset.samples}"
     if weights:
         parts["weights"] = {name: found.sha256 for name, found in weights.items()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -23,6 +23,8 @@ STYLES = 5
 
 _DIAMOND = "M0,-5.5 L5.5,0 L0,5.5 L-5.5,0 Z"
 _ARROW = "M3,-5 L10,0 L3,5 Z"
+#: Characters that a label of an axis has without an exponent at most, and the width of one in pixels.
+_LONGEST_LABEL, _CHARACTER = 7, 7
 #: A search in pixels: the canvas, and the plotting area within it (left, top, width, height).
 _CANVAS, _BOX = (480, 260), (58, 14, 392, 212)
 
@@ -73,7 +75,9 @@ def panel_figure(panel: Panel, words: str, *, width: int = 230, height: int = 16
 
     ``words`` say what is seen, for those who do not see it.
     """
-    left, top, bottom, right = 40, 6, 20, 8
+    levels = ticks(panel.y.low, panel.y.high, max(2, height // 50))
+    texts = axis_texts(levels)
+    left, top, bottom, right = max(40, 8 + _CHARACTER * max(map(len, texts), default=0)), 6, 20, 8
     across, down = width - left - right, height - top - bottom
 
     def x(place: float) -> float:
@@ -82,12 +86,11 @@ def panel_figure(panel: Panel, words: str, *, width: int = 230, height: int = 16
     def y(place: float) -> float:
         return round(down * (panel.y.high - place) / (panel.y.high - panel.y.low), 1)
 
-    levels = ticks(panel.y.low, panel.y.high, max(2, height // 50))
     epochs = [place for place in ticks(0, panel.x.high, max(3, width // 80)) if panel.x.low < place < panel.x.high]
     axes = [
         f'<line class="grid" x1="{left}" x2="{left + across}" y1="{top + y(level)}" y2="{top + y(level)}"/>'
-        f'<text x="{left - 5}" y="{top + y(level) + 3.5:.1f}" text-anchor="end">{level:,.{_digits(levels)}f}</text>'
-        for level in levels
+        f'<text x="{left - 5}" y="{top + y(level) + 3.5:.1f}" text-anchor="end">{text}</text>'
+        for level, text in zip(levels, texts, strict=True)
     ]
     axes += [
         f'<text x="{left + x(epoch)}" y="{height - 5}" text-anchor="middle">{epoch:.0f}</text>' for epoch in epochs
@@ -147,11 +150,10 @@ def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
         return top + height * (high - value) / (high - low)
 
     levels = ticks(low, high, 5)
-    digits = _digits(levels)
     drawn = [
         f'<line class="grid" x1="{left}" x2="{left + width}" y1="{y(level):.1f}" y2="{y(level):.1f}"/>'
-        f'<text x="{left - 6}" y="{y(level) + 3.5:.1f}" text-anchor="end">{level:,.{digits}f}</text>'
-        for level in levels
+        f'<text x="{left - 6}" y="{y(level) + 3.5:.1f}" text-anchor="end">{text}</text>'
+        for level, text in zip(levels, axis_texts(levels), strict=True)
     ]
     drawn += [
         f'<text x="{x(tick):.1f}" y="{top + height + 16}" text-anchor="middle">{tick:.0f}</text>'
@@ -185,6 +187,22 @@ def search_figure(lines: Sequence[Progress], value_name: str) -> Markup:
 def _mark(x: str, drawing: str) -> str:
     """A shape around a point whose position is a percentage, which a path itself cannot have."""
     return f'<svg class="mark" x="{x}" y="50%">{drawing}</svg>'
+
+
+def axis_texts(levels: Sequence[float]) -> list[str]:
+    """Labels of an axis that tell its levels apart; with an exponent where they would be long.
+
+    >>> axis_texts([0.2, 0.4]), axis_texts([5.85e10, 5.86e10])
+    (['0.2', '0.4'], ['5.85e10', '5.86e10'])
+    """
+    plain = [f"{level:,.{_digits(levels)}f}" for level in levels]
+    if max(map(len, plain), default=0) <= _LONGEST_LABEL:
+        return plain
+    for digits in range(6):
+        short = [f"{level:.{digits}e}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-") for level in levels]
+        if len(set(short)) == len(short) and all(map(math.isclose, levels, map(float, short))):
+            return short
+    return plain
 
 
 def _digits(levels: Sequence[float]) -> int:

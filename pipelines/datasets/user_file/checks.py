@@ -79,8 +79,8 @@ def warn_of_rows(inputs: int, targets: NDArray[Any], classes: Sequence[str], dou
         share = counts[largest] / samples
         if share >= LARGE_SHARE:
             yield (
-                f"{share:.1%} of the rows are of class {classes[largest]!r}: always guessing it reaches that accuracy. "
-                "Look at the balanced accuracy."
+                f"{100 * share:.1f} % of the rows are of class {classes[largest]!r}: always guessing it reaches that "
+                "accuracy. Look at the balanced accuracy."
             )
 
 

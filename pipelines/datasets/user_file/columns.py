@@ -139,7 +139,8 @@ class _Learner:
             column["type"] = "number"
         if column["gaps"]:
             column["features"].append(f"{name} missing")
-            with_what = "no category" if column["fill"] is None else column["fill"]
+            fill = column["fill"]
+            with_what = "no category" if fill is None else f"{fill:.6g}" if isinstance(fill, float) else fill
             self.imputed[name] = f"{len(learned) - len(present)} with {with_what}"
         self.columns.append(column)
 

@@ -29,6 +29,7 @@ SEPARATORS = ("\t", ";", "|", ",")  # of two that fit alike the earlier: a comma
 _WORDS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", r"\s+": "blanks"}
 #: What a parameter may say for a separator that is hard to write in a shell.
 SPELLED = {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "bar": "|", "pipe": "|", "space": r"\s+"}
+SPELLED_SIGNS = {"comma": ",", "point": ".", "space": " ", "apostrophe": "'"}
 _ENCODING_WORDS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "latin-1": "Latin-1", "cp1252": "Windows-1252"}
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)*|[.,]\d+)([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{1,4}[-./](\d{1,2}|[A-Za-z]{3})[-./]\d{1,4}([ T].*)?")

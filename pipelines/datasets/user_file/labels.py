@@ -20,6 +20,8 @@ from pipelines.errors import DataError
 
 FEW_VALUES, ROWS_PER_VALUE = 20, 5  # up to so many different whole numbers are classes, with so many rows each
 MAX_CLASSES = 1000
+#: Share of a target's deviation by which float32 may change a value.
+LEAST_DIGIT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Labels:
 
     def encode(self, target: "pd.Series[Any]", where: str) -> NDArray[Any]:
         """Targets without missing values as int32 labels or float32 values, shape (rows,).
+
+        Values of which float32 has too few digits (seconds since 1970 within one day) are float64.
 
         Raises ``DataError`` where a class was not among the training rows, or a value of a regression is no finite
         number.
@@ -110,7 +114,7 @@ def _class_names(target: "pd.Series[Any]") -> tuple[str, ...]:
     return tuple(sorted(names, key=float)) if all(_is_number(name) for name in names) else tuple(names)
 
 
-def _regression_values(target: "pd.Series[Any]", where: str) -> NDArray[np.float32]:
+def _regression_values(target: "pd.Series[Any]", where: str) -> NDArray[np.floating[Any]]:
     if kind_of(target, where) == "text":
         texts = [as_text(value) for value in pd.factorize(target)[1]]
         example = next((text for text in texts if not _is_number(text)), texts[0])
@@ -118,11 +122,12 @@ def _regression_values(target: "pd.Series[Any]", where: str) -> NDArray[np.float
             f"The target {target.name!r} of {where} holds texts (such as {example!r}), which a regression cannot "
             "predict; state a classification, or name another target."
         )
+    values = numbers_of(target)
     with np.errstate(over="ignore"):
-        values: NDArray[np.float32] = numbers_of(target).astype(np.float32)
-    if not np.all(np.isfinite(values)):
-        raise DataError(f"The target {target.name!r} of {where} has {np.sum(~np.isfinite(values))} infinite values.")
-    return values
+        short = values.astype(np.float32)
+    if not np.all(np.isfinite(short)):
+        raise DataError(f"The target {target.name!r} of {where} has {np.sum(~np.isfinite(short))} infinite values.")
+    return values if len(values) and np.abs(short - values).max() > LEAST_DIGIT * values.std() else short
 
 
 def _is_number(text: str) -> bool:

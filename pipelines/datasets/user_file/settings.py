@@ -9,7 +9,8 @@ from pipelines.datasets import options
 from pipelines.datasets.base import DatasetSpec
 from pipelines.datasets.places import Places
 from pipelines.datasets.user_file.columns import Wishes
-from pipelines.datasets.user_file.dialect import SPELLED, Stated
+from pipelines.datasets.user_file.dialect import SPELLED, SPELLED_SIGNS, Stated
+from pipelines.datasets.user_file.images import image_paths
 from pipelines.datasets.user_file.tables import NPZ_SUFFIXES, TEXT_SUFFIXES, TableOptions, suffix_of
 from pipelines.errors import DataError
 from pipelines.words import did_you_mean
@@ -62,11 +63,13 @@ class Settings:
 
 def table_options(known: Mapping[str, Any]) -> TableOptions:
     """How a table is written, of options that were read; others among them are left alone."""
-    separator = known.get("separator")
-    separator = SPELLED.get(separator or "", separator)
-    text = Stated(separator, known.get("decimal"), known.get("encoding"), known.get("header"))
+    separator, decimal, thousands = (
+        spelled.get(known.get(name) or "", known.get(name))
+        for name, spelled in (("separator", SPELLED), ("decimal", SPELLED_SIGNS), ("thousands", SPELLED_SIGNS))
+    )
+    text = Stated(separator, decimal, known.get("encoding"), known.get("header"))
     markers = known.get("missing_markers")
-    return TableOptions(text, known.get("thousands"), markers, tuple(known.get("categorical") or ()))
+    return TableOptions(text, thousands, markers, tuple(known.get("categorical") or ()))
 
 
 def read_settings(spec: DatasetSpec, places: Places) -> Settings:
@@ -75,6 +78,8 @@ def read_settings(spec: DatasetSpec, places: Places) -> Settings:
         raise DataError(f"Data set {spec.name!r} of source 'file' needs the option 'path'.")
     path = _resolve(path_text, places, spec)
     if path.is_dir():
+        if not image_paths(path):
+            raise DataError(f"Data set {spec.name!r}: {path} is a folder without images; name the file in it.")
         known = options.COMMON_OPTIONS | options.IMAGE_OPTIONS
         if spec.options.get("target") is not None:
             raise DataError(

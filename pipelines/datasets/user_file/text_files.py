@@ -92,7 +92,10 @@ def _read(path: Path, dialect: Dialect, markers: Collection[str] | None, as_text
                 with open_bytes(path) if packed else nullcontext(path) as file:
                     frame: pd.DataFrame = pd.read_csv(file, **reading, dtype=dict.fromkeys(texts, str))
         except pd.errors.ParserWarning as error:
-            raise DataError(f"{path} has lines with more fields than its header has names.") from error
+            raise DataError(
+                f"{path} has lines with more fields than its header has names. Mend them, or state the option "
+                "'separator' if it is another."
+            ) from error
         except UnicodeError:
             raise
         except (ValueError, OSError, EOFError, zlib.error) as error:
