@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipelines.commands import print_lines
+from pipelines.commands.following import follow, read_following
 from pipelines.commands.parameters import Parameters
 from pipelines.errors import UserError
 from pipelines.words import counted
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 PARAMETERS = (
     *("source", "store", "runs", "filter", "study", "run_column", "step_column"),
     *("validation", "training", "better", "group", "folds", "repeats"),
-    *("steps_per_epoch", "validation_share", "write_back", "output"),
+    *("steps_per_epoch", "validation_share", "write_back", "output", "follow", "port"),
 )
 #: A study of this name for a comparison of several sources.
 SEVERAL = "logged curves"
@@ -30,11 +31,19 @@ def analyse(parameters: Parameters, console: Console) -> None:
 
     output = parameters.folder("output", must_exist=False)
     write_back = parameters.flag("write_back", False)
+    is_followed, port = read_following(parameters)
     where, wanted = _where(parameters), _wanted(parameters)
     sources = _sources(parameters.text("source"))
     if not sources:
         parameters.problems.append(f"source: is empty; allowed: {ALLOWED}")
     parameters.check()
+    if is_followed:
+        if len(sources) > 1:
+            raise UserError(f"follow: {len(sources)} sources are named; allowed: true for one source, else false.")
+        from reports import logged_report
+
+        follow(lambda: logged_report(sources[0], where, wanted), console, port=port)
+        return
     # All are read before anything is written: one that is not there leaves nothing behind.
     found = _read(sources, where, wanted, console)
     if write_back:

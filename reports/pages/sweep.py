@@ -29,6 +29,7 @@ from reports.tables.wording import definitions, facts, reason, rests_on
 if TYPE_CHECKING:
     from reports.charts.drawing import Drawn
     from reports.pages.final import FinalSection
+    from reports.pages.live import Live
 
 FOLDER = Path("report")
 HTML, MARKDOWN, CSV = "report.html", "report.md", "overfitting.csv"
@@ -144,6 +145,7 @@ def render_html(
     final: "FinalSection | None" = None,
     pictures: "Mapping[str, Drawn] | None" = None,
     findings: Findings | None = None,
+    live: "Live | None" = None,
 ) -> str:
     """The page, with its style, scripts, figures and pictures inside.
 
@@ -153,6 +155,8 @@ def render_html(
         The final model, and each of its pictures by name; None where there is none.
     findings
         What was found beyond the ranking; None to leave it out.
+    live
+        What is in work, on a page that its server renews; None for a page that stays as it is.
     """
     shown = report.ranked[:FOREST_ROWS]
     axis = EpochAxis(max(report.epochs, 1))
@@ -172,6 +176,8 @@ def render_html(
             final=final,
             pictures=pictures or {},
             findings=findings,
+            live=live,
+            live_version=live.version if live else "",
             embedded=embed(findings.charts) if findings else None,
             views={trial.run_id: view for view, trial in enumerate(curve_order(report))} if findings else {},
             run_link=lambda trial: run_link(report.sweep.uri, report.sweep.experiment_id, trial.run_id),
