@@ -19,7 +19,7 @@ from pipelines.overfitting.judging import Judge
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.reading import read_sweep, read_trial_curves
 from pipelines.tracking.sweeps import Sweep
-from pipelines.tracking.trials import Curves, Trial
+from pipelines.tracking.trials import RUNNING, Curves, Trial
 from pipelines.words import counted, listed
 from reports.formatting import epochs_to_train, interval, last_seen, number
 from reports.settings import VariedSetting, varied_settings, wide_ranges
@@ -338,12 +338,14 @@ def _overfitting_sentence(report: Report) -> str:
 def _rest_sentence(report: Report) -> str:
     verdicts = Counter(point_of(trial).verdict for trial in report.ranked)
     diverged = sum(trial.diverged for trial in report.others)
+    in_work = sum(trial.status == RUNNING for trial in report.others)
     parts = (
         (verdicts[Verdict.STILL_IMPROVING], "{were} still improving at the end"),
         (verdicts[Verdict.PLATEAU], "{were} on a plateau"),
         (verdicts[Verdict.UNDECIDED], "{were} undecided"),
         (diverged, "diverged"),
-        (len(report.others) - diverged, "failed or {were} cut off"),
+        (len(report.others) - diverged - in_work, "failed or {were} cut off"),
+        (in_work, "{were} in work"),
     )
     counts = [f"{count} {what.format(were='was' if count == 1 else 'were')}" for count, what in parts if count]
     return f"{listed(counts)}." if counts else ""

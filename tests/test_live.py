@@ -16,7 +16,8 @@ from pipelines.commands.following import ADDRESS, LivePage, follow, serve
 from pipelines.errors import UserError
 from pipelines.tracking.trials import FINISHED, RUNNING, FitLabel, Trial, write_curves
 from reports import logged_report
-from reports.pages.live import live_html, live_state
+from reports.pages.live import live_state
+from reports.pages.sweep import render_live
 from reports.report import make_report
 from tests.support.curves import make_curves
 from tests.support.logs import csv_logger, known_truth
@@ -49,7 +50,7 @@ def get(port: int, path: str, host: str = "") -> tuple[int, str]:
 def show(page: LivePage, folder: Path) -> None:
     report = logged_report(str(folder))
     live = live_state(report)
-    page.put(live_html(report, live), live.version)
+    page.put(render_live(report, live), live.version)
 
 
 def test_only_the_page_is_served_and_to_this_machine_alone(served: tuple[LivePage, int]) -> None:
@@ -119,7 +120,7 @@ def test_a_trial_in_work_shows_its_curves_and_the_point_as_it_stands(folder: Pat
     assert [each.name for each in live.in_work] == ["the one in work"]
     assert live.in_work[0].words.startswith("Epoch 30, 2 of 3 fits. As it stands: ")
     assert "<svg" in live.in_work[0].figure
-    page = live_html(with_it, live)
+    page = render_live(with_it, live)
     assert page.index("the one in work") < page.index("Where each configuration stops learning")
     assert live_state(report).in_work == () and report.ranked[0].status == FINISHED
 
@@ -169,3 +170,34 @@ def test_a_renewed_page_keeps_place_filter_order_and_selection(
         assert now.partition(".")[2] == chosen.partition(".")[2]
     assert not errors
     opened.close()
+
+
+def test_curves_so_far_are_kept_every_few_seconds_and_never_end_a_sweep(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    from pipelines.tracking import recording
+    from pipelines.tracking.reading import read_run_curves
+
+    client = MlflowClient(uri)
+    run_id = client.create_run("0").info.run_id
+    monkeypatch.setattr(recording, "SECONDS_BETWEEN_SHOWS", 0.0)
+    later: list[Any] = []
+    run = recording.TrialRun(client, uri, run_id, write_later=later.append, data=None)  # type: ignore[arg-type]
+    curve = np.ones((2, 3), np.float32)
+    trial = Trial(configuration=None, fits=(FitLabel(0, 0, 1), FitLabel(0, 1, 1)), curves={"val_loss": curve})
+    run.show(trial)
+    run.show(trial)
+    assert len(later) == 1  # not while one is being written
+    curve[:] = 7.0  # the engine goes on: what was kept is what was shown
+    later.pop()()
+    kept = read_run_curves(run_id, uri=uri)
+    assert kept is not None and (kept["val_loss"] == 1.0).all()
+    run.show(trial)
+    client.delete_run(run_id)
+    later.pop()()  # what the store refuses is not raised
+    monkeypatch.setattr(recording, "SECONDS_BETWEEN_SHOWS", 1e6)
+    run = recording.TrialRun(client, uri, run_id, write_later=later.append, data=None)  # type: ignore[arg-type]
+    run.show(trial)
+    assert not later

@@ -1,5 +1,6 @@
 """A page that is renewed while trials end: served to this machine alone, by one process, until Ctrl-C."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -66,7 +67,8 @@ def follow(read: "Callable[[], Report]", console: Console, *, port: int, looks: 
     UserError
         Where the first page cannot be read, or the port is taken.
     """
-    from reports.pages.live import live_html, live_state
+    from reports.pages.live import live_state
+    from reports.pages.sweep import render_live
 
     report = read()
     page = LivePage()
@@ -76,7 +78,7 @@ def follow(read: "Callable[[], Report]", console: Console, *, port: int, looks: 
         while looks is None or looked < looks:
             live = live_state(report)
             if live.version != page.get()[1]:
-                page.put(live_html(report, live), live.version)
+                page.put(render_live(report, live), live.version)
             if not looked:
                 address = f"http://{ADDRESS}:{server.server_address[1]}/"
                 print_lines(console, [f"Live page   {address}", "Ctrl-C ends it."])
@@ -120,13 +122,20 @@ def serve(page: LivePage, port: int) -> ThreadingHTTPServer:
         def log_message(self, format: str, *values: object) -> None:  # noqa: A002
             """Nothing is said of requests."""
 
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A browser that is closed while it is answered is no mistake of anybody's."""
+            if not isinstance(sys.exc_info()[1], ConnectionError):
+                super().handle_error(request, client_address)  # type: ignore[arg-type]
+
     try:
-        server = ThreadingHTTPServer((ADDRESS, port), Handler)
+        server = Server((ADDRESS, port), Handler)
     except OSError as error:
         raise UserError(
             f"port: {port} cannot be served on {ADDRESS}: {error.strerror or error}; allowed: another port from 1024 "
             "to 65535, or 0 for any that is free."
         ) from error
-    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="live page", daemon=True).start()
     return server

@@ -1,4 +1,4 @@
-"""The page of a sweep that is still going on: trials in work with their curves so far, and a script that renews it."""
+"""What the page of a sweep that is still going on has beside it: the trials in work, with their curves so far."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,8 +14,6 @@ from pipelines.tracking.trials import FINISHED, RUNNING, Curves, Trial
 from pipelines.words import counted
 from reports.charts.curve_charts import winner_panel
 from reports.charts.inline_svg import panel_figure
-from reports.pages.findings import find
-from reports.pages.sweep import render_html
 from reports.report import Report, make_report
 
 #: Before this many epochs there is no curve to judge.
@@ -56,11 +54,6 @@ def live_state(report: Report) -> Live:
     return replace(found, version=version)
 
 
-def live_html(report: Report, live: Live) -> str:
-    """The page with the trials in work on top; it asks its server for changes, and keeps place, filter, selection."""
-    return render_html(report, findings=find(report), live=live)
-
-
 def _in_work(report: Report, trial: Trial) -> InWork:
     name = report.labels[trial.run_id]
     curves = read_trial_curves(trial, uri=report.sweep.uri) or {}
@@ -76,21 +69,21 @@ def _in_work(report: Report, trial: Trial) -> InWork:
     return InWork(name, *_as_it_stands(report, trial, {key: curve[:, :epochs] for key, curve in rows.items()}, fits))
 
 
-def _as_it_stands(report: Report, trial: Trial, curves: Curves, fits: str) -> tuple[str, Markup]:
+def _as_it_stands(report: Report, trial: Trial, so_far: Curves, fits: str) -> tuple[str, Markup]:
     """The point of the curves so far, in words, and their picture."""
     monitor = report.sweep.monitor
-    rows, epochs = curves[monitor].shape
+    rows, epochs = so_far[monitor].shape
     folds = report.sweep.record.settings.folds or rows
     try:
         point = analyse(
-            curves[monitor],
-            curves.get(monitor.removeprefix("val_")),
+            so_far[monitor],
+            so_far.get(monitor.removeprefix("val_")),
             folds=folds if rows % folds == 0 else rows,
         )
     except UserError as error:
         return str(error), Markup("")
     words = f"Epoch {epochs}, {fits}. As it stands: {sentence(point)}"
     alone = replace(trial, status=FINISHED, point=point)
-    only: Mapping[str, Curves] = {trial.run_id: curves}
+    only: Mapping[str, Curves] = {trial.run_id: so_far}
     panel = winner_panel(make_report(replace(report.sweep, trials=(alone,)), only)) if point.best_epoch else None
     return words, panel_figure(panel, words, width=360, height=180) if panel else Markup("")

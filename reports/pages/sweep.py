@@ -18,6 +18,7 @@ from reports.charts.curve_charts import curve_order
 from reports.charts.inline_svg import EpochAxis, forest_row
 from reports.pages import picture_file, templates
 from reports.pages.findings import Findings, find
+from reports.pages.live import Live
 from reports.report import Report, point_of, read_report
 from reports.tables import configurations as tables
 from reports.tables.comparisons import documented_comparisons
@@ -29,7 +30,6 @@ from reports.tables.wording import definitions, facts, reason, rests_on
 if TYPE_CHECKING:
     from reports.charts.drawing import Drawn
     from reports.pages.final import FinalSection
-    from reports.pages.live import Live
 
 FOLDER = Path("report")
 HTML, MARKDOWN, CSV = "report.html", "report.md", "overfitting.csv"
@@ -145,7 +145,7 @@ def render_html(
     final: "FinalSection | None" = None,
     pictures: "Mapping[str, Drawn] | None" = None,
     findings: Findings | None = None,
-    live: "Live | None" = None,
+    live: Live | None = None,
 ) -> str:
     """The page, with its style, scripts, figures and pictures inside.
 
@@ -184,6 +184,11 @@ def render_html(
             capacity=_capacity(findings, axis) if findings else [],
         )
     )
+
+
+def render_live(report: Report, live: Live) -> str:
+    """The page with the trials in work on top; it asks its server for changes, and keeps place and selection."""
+    return render_html(report, findings=find(report), live=live)
 
 
 def _capacity(findings: Findings, axis: EpochAxis) -> list[tuple[Step, Markup]]:
