@@ -1,6 +1,8 @@
 """Logs of other tools: each read as the arrays it was written from, grouped, and judged alike."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from pipelines.errors import UserError
 from pipelines.logs.analysis import LoggedSweep, Wanted, analyse_logs
 from pipelines.logs.grouping import Stated
+from pipelines.logs.readers import mlflow_store
 from pipelines.logs.sources import Where, read_logs
 from pipelines.overfitting import analyse
 from reports import curves_frame, logged_report, make_report, points_frame
@@ -285,3 +288,56 @@ def test_a_page_of_steps_says_what_its_epochs_are(tmp_path: Path) -> None:
     page = render_html(logged_report(str(tmp_path)))
     assert "What this page calls an epoch is one value of the curve, 100 steps: in run epoch 12 is step 1,200." in page
     assert "The interval of a single run comes from its own noise" in page
+
+
+# MLflow: many curves at once
+
+
+def test_a_database_is_asked_once_a_page_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlalchemy
+
+    uri = f"sqlite:///{WRITERS['mlflow_store'](MADE[:2], tmp_path)}"  # 16 runs
+    sent: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *more: object) -> None:
+        sent.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, "before_cursor_execute", note)
+    try:
+        monkeypatch.setattr(mlflow_store, "PAGE", 10)
+        logs = mlflow_store.read_mlflow("elsewhere", uri=uri)
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, "before_cursor_execute", note)
+    assert len(logs.runs) == 16 and all(len(run.series["val_loss"]) == 60 for run in logs.runs)
+    assert sum("FROM metrics" in statement and "run_uuid IN" in statement for statement in sent) == 2
+
+
+def test_a_server_is_asked_for_many_curves_and_again_for_what_it_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{WRITERS['mlflow_store'](MADE[:1], tmp_path)}")
+    experiment = client.get_experiment_by_name("elsewhere")
+    runs = [run.info.run_id for run in client.search_runs([experiment.experiment_id])]
+    asked: list[tuple[int, str]] = []
+
+    def get(address: str, *, params: dict[str, Any], timeout: float) -> Any:
+        asked.append((len(params["run_id"]), params["metric_key"]))
+        values = [
+            {"run_id": run, "step": each.step, "timestamp": each.timestamp, "value": each.value}
+            for run in params["run_id"]
+            for each in client.get_metric_history(run, params["metric_key"])
+        ][: int(params["max_results"])]
+        return SimpleNamespace(ok=True, json=lambda: {"metrics": values})
+
+    monkeypatch.setattr("requests.get", get)
+    monkeypatch.setattr(mlflow_store, "SERVER_RUNS", 5)
+    whole = mlflow_store.curve_points(client, "http://server", runs, ["val_loss"])
+    assert asked == [(5, "val_loss"), (3, "val_loss")]
+    assert {run: len(of["val_loss"]) for run, of in whole.items()} == dict.fromkeys(runs, 60)
+    monkeypatch.setattr(mlflow_store, "SERVER_VALUES", 100)
+    again = mlflow_store.curve_points(client, "http://server", runs, ["val_loss"])
+    assert {run: sorted(of["val_loss"]) for run, of in again.items()} == {
+        run: sorted(of["val_loss"]) for run, of in whole.items()
+    }

@@ -68,7 +68,7 @@ def read_mlflow(
         foreign = [run for run in found if not run.data.tags.get(names.TAG_KIND)]
         wanted = list(metrics) or _curves_of(foreign)
     with store_errors(uri, "Reading curves"):
-        points = _points(client, uri, [run.info.run_id for run in foreign], [*wanted, "epoch"])
+        points = curve_points(client, uri, [run.info.run_id for run in foreign], [*wanted, "epoch"])
     own = len(found) - len(foreign)
     notes = (f"{own} runs are of this project's own sweeps and are left out; -e report shows those.",) if own else ()
     parents = {run.info.run_id: run for run in foreign}
@@ -145,7 +145,7 @@ def _curves_of(runs: Sequence[Run]) -> list[str]:
     return sorted(found or every)
 
 
-def _points(client: MlflowClient, uri: str, run_ids: Sequence[str], metrics: Sequence[str]) -> Points:
+def curve_points(client: MlflowClient, uri: str, run_ids: Sequence[str], metrics: Sequence[str]) -> Points:
     """By run and metric what was logged: (step, time, value), by the shortest way that this store has."""
     metrics = list(dict.fromkeys(metrics))
     if uri.startswith(("http://", "https://")):
