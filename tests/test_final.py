@@ -31,8 +31,9 @@ from pipelines.final.outcome import LABELLED, WORST, rows_to_show
 from pipelines.final.worth import intervals
 from pipelines.networks.models import build_network
 from pipelines.tracking import names
-from pipelines.tracking.final_runs import CHALLENGER, CHAMPION, choose_alias
+from pipelines.tracking.final_runs import FinalRun
 from pipelines.tracking.reading import latest_sweep, read_finished_sweep
+from pipelines.tracking.registered import CHALLENGER, CHAMPION, choose_alias
 from pipelines.tracking.sweeps import Sweep
 from tests.support.small_sweep import MadeExecutor, small_exercise, sweep, use_store
 from tests.support.stores import empty_store
@@ -172,15 +173,24 @@ def _dataset() -> Any:
         ({"best/value": "0.4"}, CHALLENGER),
         ({"best/value": "0.5"}, CHALLENGER),
         ({names.TAG_DATA: "others"}, CHALLENGER),
+        ({names.TAG_TARGET: "rooms"}, CHALLENGER),
         ({names.TAG_MONITOR: "val_mae"}, CHALLENGER),
         ({"best/value": "unknown"}, CHALLENGER),
     ],
-    ids=["the first", "better", "worse", "as good", "other data", "other curve", "no value"],
+    ids=["the first", "better", "worse", "as good", "other data", "other target", "other curve", "no value"],
 )
 def test_only_a_better_version_on_the_same_data_becomes_champion(champion, alias):
-    new = {names.TAG_DATA: "these", names.TAG_MONITOR: "val_loss", names.BEST_VALUE: "0.5"}
+    new = {
+        names.TAG_DATA: "these",
+        names.TAG_TARGET: "price",
+        names.TAG_MONITOR: "val_loss",
+        names.BEST_VALUE: "0.5",
+    }
     old = None if champion is None else new | {names.BEST_VALUE: "0.6"} | champion
-    assert choose_alias(new, old, 3)[0] == alias
+    found, reason = choose_alias(new, old, 3)
+    assert found == alias
+    if old and old[names.TAG_TARGET] != "price":
+        assert reason == "version 3, the champion, predicts another target and cannot be compared"
 
 
 # --- texts
@@ -300,7 +310,14 @@ def test_without_a_test_split_nothing_is_tested_and_another_configuration_can_be
 def test_a_model_that_comes_back_different_is_no_champion(folder, monkeypatch):
     stored = made_sweep(folder)
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    monkeypatch.setattr("pipelines.tracking.final_runs.FinalRun.load", lambda run, registered: other)
+    loaded = FinalRun.load_rows_model
+
+    def changed(run: Any, registered: Any) -> Any:
+        model = loaded(run, registered)
+        model.network = other
+        return model
+
+    monkeypatch.setattr(FinalRun, "load_rows_model", changed)
     monkeypatch.setattr("pipelines.tracking.final_runs.registered_name", lambda exercise: "overfit-atlas-broken")
     with pytest.raises(UserError, match="does not predict what was evaluated"):
         made_final(stored)

@@ -144,6 +144,23 @@ def test_a_report_shows_itself(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert found.report(tmp_path / "mine").path == tmp_path / "mine" / "report.html"
 
 
+def test_the_final_model_predicts_further_rows_of_the_frame(frame: pd.DataFrame) -> None:
+    found = sweep(frame, "y", name="flowers", test_fraction=0.25, **SMALL)
+    model = found.final()
+    assert model.uri == "models:/overfit-atlas-flowers-y@champion"
+    assert model.version == "1"
+    assert {"value", "low", "high"} == set(model.figures.columns)
+    accuracy = model.figures.loc["accuracy"]
+    assert accuracy.low <= accuracy.value <= accuracy.high
+    rows = frame.sample(frac=1, random_state=1)[["b", "a"]].assign(more="unused")
+    told = model.predict(rows)
+    assert list(told.index) == list(rows.index)
+    assert set(told.prediction) <= {0, 1}
+    np.testing.assert_allclose(told.filter(like="probability").sum(axis=1), 1, atol=1e-6)
+    with pytest.raises(DataError, match="'a'"):
+        model.predict(rows[["b"]])
+
+
 class Notebook:
     """What Jupyter gives a kernel: an output whose content can be replaced."""
 

@@ -484,6 +484,16 @@ def test_layers_of_ones_own(tmp_path: Path, uri: str) -> None:
         [sys.executable, "-c", script, str(model)], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert answer.stdout.split("\n")[-2] == "(2, 1)"
+    # With the file in it, the registered model takes raw rows wherever it is.
+    script = (
+        "import sys, mlflow, pandas; m = mlflow.pyfunc.load_model(sys.argv[1]);"
+        "print(list(m.predict(pandas.DataFrame({'a': [1.0, -2.0], 'b': [2.0, -1.0]}))), 'pipelines' in sys.modules)"
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [sys.executable, "-c", script, str(tmp_path / "model")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=elsewhere)
+    assert answer.stdout.split("\n")[-2] == "['prediction', 'probability_0', 'probability_1'] False"
 
 
 @pytest.mark.usefixtures("in_store")

@@ -10,7 +10,8 @@ from PIL import Image
 
 from pipelines.tracking.final_models import Predictions
 from reports import write_report
-from reports.analysis.predictions import confusion_counts, confusions, row_shares, share, wilson_interval
+from reports.analysis.predictions import calibration, confusion_counts, confusions, row_shares, share, wilson_interval
+from reports.charts.calibration import reliability
 from reports.charts.drawing import drawn, photograph, png, svg
 from reports.charts.final_pictures import (
     confusion_matrix,
@@ -25,6 +26,8 @@ from tests.support.report_store import BASE, EVIL, WIDE, MadeTrial, Page, Store
 
 INK, MUTED, RIGHT, TRACK, WRONG = (LIGHT[role] for role in ("ink", "muted", "accent", "behind", "wrong"))
 CLASSES = ("cat", "dog", "owl")
+#: Pictures of a final model of images.
+SECTION = ("samples", "confusion", "calibration", "predictions", "mistakes", "unsure")
 GREY = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5, 1)
 
 
@@ -78,6 +81,27 @@ def test_percentages_do_not_overstate(probability: float, said: str) -> None:
 def test_interval_of_a_perfect_test_is_not_a_point() -> None:
     low, high = wilson_interval(10, 10)
     assert high == pytest.approx(1.0) and 0.7 < low < 0.75  # 1 / (1 + 1.96² / 10) = .722
+
+
+def test_calibration_holds_probabilities_against_what_came_true() -> None:
+    said = np.array([0.02, 0.05, 0.08, 0.5, 0.95, 1.0, 1.0, 0.91])
+    true = np.array([False, False, True, True, True, True, True, False])
+    found = calibration(said, true)
+    assert found.counts.tolist() == [3, 1, 4]
+    assert found.said == pytest.approx([0.05, 0.5, 0.965])
+    assert found.happened == pytest.approx([1 / 3, 1, 3 / 4])
+    assert found.steps[[0, -1]] == pytest.approx(np.array([[0, 0.1], [0.9, 1]]))
+    assert (found.low[1], found.high[1]) == pytest.approx(wilson_interval(1, 1))
+    assert found.means == pytest.approx((said.mean(), true.mean()))
+
+
+def test_the_reliability_diagram_has_a_point_and_a_count_for_each_step() -> None:
+    found = calibration(np.array([0.05, 0.05, 0.95]), np.array([False, True, True]))
+    upper, lower = reliability(found).axes
+    points = next(line for line in upper.lines if line.get_marker() == "o")
+    assert points.get_xydata() == pytest.approx(np.array([[0.05, 0.5], [0.95, 1.0]]))
+    assert [text.get_text() for text in lower.texts] == ["2", "1"]
+    assert [bar.get_height() for bar in lower.patches] == [2, 1]
 
 
 # Images
@@ -310,14 +334,55 @@ def test_page_of_images(store: Store, fresh: str, tmp_path) -> None:
     assert f"{right} of 120 right" in page.text and "Test accuracy 80.0 %" in page.text
     assert "trained on all 600 training samples for 7 epochs" in page.text
     assert "models:/made-final@champion" in page.text and final in page.text
-    assert names == [f"final_{name}.png" for name in ("samples", "confusion", "predictions", "mistakes", "unsure")]
+    assert names == [f"final_{name}.png" for name in SECTION]
     assert [name for name in names if f"]({name})" in markdown] == names
     images = [attributes for tag, attributes in page.elements if tag == "img"]
-    assert len(images) == 5 and all(image["alt"] and image["src"].startswith("data:image/svg") for image in images)
-    assert page.count("source") == 5
+    assert len(images) == len(SECTION) and all(
+        image["alt"] and image["src"].startswith("data:image/svg") for image in images
+    )
+    assert page.count("source") == len(SECTION)
     assert page.scripts == 3 and "<script" not in markdown
     commonest = confusions(confusion_counts(said["targets"], said["predictions"], 3), 1)[0][2]
     assert f"{commonest} of " in page.text
+
+
+def rare(samples: int = 400, share: float = 0.05) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Predictions of a rare class, and the figures that go with them."""
+    from pipelines.datasets import Task
+    from pipelines.final.worth import figures
+
+    rng = np.random.default_rng(8)
+    targets = (rng.random(samples) < share).astype(int)
+    logits = rng.normal(-3.2, 1.2, samples) + 2.4 * targets
+    second = 1 / (1 + np.exp(-logits))
+    probabilities = np.stack([1 - second, second], axis=1)
+    found = figures(Task.BINARY, targets, probabilities)
+    record = {
+        "figures": {f"test/{name}": figure.value for name, figure in found.items()},
+        "intervals": {f"test/{name}": [figure.low, figure.high] for name, figure in found.items()},
+        "validation": {"accuracy": 0.951, "balanced_accuracy": 0.61},
+        "guessing": {"accuracy": float((targets == 0).mean()), "balanced_accuracy": 0.5, "auc": 0.5, "brier": 0.047},
+        "majority": "stays",
+        "test_samples": samples,
+        "samples": 4 * samples,
+    }
+    said = {"targets": targets, "predictions": probabilities.argmax(axis=1), "probabilities": probabilities}
+    return said, record
+
+
+def test_page_of_a_rare_class_says_what_always_the_common_one_comes_to(store: Store, fresh: str, tmp_path) -> None:
+    said, changes = rare()
+    log_final(store.uri, fresh, made_final("binary", "table", ["stays", "leaves"], **changes), **said)
+    page, markdown, names = pages(store, fresh, tmp_path)
+    assert names == ["final_confusion.png", "final_calibration.png"]
+    common = 100 * (said["targets"] == 0).mean()
+    assert f"{common:.1f} % by always saying 'stays'" in page.text
+    for text in (page.text, markdown):
+        assert "Matthews' coefficient" in text.replace("&#39;", "'") and "average precision" in text
+        assert "0.0470 for the shares of the classes" in text
+    assert "Test AUC" in page.text and "0.500 by guessing" in page.text
+    steps = [line for line in markdown.splitlines() if re.match(r"\| \d+ to \d+ % \|", line)]
+    assert sum(int(line.split("|")[-2].replace(",", "")) for line in steps) == 400
 
 
 def test_page_of_texts_escapes_them_and_marks_mistakes(store: Store, fresh: str, tmp_path) -> None:
@@ -444,5 +509,5 @@ def test_pictures_fit_a_telephone_and_load(store: Store, fresh: str, tmp_path, b
         page.goto((tmp_path / "report.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") == width
         sizes = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
-        assert len(sizes) == 5 and all(natural > 0 and shown > 100 for natural, shown in sizes)
+        assert len(sizes) == len(SECTION) and all(natural > 0 and shown > 100 for natural, shown in sizes)
         page.close()

@@ -354,3 +354,10 @@ def test_folders_that_cannot_be_used(tmp_path):
     assert f"{broken} cannot be read as an image" in refused(tmp_path / "flowers")
     broken.rename(tmp_path / "flowers" / "2.png")
     assert "lies in no folder of a class" in refused(tmp_path / "flowers")
+
+
+def test_a_rare_value_of_a_long_column_is_not_overlooked(load):
+    flag = np.zeros(250_001, int)
+    flag[3] = 1
+    dataset = load(pd.DataFrame({"flag": flag, "a": np.arange(250_001) % 97}), "a", test_fraction=0)
+    assert dataset.features == ("flag",)

@@ -23,7 +23,7 @@ from pipelines.commands.cli import Interrupted
 from pipelines.networks.models import KERAS2_EPSILON, build_optimizer
 from pipelines.overfitting.point import analyse
 from pipelines.training.planning import make_plan
-from pipelines.commands.reproduce import PARAMETERS, split_names
+from pipelines.commands.reproduce import split_names
 from pipelines.reproduction.plan import (
     Asked,
     Part,
@@ -564,15 +564,6 @@ def test_names_with_commas_are_found_among_others():
 def test_mistakes_are_answered_in_a_sentence(arguments, said, capsys):
     assert run_command(["reproduce", *arguments]) == 2
     assert said in capsys.readouterr().err
-
-
-def test_the_project_declares_the_parameters_of_the_command_line():
-    from mlflow.projects._project_spec import load_project
-
-    declared = load_project(str(Path(__file__).parent.parent)).get_entry_point("reproduce")
-    assert set(declared.parameters) == set(PARAMETERS)
-    for name in PARAMETERS:
-        assert f"--{name}={{{name}}}" in declared.command
 
 
 def test_figures_take_a_tolerance_a_goal_and_a_cause(tmp_path):

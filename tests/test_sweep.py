@@ -85,7 +85,7 @@ def test_a_sweep_trains_as_many_configurations_as_it_may_and_none_twice(tuner: s
     verdicts = Counter(run.data.tags["atlas.verdict"].replace(" ", "_") for run in trials)
     assert {name: found[f"sweep/{name}"] for name in verdicts} == verdicts
     assert sum(found[f"sweep/{name}"] for name in ("overfits", "still_improving", "plateau", "diverged", "failed")) == 5
-    assert printed.count("\n") == 8, "data, plan, the first trial, the time of the others, 4 trials"
+    assert printed.count("\n") == 9, "data, how they were read, plan, the first trial, the time of the others, 4 trials"
     assert f"60 samples, 3 folds x 1 repeat = 3 fits a trial, 40 epochs, {tuner}, jax" in printed
     assert "Plan: 5 trials: the baseline, 1 documented variant and 3 chosen by the tuner." in printed
 
@@ -379,7 +379,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on_with_the_rest(t
     assert len(set(hashes_of(finished))) == len(finished) == 5
     assert {run.data.tags["mlflow.parentRunId"] for run in finished} == {outcome.run.run_id}
     # The trials of both starts are numbered on.
-    assert printed.splitlines()[4].startswith("3/5  ")
+    assert printed.splitlines()[5].startswith("3/5  ")
 
 
 def test_a_sweep_that_goes_on_tells_the_tuner_what_is_known(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.small_sweep import ROWS, small_exercise, sweep
+from tests.support.small_sweep import ROWS, small_exercise, sweep, write_exercise
 
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.datasets import Dataset, Task
@@ -63,6 +63,28 @@ def test_a_sweep_over_folds_of_unequal_size(
     told = paths.markdown.read_text("utf-8")
     assert f"{min(trained)} to {max(trained)} rows to train on" in told
     assert (f"{min(validated)} to {max(validated)} to validate" if len(validated) > 1 else "15 to validate") in told
+
+
+@pytest.mark.parametrize(
+    ("option", "started", "reported"),
+    [
+        ("group", "3 folds of whole groups", "3-fold in whole groups by 'who'"),
+        ("order", "3 folds in time", "3-fold in time by 'who'"),
+    ],
+)
+def test_terminal_and_page_say_how_rows_of_a_file_are_cut(
+    option: str, started: str, reported: str, tmp_path: Path, uri: str
+) -> None:
+    data = {"source": "file", "path": "table.csv", "target": "y", option: "who"}
+    write_exercise(tmp_path)
+    header, *lines = (tmp_path / "table.csv").read_text().split()
+    rows = [f"{line},{place // 5}" for place, line in enumerate(lines)]
+    exercise = small_exercise(tmp_path, documented=[], dataset=data)
+    (tmp_path / "table.csv").write_text("\n".join([f"{header},who", *rows, ""]))
+    outcome, printed = sweep(InProcess(JaxEngine()), exercise, trials=1)
+    assert started in printed
+    page = write_report(outcome.run.run_id, tracking_uri=uri, output=tmp_path / "report")
+    assert reported in page.markdown.read_text("utf-8")
 
 
 def test_the_share_of_each_class_is_recorded(tmp_path: Path, uri: str) -> None:

@@ -2,15 +2,17 @@
 
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.commands import analyse, final, refusals, report, reproduce, sweep
+from pipelines.commands import analyse, final, predict, refusals, report, reproduce, sweep
 from pipelines.commands.launch import command, read_options
 from pipelines.commands.parameters import Parameters, split_arguments
 from pipelines.errors import UserError
@@ -55,6 +57,9 @@ ENTRIES = {
     "analyse": Entry(
         analyse.analyse, analyse.PARAMETERS, "judge the curves that any other training has logged: MLflow, CSV, ..."
     ),
+    "predict": Entry(
+        predict.predict, predict.PARAMETERS, "predict the rows of a new file by a final model", check=predict.check
+    ),
     "report": Entry(
         report.report, report.PARAMETERS, "make reports again and compare several sweeps, from the store alone"
     ),
@@ -77,10 +82,7 @@ def run(arguments: Sequence[str]) -> int:
                 entry, parameters = _understood(arguments[0], split_arguments(arguments[1:]))
                 entry.run(parameters, console)
     except UserError as error:
-        # Broken between words only: a path that is wider than the terminal stays in one piece.
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]Error:[/bold red] {escape(str(error))}", overflow="ignore", crop=False
-        )
+        _say_mistake(str(error))
         from pipelines.tracking.runs import record_refusal
 
         if record_refusal(str(error)):
@@ -126,6 +128,17 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in zip(handled, before, strict=True):
             signal.signal(number, handler)
+
+
+def _say_mistake(sentence: str) -> None:
+    """On stderr; in a terminal broken between words, and a path that is wider than that stays in one piece."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    lines = f"Error: {sentence}".splitlines()
+    if console.is_terminal:
+        fill = partial(textwrap.wrap, width=console.width, break_long_words=False, break_on_hyphens=False)
+        lines = [part for line in lines for part in fill(line, subsequent_indent="    ") or [""]]
+    text = escape("\n".join(lines))
+    console.print(text.replace("Error:", "[bold red]Error:[/bold red]", 1))
 
 
 def _understood(name: str, values: Mapping[str, str]) -> tuple[Entry, Parameters]:

@@ -3,6 +3,7 @@
 from rich.console import Console
 
 from pipelines.commands import PLACES, prepare_backend, print_lines, read_places
+from pipelines.commands.launch import command
 from pipelines.commands.parameters import Parameters
 
 PARAMETERS = ("sweep", "configuration", *PLACES, "output")
@@ -23,7 +24,13 @@ def final(parameters: Parameters, console: Console) -> None:
     prepare_backend(str(sweep.record.settings.backend))
     from pipelines.final.making import run_final
 
-    run_final(sweep, console, configuration=parameters.text("configuration"), places=Places(*places))
+    made = run_final(sweep, console, configuration=parameters.text("configuration"), places=Places(*places))
     from reports import write_report
 
-    print_lines(console, [f"Report      {write_report(sweep.run_id, tracking_uri=uri, output=output).html}"])
+    lines = [f"Report      {write_report(sweep.run_id, tracking_uri=uri, output=output).html}"]
+    if made.takes_rows:
+        lines += [
+            f"To predict  {command('predict', data='new.csv', model=made.registered.name)}",
+            f"To serve    mlflow models serve --model-uri {made.registered.uri} --env-manager local --port 5001",
+        ]
+    print_lines(console, lines)

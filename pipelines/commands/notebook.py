@@ -148,8 +148,7 @@ class SweepResult:
 
         with show_progress("", wanted=True) as (console, _):
             outcome = run_final(read, console, configuration=configuration, places=self.places)
-        exercise = read.record.exercise
-        return FinalModel(outcome, takes_rows=exercise is not None and exercise.dataset.source == "file")
+        return FinalModel(outcome)
 
 
 @dataclass(frozen=True)
@@ -204,8 +203,6 @@ class FinalModel:
     """The final model of a sweep: registered, and ready to predict."""
 
     outcome: "FinalOutcome" = field(repr=False)
-    #: Whether it was made from a user's own data, and takes them as they were written.
-    takes_rows: bool
 
     @property
     def uri(self) -> str:
@@ -235,7 +232,7 @@ class FinalModel:
         data what its network gives for an array. Raises ``DataError`` for rows that it cannot take.
         """
         model = self._model
-        if not self.takes_rows:
+        if not self.outcome.takes_rows:
             return model.predict(rows, verbose=0)
         try:
             return model.answer(rows)
@@ -244,9 +241,8 @@ class FinalModel:
 
     @cached_property
     def _model(self) -> Any:
-        run: Any = self.outcome.run
-        registered = self.outcome.registered
-        return run.load_rows_model(registered) if self.takes_rows else run.load(registered)
+        run, registered = self.outcome.run, self.outcome.registered
+        return run.load_rows_model(registered) if self.outcome.takes_rows else run.load(registered)
 
 
 def _text(value: object) -> str:

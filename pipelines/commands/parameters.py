@@ -51,6 +51,12 @@ class Parameters:
         """A folder; None where none is given. One that need not exist must be one that can be made and written."""
         return self._read(name, _EXISTING if must_exist else _WRITABLE)
 
+    def existing(self, name: str, allowed: str) -> Path | None:
+        """A file or folder that must be named and be there."""
+        if not self.text(name):
+            self.problems.append(f"{name}: is not stated; allowed: {allowed}")
+        return self._read(name, _Place(lambda path: "" if path.exists() else "does not exist", allowed))
+
     def weights(self) -> Path | None:
         """File or folder of backbones' weights, see ``networks.backbones.find_weights``; None where none is named."""
         return self._read("weights", _WEIGHTS)

@@ -23,8 +23,9 @@ OVERRIDES = (
 )
 PARAMETERS = (
     *("exercise", "space", *PLACES, *OVERRIDES),
-    *("trials", "tuner", "backend", "stop", "seed", "documented", "resume"),
+    *("trials", "tuner", "backend", "workers", "stop", "seed", "documented", "resume"),
 )
+AUTO, MAX_WORKERS = "auto", 256
 MAIN_PARAMETERS = (*PARAMETERS, "output")
 
 
@@ -65,6 +66,9 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
     trials = parameters.whole_number("trials", minimum=1)
     seed = parameters.whole_number("seed", minimum=1, maximum=MAX_SEED, default=1)
     tuner = parameters.choice("tuner", SPECS, DEFAULT)
+    workers = None
+    if parameters.text("workers", AUTO) != AUTO:
+        workers = parameters.whole_number("workers", minimum=1, maximum=MAX_WORKERS)
     stop = parameters.choice("stop", map(str, Stop), Stop.NEVER)
     documented, resume = parameters.flag("documented", True), parameters.flag("resume", True)
     places = read_places(parameters)
@@ -89,6 +93,7 @@ def read_settings(parameters: Parameters, backend: str) -> "SweepSettings":
         trials=trials,
         tuner=tuner,
         backend=backend,
+        workers=workers,
         stop=Stop(stop),
         seed=seed,
         documented=documented,

@@ -55,7 +55,8 @@ class Dataset:
         Training inputs, shape (samples, *features): uint8 for images and multi-hot words, float32 for tables.
         May be a read-only memory map.
     targets
-        Training targets, shape (samples,): int32 class labels, or float32 values for a regression.
+        Training targets, shape (samples,): int32 class labels, or values of a regression, float32 or, where that has
+        too few digits for them, float64.
     test_inputs, test_targets
         The test split in the same form; empty (0 samples) where the source has none. Touched by the final model only.
     classes

@@ -242,8 +242,10 @@ def _drawn(targets: Targets, wanted: int, seed: int) -> Parts:
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(targets))
-    left, drawn = train_test_split(rows, test_size=wanted, random_state=seed, stratify=targets.strata)
-    return np.sort(left), np.sort(drawn)
+    _, drawn = train_test_split(rows, test_size=wanted, random_state=seed, stratify=targets.strata)
+    is_drawn = np.zeros(len(targets), bool)
+    is_drawn[drawn] = True
+    return np.flatnonzero(~is_drawn), np.flatnonzero(is_drawn)
 
 
 def _check_first_rows(targets: Targets, size: int) -> None:

@@ -3,7 +3,7 @@
 Behind it, those that train in this process, or leave each network to the engine that trains it faster.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +78,7 @@ class Handle:
     job: Job
     on_chunk: OnChunk | None = None
     chunk_epochs: int | None = None
+    on_start: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,14 @@ class Executor:
         """Train a job to its end; see ``Engine.train``."""
         raise NotImplementedError
 
-    def submit(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Handle:
+    def submit(
+        self,
+        job: Job,
+        *,
+        on_chunk: OnChunk | None = None,
+        chunk_epochs: int | None = None,
+        on_start: Callable[[], None] | None = None,
+    ) -> Handle:
         """Hand a job over, to be trained as ``pipelines.training.plan.Engine.train`` does; returns at once.
 
         Parameters
@@ -113,8 +121,10 @@ class Executor:
         on_chunk
             The job's own: called after every chunk of its epochs, always during a ``wait`` and in the thread that
             waits, so that those of several jobs never run at the same time; a job goes on when it has its answer.
+        on_start
+            Called when its training starts, again where it starts anew; during ``submit`` or a ``wait``.
         """
-        return Handle(job, on_chunk, chunk_epochs)
+        return Handle(job, on_chunk, chunk_epochs, on_start)
 
     def wait(self, handles: Collection[Handle]) -> Sequence[Ended]:
         """Wait until at least one of these jobs has ended; each is to be waited for until it is among what ended.
@@ -122,6 +132,8 @@ class Executor:
         Errors of a job are part of the answer. What is raised, as by Ctrl-C, ends the wait and with it every job.
         """
         handle = next(iter(handles))
+        if handle.on_start is not None:
+            handle.on_start()
         try:
             training = self.train(handle.job, on_chunk=handle.on_chunk, chunk_epochs=handle.chunk_epochs)
         except Exception as error:

@@ -57,6 +57,15 @@ class TrainingBar:
         self.done, self.total = 0, fits * epochs
         self.task = progress.add_task(what, total=self.total, count=self._count(0), note=f"compiling, {label}")
 
+    def wait(self) -> None:
+        """The training waits for a worker."""
+        self.show(self._count(0), f"waiting, {self.label}")
+
+    def start(self) -> None:
+        """The training starts."""
+        self._progress.reset(self.task)
+        self.show(self._count(0), f"compiling, {self.label}")
+
     def advance(self, progress: TrainingProgress, in_work: int) -> None:
         """A chunk of epochs is done, of so many fits together."""
         self.done = progress.fits_done * self.epochs + in_work * progress.epoch

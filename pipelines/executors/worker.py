@@ -22,8 +22,13 @@ from numpy.typing import NDArray
 from pipelines.compat import nothing_on_stderr
 from pipelines.datasets.base import Dataset
 from pipelines.errors import UserError
-from pipelines.executors.base import Executor, Job, WorkerLostError
+from pipelines.executors.base import Executor, Handle, Job, WorkerLostError
+from pipelines.executors.devices import Share
 from pipelines.training.plan import Engine, OnChunk, Progress, Training
+
+#: Trials after which a worker of a backend is replaced. A trial costs a TensorFlow process 15 to 20 MB for good, and a
+#: new process some six seconds.
+TRIALS_A_WORKER = {"tensorflow": 40}
 
 
 @dataclass
@@ -32,19 +37,18 @@ class WorkerProcess(Executor):
 
     #: Engine of the worker, ``tensorflow`` or ``jax``.
     backend: str = "tensorflow"
-    #: Trials after which a worker is replaced. A trial costs a TensorFlow process 15 to 20 MB for good, and a new
-    #: process some six seconds.
-    trials_a_worker: int = 40
-    _worker: "_Worker | None" = field(default=None, init=False, repr=False)
+    #: Trials after which a worker is replaced.
+    trials_a_worker: int = TRIALS_A_WORKER["tensorflow"]
+    _worker: "Worker | None" = field(default=None, init=False, repr=False)
 
     def train(self, job: Job, *, on_chunk: OnChunk | None = None, chunk_epochs: int | None = None) -> Training:
         """Train a job in the worker; what the engine or ``on_chunk`` raises, and ``WorkerLostError``, is raised."""
         if self._worker is not None and self._worker.trials >= self.trials_a_worker:
             self._end_worker()
         if self._worker is None:
-            self._worker = _Worker(self.backend)
+            self._worker = Worker(self.backend)
         try:
-            return self._worker.train(job, on_chunk, chunk_epochs)
+            return _train(self._worker, Handle(job, on_chunk, chunk_epochs))
         except BaseException:
             # Whatever happened, a worker that is not back to waiting for a job is of no further use.
             if not self._worker.is_waiting:
@@ -65,40 +69,60 @@ class WorkerProcess(Executor):
             self._worker = None
 
 
-class _Worker:
-    """The parent's end of one worker process."""
+def _train(worker: "Worker", handle: Handle) -> Training:
+    try:
+        worker.begin(handle)
+        while isinstance(message := worker.receive(), Progress):
+            worker.answer(handle.on_chunk is not None and handle.on_chunk(message))
+    except (EOFError, ConnectionError) as error:
+        raise WorkerLostError(worker.last_words()) from error
+    return message
 
-    def __init__(self, backend: str) -> None:
+
+class Worker:
+    """The parent's end of one worker process: begin a job, then receive until it is a training.
+
+    ``share`` is the process's part of the machine, None for all of it; ``programs`` the folder of compiled programs.
+    """
+
+    def __init__(self, backend: str, share: Share | None = None, programs: Path | None = None) -> None:
         # Not forked: a forked child would inherit the threads' locks of this process, but not the threads.
         context = get_context("spawn")
         self.pipe, childs_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(childs_end, backend), name="trials", daemon=True)
+        self.process = context.Process(
+            target=_serve, args=(childs_end, backend, share, programs), name="trials", daemon=True
+        )
         self.process.start()
         childs_end.close()  # else the end of the process would not end the pipe
         self.trials = 0
         self.is_waiting = True
         self._sent: Dataset | None = None
 
-    def train(self, job: Job, on_chunk: OnChunk | None, chunk_epochs: int | None) -> Training:
+    def begin(self, handle: Handle) -> None:
+        """Send a job; raises ``EOFError`` or ``ConnectionError``, as ``receive`` does, where the process is no more."""
+        job = handle.job
         self.trials += 1
         self.is_waiting = False
-        try:
-            # The data set travels once; the jobs of a sweep have the same one.
-            if job.dataset is not self._sent:
-                self.pipe.send(PackedDataset.of(job.dataset))
-                self._sent = job.dataset
-            self.pipe.send((replace(job, dataset=None), on_chunk is not None, chunk_epochs))  # type: ignore[arg-type]
-            while isinstance(message := self.pipe.recv(), Progress):
-                self.pipe.send(on_chunk is not None and on_chunk(message))
-        except (EOFError, ConnectionError) as error:
-            raise WorkerLostError(self._end()) from error
-        self.is_waiting = True
+        # The data set travels once; the jobs of a sweep have the same one.
+        if job.dataset is not self._sent:
+            self.pipe.send(PackedDataset.of(job.dataset))
+            self._sent = job.dataset
+        self.pipe.send((replace(job, dataset=None), handle.on_chunk is not None, handle.chunk_epochs))  # type: ignore[arg-type]
+
+    def receive(self) -> Progress | Training:
+        """What the worker says next; after a ``Progress`` it waits for an ``answer``. An engine's error is raised."""
+        message = self.pipe.recv()
+        self.is_waiting = not isinstance(message, Progress)
         if isinstance(message, _Failure):
             raise message.error from _RemoteError(message.traceback)
-        assert isinstance(message, Training)
+        assert isinstance(message, Progress | Training)
         return message
 
-    def _end(self) -> str:
+    def answer(self, stops: bool) -> None:
+        """Whether the training is to stop at this epoch."""
+        self.pipe.send(stops)
+
+    def last_words(self) -> str:
         """Why the process is no more."""
         self.process.join()
         code = self.process.exitcode or 0
@@ -130,10 +154,12 @@ class _RemoteError(Exception):
         return f"\n{self.args[0]}"
 
 
-def _serve(pipe: Connection, backend: str) -> None:
+def _serve(pipe: Connection, backend: str, share: Share | None, programs: Path | None) -> None:
     """What the worker does: take a job, train it, send the result, until it is killed or the sweep is no more."""
     # Ctrl-C reaches every process of the terminal; whether and how to end is the sweep's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if share is not None:
+        share.take()
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     engine: Engine | None = None
@@ -152,7 +178,7 @@ def _serve(pipe: Connection, backend: str) -> None:
             job, reports, chunk_epochs = message
             on_chunk = report if reports else None
             try:
-                engine = engine or _make_engine(backend)
+                engine = engine or _make_engine(backend, share, programs)
                 whole = replace(job, dataset=dataset)
                 result: Any = whole.train_by(engine, on_chunk=on_chunk, chunk_epochs=chunk_epochs)
             except (EOFError, ConnectionError):
@@ -164,11 +190,12 @@ def _serve(pipe: Connection, backend: str) -> None:
         return
 
 
-def _make_engine(backend: str) -> Engine:
+def _make_engine(backend: str, share: Share | None, programs: Path | None) -> Engine:
     if backend == "jax":
-        from pipelines.training.jax.engine import JaxEngine
+        from pipelines.training.jax.engine import JaxEngine, configure
 
-        return JaxEngine()
+        configure(programs, cpu_devices=None if share is None else share.devices)
+        return JaxEngine(memory_share=1.0 if share is None else share.memory)
     with nothing_on_stderr():
         from pipelines.training.tensorflow.engine import TensorFlowEngine
 

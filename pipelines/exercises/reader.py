@@ -213,7 +213,7 @@ def _read_dataset(checker: Checker, path: Path, raw: object, overrides: Mapping[
 
 
 def _read_task(checker: Checker, value: object, dataset: DatasetSpec | None, places: Places | None) -> Task | None:
-    """The task as stated; of a file of one's own, where it is not, as its target has it (no such file: ``places`` None)."""
+    """The task as stated; of a file of one's own (it has ``places``), where it is not, as its target has it."""
     if value is None and places is not None:
         from pipelines.datasets.user_file.source import infer_task  # pandas takes long to import
 

@@ -6,35 +6,40 @@ been decided. What is saved takes raw inputs and loads with plain Keras; it is l
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from pipelines.datasets import SOURCES, Dataset, DatasetSpec, Places, Task, load_dataset
 from pipelines.datasets.folds import Split
 from pipelines.datasets.preparation import fit_normalisation
+from pipelines.datasets.user_file.encoding import encode
 from pipelines.errors import DataError, TrackingError, UserError
 from pipelines.executors import Job, make_executor, run_job
 from pipelines.executors.progress import Bars
 from pipelines.final import outcome
 from pipelines.final.model import Evaluation, build_predictor, evaluate, predict
-from pipelines.final.outcome import (
-    FinalOutcome,
-)
-from pipelines.final.worth import Figure
+from pipelines.final.outcome import FinalOutcome
+from pipelines.final.raw_rows import labels_of, needed, read_rows, same, target_values
+from pipelines.final.worth import Figure, brier
 from pipelines.networks.backbones import build_backbone
 from pipelines.networks.features import Inputs, has_frozen_backbone
+from pipelines.networks.guessing import guess
 from pipelines.networks.own import Shapes
 from pipelines.networks.own_checks import check_saving
 from pipelines.tracking import names
 from pipelines.tracking.final_models import FinalRecord
-from pipelines.tracking.final_runs import FinalDescription, FinalRun, Registered, open_final
+from pipelines.tracking.final_runs import FinalDescription, FinalRun, open_final
+from pipelines.tracking.registered import Registered
 from pipelines.tracking.sweeps import Sweep
 from pipelines.tracking.trials import Trial
 from pipelines.training.plan import Training
+from pipelines.words import listed
 
 #: Raw inputs that are kept with the model as an example.
 _EXAMPLES = 5
@@ -83,9 +88,11 @@ class _Final:
         self.inputs = Inputs(self.dataset, places)
         self._check_weights(sweep)
         self.network = exercise.network
+        #: What others need of the user's file to load the model.
+        self.parts: dict[str, str] = {}
         if self.network is not None:
             shapes = Shapes(self.dataset.input_shape, self.dataset.outputs, self.dataset.task)
-            check_saving(self.network, trial.configuration, shapes)
+            self.parts = check_saving(self.network, trial.configuration, shapes)
         self.description = FinalDescription(
             sweep=sweep,
             trial=trial,
@@ -100,10 +107,14 @@ class _Final:
     def make(self, run: FinalRun, console: Console) -> FinalOutcome:
         """Everything from the training to the last word."""
         outcome.print_start(console, self.description)
+        if self.network is not None and self.parts:
+            parts, file = listed(list(self.parts)), self.network.file.name
+            console.print(f"The model has {parts} of {file}: Keras needs that file to load it.", markup=False)
         model, training = self._train(console)
         evaluation = self._evaluate(model)
         figures = {} if evaluation is None else dict(evaluation.figures)
-        run.log_metrics(self._metrics(training, figures))
+        guessing = self._guessing()
+        run.log_metrics(self._metrics(training, figures, guessing))
         with TemporaryDirectory() as name:
             folder = Path(name)
             shown = outcome.rows_to_show(self.dataset, evaluation)
@@ -111,10 +122,10 @@ class _Final:
             if evaluation is not None:
                 outcome.write_predictions(evaluation, folder / names.PREDICTIONS_FILE)
             registered = self._save(run, model, evaluation)
-            record = self._record(figures, registered)
+            record = self._record(figures, guessing, registered)
             (folder / names.FINAL_FILE).write_text(json.dumps(record.to_json(), indent=1), encoding="utf-8")
             run.log_files(folder)
-        made = FinalOutcome(run, figures, registered)
+        made = FinalOutcome(run, figures, registered, guessing=guessing, majority=record.majority)
         run.describe(made.markdown())
         made.print(console, remark)
         return made
@@ -161,6 +172,8 @@ class _Final:
             offset=offset,
             scale=scale,
             backbone=backbone,
+            target_offset=float(plan.fits[0].target_offset),
+            target_scale=float(plan.fits[0].target_scale),
             own=self.network is not None,
         )
         return model, training
@@ -188,6 +201,22 @@ class _Final:
         loss = self.configuration.loss
         return evaluate(model, data.test_inputs, data.test_targets, task=data.task, loss=loss)
 
+    def _guessing(self) -> dict[str, float]:
+        """What the best constant prediction of the training rows comes to on the test rows, by figure."""
+        data = self.dataset
+        tested = len(data.test_inputs)
+        if not tested:
+            return {}
+        both = replace(data, targets=np.concatenate([data.targets, data.test_targets]))
+        rows = np.arange(data.samples + tested, dtype=np.int32)
+        split = Split(0, 0, rows[: data.samples], rows[data.samples :])
+        found = guess(both, [split], self.configuration.loss, self.configuration.target_scaling)
+        guessing = {name.removeprefix("val_"): values[0] for name, values in found.items()}
+        if not data.task.is_classification:
+            return guessing | {"rmse": guessing["mse"] ** 0.5}
+        shares = np.bincount(data.targets, minlength=len(data.classes)) / data.samples
+        return guessing | {"auc": 0.5, "mcc": 0.0, "brier": float(brier(data.test_targets, shares).mean())}
+
     def _save(self, run: FinalRun, model: Any, evaluation: Evaluation | None) -> Registered:
         """Log and register the model, and see that what is loaded by its alias says what was evaluated.
 
@@ -204,9 +233,12 @@ class _Final:
             "features": list(data.features),
             "data_sha256": data.sha256,
         }
-        registered = run.log_model(model, inputs[:_EXAMPLES], expected[:_EXAMPLES], metadata)
-        answered = predict(run.load(registered), inputs)
-        if not np.allclose(answered, expected, rtol=_TOLERANCE, atol=_TOLERANCE):
+        if data.encoding:
+            registered, answered = self._save_for_rows(run, model, inputs, metadata)
+        else:
+            registered = run.log_model(model, inputs[:_EXAMPLES], expected[:_EXAMPLES], metadata)
+            answered = predict(run.load(registered), inputs)
+        if not same(answered, expected, _TOLERANCE):
             run.withdraw(registered)
             worst = float(np.abs(answered - expected).max())
             raise TrackingError(
@@ -215,7 +247,31 @@ class _Final:
             )
         return registered
 
-    def _metrics(self, training: Training, figures: Mapping[str, Figure]) -> dict[str, float]:
+    def _save_for_rows(
+        self, run: FinalRun, model: Any, inputs: NDArray[Any], metadata: Mapping[str, Any]
+    ) -> tuple[Registered, NDArray[np.float32]]:
+        """Log and register a model of a user's own data, which takes raw rows.
+
+        Returns what the model that was loaded back says of encoded ``inputs``, as well.
+        """
+        data = self.dataset
+        raw = read_rows(self.spec, data.encoding, self.places)
+        labels = labels_of(data.classes, target_values(data.encoding, raw)) if data.task.is_classification else []
+        encoding = {**data.encoding, "labels": labels}
+        example = needed(encoding, raw, _EXAMPLES)
+        registered = run.log_rows_model(model, example, encoding=encoding, metadata=metadata, own=self.parts)
+        loaded = run.load_rows_model(registered)
+        if not np.array_equal(loaded.code.encode(loaded.encoding, example), encode(encoding, example)):
+            run.withdraw(registered)
+            raise TrackingError(
+                f"The model loaded back as {registered.uri} does not take rows as the training did; it has lost its "
+                "alias."
+            )
+        return registered, loaded.outputs(inputs)
+
+    def _metrics(
+        self, training: Training, figures: Mapping[str, Figure], guessing: Mapping[str, float]
+    ) -> dict[str, float]:
         metrics = {f"validation/{name}": value for name, value in self.description.trial.validation.items()}
         metrics |= {
             f"train/{name}": float(curve[0, -1])
@@ -225,9 +281,12 @@ class _Final:
         for name, figure in figures.items():
             of = f"test/{name}"
             metrics |= {of: figure.value, f"{of}_low": figure.low, f"{of}_high": figure.high}
+        metrics |= {f"guessing/{name}": value for name, value in guessing.items()}
         return metrics | {names.SECONDS_TRAINING: training.seconds, names.MODEL_PARAMETERS: float(training.parameters)}
 
-    def _record(self, figures: Mapping[str, Figure], registered: Registered) -> FinalRecord:
+    def _record(
+        self, figures: Mapping[str, Figure], guessing: Mapping[str, float], registered: Registered
+    ) -> FinalRecord:
         """All that a report needs beside predictions and samples."""
         description, data = self.description, self.dataset
         return FinalRecord(
@@ -243,8 +302,10 @@ class _Final:
             samples=data.samples,
             test_samples=len(data.test_inputs),
             figures={name: figure.value for name, figure in figures.items()},
-            intervals={name: (figure.low, figure.high) for name, figure in figures.items()},
+            intervals={name: (figure.low, figure.high) for name, figure in figures.items() if np.isfinite(figure.low)},
             validation=description.trial.validation,
+            guessing=guessing,
+            majority=data.classes[int(np.bincount(data.targets).argmax())] if data.classes else "",
             data_sha256=data.sha256,
             registered={"name": registered.name, "version": registered.version, "alias": registered.alias},
             input_kind=outcome.input_kind(self.spec, data),

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from pipelines.compat import nothing_on_stderr
 from pipelines.datasets.base import Task
 from pipelines.final.worth import Figure, figures, intervals
-from pipelines.networks.objectives import PerSample, make_loss, make_metrics
+from pipelines.networks.objectives import make_loss, make_metrics, unit_powers
 
+#: Name of a predictor's last layer where it turns outputs into the target's units.
+TARGET_UNITS = "target_units"
 #: Samples whose inputs are on the device together.
 _BATCH_VALUES = 1 << 22
 
@@ -55,7 +57,7 @@ def build_predictor(
     if task is not Task.REGRESSION:
         layers.append(keras.layers.Activation("sigmoid" if task is Task.BINARY else "softmax", name="probabilities"))
     elif (target_offset, target_scale) != (0.0, 1.0):
-        layers.append(keras.layers.Rescaling(float(target_scale), float(target_offset), name="target_units"))
+        layers.append(keras.layers.Rescaling(float(target_scale), float(target_offset), name=TARGET_UNITS))
     return keras.Sequential(layers)
 
 
@@ -131,57 +133,65 @@ class Evaluation:
     """
 
     targets: NDArray[Any]
-    outputs: NDArray[np.float32]
+    outputs: NDArray[Any]
     predictions: NDArray[Any]
     probabilities: NDArray[np.float32] | None
     figures: Mapping[str, Figure]
 
 
-def evaluate(
-    model: Any,
-    inputs: NDArray[Any],
-    targets: NDArray[Any],
-    *,
-    task: Task,
-    loss: str,
-    target_scale: float = 1.0,
-) -> Evaluation:
+def evaluate(model: Any, inputs: NDArray[Any], targets: NDArray[Any], *, task: Task, loss: str) -> Evaluation:
     """Predict every sample once, and compare.
 
-    The model is a ``keras.Sequential`` that ends with an output activation (``build_predictor``); the loss, by its
-    name, and the metrics are computed from what comes before it, as in training. Inputs and targets have the shapes
-    (samples, *features) and (samples,), at least one sample. ``target_scale`` is what one is to the loss of a
-    regression, in the target's units.
+    The model is as ``build_predictor`` makes it; the loss, by its name, and the metrics are computed from what comes
+    before its last layer, as in training, and given in the target's units. Inputs and targets have the shapes (samples,
+    *features) and (samples,), at least one sample.
     """
     import keras
 
+    raw, outputs = _raw_and_meant(model, inputs)
+    expected, scale = np.asarray(targets), 1.0
     if task is Task.REGRESSION:
-        outputs = raw = predict(model, inputs)
-        probabilities = None
-    else:
-        raw = predict(keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:-1]]), inputs)
-        outputs = keras.ops.convert_to_numpy(model.layers[-1](raw))
+        offset, scale = _target_units(model)
+        expected = ((expected - offset) / scale).astype(np.float32)
+    measures = {"loss": make_loss(loss, task), **make_metrics(task)}
+    powers = unit_powers(loss, task)
+    given = keras.ops.convert_to_tensor(expected), keras.ops.convert_to_tensor(raw)
+    each = {
+        name: scale ** powers.get(name, 0) * np.asarray(keras.ops.convert_to_numpy(measure(*given)), np.float64)
+        for name, measure in measures.items()
+    }
+    probabilities = None
+    if task is not Task.REGRESSION:
         probabilities = np.concatenate([1 - outputs, outputs], axis=1) if task is Task.BINARY else outputs
-    measures = {"loss": _trained(loss, task, target_scale), **make_metrics(task)}
-    expected, answered = keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(raw)
-    each = {name: keras.ops.convert_to_numpy(measure(expected, answered)) for name, measure in measures.items()}
     answers = outputs[:, 0] if probabilities is None else probabilities
     return Evaluation(
         targets=targets,
         outputs=outputs,
         predictions=answers if probabilities is None else probabilities.argmax(axis=1).astype(np.int32),
         probabilities=probabilities,
-        figures=intervals(each) | figures(task, targets, answers),
+        figures={**intervals(each), **figures(task, targets, answers)},
     )
 
 
-def _trained(loss: str, task: Task, scale: float) -> PerSample:
-    """The loss that was trained, in the target's units (of squared errors, their square)."""
-    measure = make_loss(loss, task)
-    if scale == 1:
-        return measure
-    units = scale if loss == "mae" else scale**2
-    return lambda targets, outputs: units * measure(targets / scale, outputs / scale)
+def _raw_and_meant(model: Any, inputs: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Outputs before and behind a last layer that says what they mean; values in the target's units are float64."""
+    import keras
+
+    last = model.layers[-1]
+    is_activation = isinstance(last, keras.layers.Activation)
+    if not is_activation and last.name != TARGET_UNITS:
+        raw = predict(model, inputs)
+        return raw, raw
+    raw = predict(keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:-1]]), inputs)
+    if is_activation:
+        return raw, keras.ops.convert_to_numpy(last(raw))
+    return raw, raw.astype(np.float64) * last.scale + last.offset
+
+
+def _target_units(model: Any) -> tuple[float, float]:
+    """Offset and scale of the target."""
+    last = model.layers[-1]
+    return (last.offset, last.scale) if last.name == TARGET_UNITS else (0.0, 1.0)
 
 
 def predict(model: Any, inputs: NDArray[Any]) -> NDArray[np.float32]:

@@ -1,8 +1,9 @@
 """What comes of a final model: words for the terminal and its run, predictions and samples for the report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from pipelines.datasets.sources.texts import decoded_texts, has_texts
 from pipelines.final.model import Evaluation
 from pipelines.final.worth import Figure
 from pipelines.tracking import names
-from pipelines.tracking.final_runs import FinalDescription, FinalRun, Registered
+from pipelines.tracking.final_runs import FinalDescription, FinalRun
+from pipelines.tracking.registered import Registered
 from pipelines.tracking.store import ui_command
 from pipelines.words import counted
 
 _NO_TEST = "This data set has no test split, so the model is not tested; the sweep's validation is all there is."
+_HEADS = ("", "validation", "test", "95 % interval", "guessing")
 FIRST, WORST, CLOSE, LABELLED = 15, 24, 10, 25
 
 
@@ -48,11 +51,16 @@ def print_start(console: Console, description: FinalDescription) -> None:
 
 @dataclass(frozen=True)
 class FinalOutcome:
-    """What became of it: its run, what it reached on the test set by name (empty without one), and its version."""
+    """What became of it: its run, what it reached on the test set by name (empty without one), and its version.
+
+    ``guessing`` is what the best constant prediction comes to there, by name, and ``majority`` the class that this is.
+    """
 
     run: FinalRun
     figures: Mapping[str, Figure]
     registered: Registered
+    guessing: Mapping[str, float]
+    majority: str
 
     def markdown(self) -> str:
         """The description of the run, which the UI shows first."""
@@ -67,12 +75,17 @@ class FinalOutcome:
         if not self.figures:
             return "\n".join([*lines, _NO_TEST])
         rows = [f"| {' | '.join(cells)} |" for cells in self._rows()]
-        return "\n".join([*lines, "| | validation | test | 95 % interval |", "|---|---|---|---|", *rows])
+        heads = [f"| {' | '.join(_HEADS)} |", "|---" * len(_HEADS) + "|"]
+        return "\n".join([*lines, *heads, *rows, "", self._tested()])
 
     def print(self, console: Console, remark: str) -> None:
         """Figures, where the model is, how to use it."""
         console.print()
-        console.print(self._table() if self.figures else Text(_NO_TEST), soft_wrap=not self.figures)
+        if self.figures:
+            console.print(figure_table(_HEADS, self._rows()))
+            console.print(self._tested(), markup=False, soft_wrap=True)
+        else:
+            console.print(_NO_TEST, soft_wrap=True)
         if remark:
             console.print(remark, markup=False, soft_wrap=True)
         registered, uri, link = self.registered, self.run.uri, self.run.link
@@ -81,16 +94,28 @@ class FinalOutcome:
             f"Model       {registered.name}, version {registered.version}, alias {registered.alias} "
             f"({registered.reason})",
             f"To use it   import mlflow; mlflow.set_tracking_uri({uri!r}); "
-            f"mlflow.keras.load_model({registered.uri!r}).predict(inputs)",
+            f"mlflow.{'pyfunc' if self.takes_rows else 'keras'}.load_model({registered.uri!r}).predict("
+            f"{'rows' if self.takes_rows else 'inputs'})",
             f"            {self._contract()}",
         ]
         command = ui_command(uri)
         lines += [f"MLflow UI   {command}", f"then open   {link}"] if command else [f"MLflow UI   {link}"]
         console.print("\n".join(lines), markup=False, soft_wrap=True)
 
+    @property
+    def takes_rows(self) -> bool:
+        """Whether the model takes raw rows of a user's own data."""
+        return bool(self.run.description.data.encoding)
+
     def _contract(self) -> str:
         """What the model takes and gives."""
         data = self.run.description.data
+        if self.takes_rows:
+            of_table = data.encoding["kind"] == "table"
+            columns = counted(len(data.encoding["columns"]), "column")
+            takes = f"rows as in your file, by the names of {columns}" if of_table else "samples as in your data"
+            each = f", and the probability of each of {len(data.classes)} classes" if data.classes else ""
+            return f"takes {takes}; gives a prediction{each}"
         shape = " x ".join(map(str, ("samples", *data.input_shape)))
         answers = {
             Task.REGRESSION: "the value of each sample",
@@ -99,25 +124,47 @@ class FinalOutcome:
         }
         return f"takes inputs as they are, {data.inputs.dtype}, {shape}; gives {answers[data.task]}"
 
-    def _rows(self) -> list[tuple[str, str, str, str]]:
+    def _rows(self) -> list[tuple[str, ...]]:
         validation = self.run.description.trial.validation
         return [
             (
-                name,
-                f"{validation[name]:.4g}" if name in validation else "",
-                f"{figure.value:.4g}",
-                f"{figure.low:.4g} to {figure.high:.4g}",
+                names.FIGURES.get(name, name),
+                _text(validation[name]) if name in validation else "",
+                *figure_cells(figure),
+                _text(self.guessing[name]) if name in self.guessing else "",
             )
             for name, figure in self.figures.items()
+            if name != "loss" or not self._has_another_name(figure)
         ]
 
-    def _table(self) -> Table:
+    def _has_another_name(self, loss: Figure) -> bool:
+        """Whether the loss is one of the other figures."""
+        return any(isclose(loss.value, of.value, rel_tol=1e-6) for name, of in self.figures.items() if name != "loss")
+
+    def _tested(self) -> str:
+        """What the table is of."""
         tested = counted(len(self.run.description.data.test_inputs), "sample")
-        numbers = (Column(of, justify="right") for of in ("validation (sweep)", f"test ({tested})"))
-        table = Table("", *numbers, "95 % interval", box=None, pad_edge=False, padding=(0, 3, 0, 0))
-        for row in self._rows():
-            table.add_row(*row)
-        return table
+        always = repr(self.majority) if self.majority else "the mean"
+        return f"Tested once, on {tested}. Guessing is to say the same of every sample, such as always {always}."
+
+
+def figure_cells(figure: Figure) -> tuple[str, str]:
+    """A figure and its interval, as tables have them."""
+    known = isfinite(figure.low) and isfinite(figure.high)
+    return _text(figure.value), f"{_text(figure.low)} to {_text(figure.high)}" if known else ""
+
+
+def _text(value: float) -> str:
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
+
+
+def figure_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Figures for the terminal: a name, then numbers."""
+    columns = (Column(head, justify="right") for head in heads[1:])
+    table = Table(heads[0], *columns, box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _trained_on(description: FinalDescription) -> str:

@@ -5,7 +5,7 @@ scikit-learn would take minutes for. A draw is how often each row is in it, and 
 these counts as weights; the tests hold them against scikit-learn's, with the same counts as its ``sample_weight``.
 
 Intervals say how much a figure depends on which rows are in the test set, and nothing of other seeds or other training
-data.
+data. The accuracy, a share, has Wilson's interval: where every row is right, all draws are alike, and say nothing.
 """
 
 import warnings
@@ -31,7 +31,7 @@ _BLOCK = 1 << 21
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of some rows with the ends of its interval; these are not numbers where hardly a draw has the figure."""
+    """A figure of some rows with the ends of its interval; these are not numbers where all draws are alike."""
 
     value: float
     low: float
@@ -66,6 +66,16 @@ def intervals(each: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
     return {name: _figure(means[column], drawn[:, column]) for column, name in enumerate(each)}
 
 
+def brier(targets: NDArray[np.int64], shares: Floats) -> Floats:
+    """Squared error of the probabilities of each row, shape (rows,): of the second of two classes, else of all.
+
+    ``shares`` are those of each row, shape (rows, classes), or of all alike, shape (classes,).
+    """
+    classes = shares.shape[-1]
+    squares: Floats = np.square(shares - np.eye(classes)[targets]).sum(axis=1)
+    return squares / 2 if classes == 2 else squares
+
+
 def _of_values(targets: Floats, values: Floats) -> dict[str, Figure]:
     from sklearn import metrics
 
@@ -85,8 +95,10 @@ def _of_labels(targets: NDArray[np.int64], shares: Floats) -> dict[str, Figure]:
 
     classes = shares.shape[1]
     said = shares.argmax(axis=1)
-    squares = np.square(shares - np.eye(classes)[targets]).sum(axis=1) / (2 if classes == 2 else 1)
-    found = intervals({"accuracy": said == targets, "brier": squares})
+    found = {
+        "accuracy": _share(int((said == targets).sum()), len(targets)),
+        **intervals({"brier": brier(targets, shares)}),
+    }
     drawn = _over_draws(len(targets), lambda counts: _of_confusions(counts, targets, said, classes=classes))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where all rows are of one class
@@ -201,5 +213,15 @@ def _over_draws(rows: int, of: Callable[[Floats], Floats], *, most: int = MOST_D
 def _figure(value: Any, drawn: Floats) -> Figure:
     tail = 100 * (1 - COVERAGE) / 2
     known = drawn[np.isfinite(drawn)]
-    low, high = np.percentile(known, [tail, 100 - tail]) if len(known) else (np.nan, np.nan)
+    if not len(known) or np.ptp(known) == 0:
+        return Figure(float(value), np.nan, np.nan)
+    low, high = np.percentile(known, [tail, 100 - tail])
     return Figure(float(value), float(low), float(high))
+
+
+def _share(right: int, rows: int) -> Figure:
+    """A share with Wilson's interval, which is one even where all rows are right."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, rows).proportion_ci(COVERAGE, method="wilson")
+    return Figure(right / rows, float(interval.low), float(interval.high))

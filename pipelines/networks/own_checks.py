@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -113,24 +114,36 @@ def _trace(model: Any, shapes: Shapes) -> None:
         compiled(tf.zeros((2, *shapes.input_shape)))
 
 
-def check_saving(network: OwnNetwork, configuration: Configuration, shapes: Shapes) -> None:
-    """Raise ``UserError`` where the file is not the sweep's, or the network could not be loaded once it is saved."""
+def check_saving(network: OwnNetwork, configuration: Configuration, shapes: Shapes) -> dict[str, str]:
+    """What a saved network of a configuration takes of the user's file, see ``own_parts``.
+
+    ``UserError`` where the file is not the sweep's any more, or the network could not be loaded once it is saved.
+    """
     network.read()  # it may have been imported before it was changed
-    if fault := saving_fault(own_builder(network, configuration, shapes)()):
+    model = own_builder(network, configuration, shapes)()
+    if fault := saving_fault(model):
         raise UserError(
             f"{call_of(network)} returns a model that could not be loaded again: {fault}. A layer class of your own "
             "needs get_config with all arguments of its __init__, and a Lambda has to become one; another file takes "
             "another sweep."
         )
+    return own_parts(model, network)
 
 
-def own_classes(model: Any, network: OwnNetwork) -> tuple[str, ...]:
-    """Names, as Keras registers them, of the layers in a model that are defined in the user's file."""
+def own_parts(model: Any, network: OwnNetwork) -> dict[str, str]:
+    """Layers, activations and the like that a model has from the user's file: their names for Keras and in the file.
+
+    Whoever loads the model needs them; empty where all of it is Keras' own.
+    """
     import keras
 
-    module = module_of(network).__name__
-    found = [type(layer) for layer in layers_of(model) if type(layer).__module__ == module]
-    return tuple(dict.fromkeys(map(keras.saving.get_registered_name, found)))
+    names = vars(module_of(network))
+    layers = layers_of(model)
+    held = [part for layer in layers for part in vars(layer).values()]
+    found = [part if isinstance(part, FunctionType) else type(part) for part in (*layers, *held)]
+    # Not what Keras wraps around a layer's own methods.
+    own = dict.fromkeys(of for of in found if of.__module__ == names["__name__"] and names.get(of.__name__) is of)
+    return {keras.saving.get_registered_name(of): of.__name__ for of in own}
 
 
 def saving_fault(model: Any) -> str:
@@ -150,9 +163,9 @@ def saving_fault(model: Any) -> str:
 def _notes(model: Any, network: OwnNetwork) -> tuple[str, ...]:
     import keras
 
-    classes = own_classes(model, network)
-    if not classes and not any(isinstance(layer, keras.layers.Lambda) for layer in layers_of(model)):
+    parts = own_parts(model, network)
+    if not parts and not any(isinstance(layer, keras.layers.Lambda) for layer in layers_of(model)):
         return ()  # to try it for nothing takes seconds
     if fault := saving_fault(model):
         return (f"No final model can be made of {network.place}, since it could not be loaded again: {fault}",)
-    return (f"A final model of it will need {network.file.name} to be loaded, for {listed(classes)}.",)
+    return (f"A final model of it will need {network.file.name} to be loaded, for {listed(list(parts))}.",)

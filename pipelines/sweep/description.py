@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipelines.datasets import Dataset, Places
 from pipelines.datasets.folds import Split
@@ -15,6 +16,7 @@ from pipelines.sweep.plan import make_plan
 from pipelines.sweep.stopping import Stop
 from pipelines.tracking import sweeps
 from pipelines.tracking.sweeps import SweepDescription
+from pipelines.tuners import ADAPTIVE
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,15 @@ class SweepSettings:
     documented: bool = True
     #: Whether to go on with the finished trials of an earlier start of the same sweep.
     resume: bool = True
+    #: Trials at a time; None: what cores and memory take, as ``run_sweep`` finds them.
+    workers: int | None = 1
     #: Where data and weights are read from, and where what is made of them is kept.
     places: Places = field(default_factory=Places)
+
+
+def is_adaptive(settings: SweepSettings) -> bool:
+    """Whether what is trained, or for how long, hangs on the trials that were told before."""
+    return settings.tuner in ADAPTIVE or settings.stop is Stop.PRUNE
 
 
 def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[str, Weights] | None = None) -> str:
@@ -47,7 +56,7 @@ def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[s
 
     ``weights`` are those of every backbone that a trial may have.
     """
-    parts = {
+    parts: dict[str, Any] = {
         "exercise": settings.exercise.digest,
         "data": dataset.sha256,
         "tuner": settings.tuner,
@@ -55,11 +64,21 @@ def sweep_identity(settings: SweepSettings, dataset: Dataset, weights: Mapping[s
         "stop": settings.stop,
         "seed": settings.seed,
     }
-    if dataset.encoding:  # the same file read in another way is other data
+    # One by one, or random ones in any number at a time, are the sweep that they always were.
+    if settings.workers not in (None, 1) and is_adaptive(settings):
+        parts["workers"] = settings.workers
+    if not _is_plainly_read(dataset):  # the same file read in another way is other data
         parts["reading"] = json.dumps(dataset.encoding, sort_keys=True) + f" {dataset.samples}"
     if weights:
         parts["weights"] = {name: found.sha256 for name, found in weights.items()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _is_plainly_read(dataset: Dataset) -> bool:
+    """Whether a file's values became inputs as they stand there, all of its columns and rows, as they ever did."""
+    turned = any({"form", "decimal", "thousands"} & set(column) for column in dataset.encoding.get("columns", ()))
+    apart = dataset.groups is not None or dataset.times is not None
+    return not (turned or apart or ({"left out", "test"} & set(dataset.details) and dataset.encoding))
 
 
 def describe_sweep(
@@ -76,6 +95,7 @@ def describe_sweep(
             backend=settings.backend,
             stop=str(settings.stop),
             seed=settings.seed,
+            workers=settings.workers,
             validation=exercise.validation,
             folds=exercise.folds,
             repeats=exercise.repeats,

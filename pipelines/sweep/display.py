@@ -55,8 +55,10 @@ class SweepDisplay(Bars):
             self.console.print(f"{what}: {samples:,} samples in {seconds:.0f} s, kept for the next time", style="dim")
 
     def begin(self, configuration: Configuration, fits: int, epochs: int) -> TrainingBar:
-        """A trial starts; several may be in work."""
-        return self.add_bar("trial", configuration.label, fits=fits, epochs=epochs)
+        """A trial is handed over; several may be in work, or wait for a worker."""
+        bar = self.add_bar("trial", configuration.label, fits=fits, epochs=epochs)
+        bar.wait()
+        return bar
 
     def end(self, bar: TrainingBar, trial: Trial) -> None:
         """A trial is done, or has failed."""

@@ -3,15 +3,14 @@
 The tracking store is the only record. A sweep that starts again finds its finished trials there, tells them to a fresh
 tuner, and goes on.
 
-As many trials are in flight as the executor has slots. Whatever ends first, the tuner is told in the order in which it
-was asked, and is asked again only after the oldest trial in flight was told: equal seeds give equal sweeps.
+Several trials may be in flight. Whatever ends first, the tuner is told in an order that hangs on no measured time, and
+is asked again only after the next in that order was told (see ``clock``): equal seeds give equal sweeps.
 """
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -32,7 +31,8 @@ from pipelines.networks.own_checks import check_own
 from pipelines.overfitting.judging import Judge, Tally
 from pipelines.overfitting.point import Verdict
 from pipelines.sweep.candidates import Candidate, Candidates, Results
-from pipelines.sweep.description import SweepSettings, describe_sweep
+from pipelines.sweep.clock import MOST_ASKED, VirtualClock, choose_workers, trial_cost
+from pipelines.sweep.description import SweepSettings, describe_sweep, is_adaptive
 from pipelines.sweep.display import OnProgress, SweepDisplay
 from pipelines.sweep.plan import SweepPlan, duration_line, make_plan
 from pipelines.sweep.stopping import Stop, Watch, epochs_between_looks, make_rule
@@ -94,10 +94,12 @@ def run_sweep(
     if exercise.network is not None:
         shapes = Shapes(dataset.input_shape, dataset.outputs, dataset.task)
         notes = check_own(exercise.network, exercise.baseline, shapes)
+    workers = settings.workers or choose_workers(exercise.baseline, dataset, splits, exercise.epochs)
+    settings = replace(settings, workers=workers)
     description = describe_sweep(settings, dataset, splits, weights)
     with (
         open_sweep(description, uri=uri, resume=settings.resume) as run,
-        make_executor(settings.backend, settings.places) as executor,
+        make_executor(settings.backend, settings.places, workers) as executor,
     ):
         _print_start(console, settings, dataset, splits)
         for note in notes:
@@ -158,7 +160,7 @@ class _Trials:
             fits=self._labels,
             curves=curves,
             point=point,
-            seconds=time.perf_counter() - flight.started,
+            seconds=time.perf_counter() - flight.starts[-1] if flight.starts else 0.0,
             training_seconds=training.seconds if training else 0.0,
             compile_seconds=training.compile_seconds if training else 0.0,
             parameters=training.parameters if training else None,
@@ -185,7 +187,10 @@ class _Flight:
     #: Its run in the store, and its bar on the display.
     run: TrialRun
     bar: TrainingBar
-    started: float
+    #: When its turn comes to be told, by the virtual clock.
+    due: float
+    #: When its training started: once, again where its worker was lost, and not yet while it waits for one.
+    starts: list[float]
     #: What the executor said of it; None until then.
     ended: Ended | None = None
     #: As it is in the store; None until then.
@@ -193,12 +198,14 @@ class _Flight:
 
 
 class _Sweep:
-    """The loop: launches trials, waits for them, and tells of them in the order of their launch."""
+    """The loop: launches trials, waits for them, and tells of them in the order of the virtual clock."""
 
     def __init__(self, trials: _Trials, tuner: Tuner, *, run: SweepRun, executor: Executor, console: Console) -> None:
         self.trials, self.settings, self.judge = trials, trials.settings, trials.judge
         self.run, self.executor, self.console = run, executor, console
         self.tuner, self.tally = tuner, Tally()
+        self.clock = VirtualClock(executor.slots)
+        self.most_asked = MOST_ASKED if is_adaptive(self.settings) else self.clock.window
         self.results = Results(self.settings.exercise, tuner)
         self.time_is_told = False
         self.resumed = self.failed = self.errors_in_a_row = 0
@@ -247,20 +254,24 @@ class _Sweep:
             for stored in self.run.finished_trials():
                 if stored.value is not None and stored.configuration is not None:
                     display.seen(stored.configuration.label, stored.value)
-            in_flight: deque[_Flight] = deque()
+            in_flight: list[_Flight] = []
             started = time.perf_counter()
             while len(known) < trials:
-                while len(in_flight) < min(self.executor.slots, trials - len(known)):
-                    if (candidate := candidates.next()) is None:
+                while len(in_flight) < min(self.clock.window, trials - len(known)):
+                    asked = sum(flight.candidate.suggestion is not None for flight in in_flight)
+                    if asked >= self.most_asked or (candidate := candidates.next()) is None:
                         break
                     in_flight.append(self._launch(candidate, display, runs))
                 if not in_flight:
                     exhausted = "The search space is exhausted: every configuration the tuner names has been trained."
                     self.console.print(exhausted)
                     return
-                while in_flight[0].ended is None:
+                # Of equal ones the one that was launched first.
+                following = min(in_flight, key=lambda flight: flight.due)
+                while following.ended is None:
                     self._wait(in_flight, display)
-                self._tell(in_flight.popleft(), display)
+                in_flight.remove(following)
+                self._tell(following, display)
                 if not self.time_is_told and len(known) < trials:
                     seconds = time.perf_counter() - started
                     self.console.print(duration_line([seconds], trials - len(known), earlier=False))
@@ -280,7 +291,6 @@ class _Sweep:
     def _launch(self, candidate: Candidate, display: SweepDisplay, runs: ExitStack) -> _Flight:
         configuration, fits = candidate.configuration.canonical(), len(self.trials.splits)
         job = self.trials.job(configuration, display)
-        started = time.perf_counter()
         bar = display.begin(configuration, fits, job.epochs)
         # The whole curve of a comparison is wanted however bad it is; the tuner's trials are there to find the best.
         is_spared = self.settings.stop is Stop.PRUNE and candidate.suggestion is None
@@ -294,9 +304,16 @@ class _Sweep:
 
         watch = Watch(fits, rule, show)
         chunk = epochs_between_looks(self.settings.stop, job.epochs)
-        handle = self.executor.submit(job, on_chunk=watch, chunk_epochs=chunk)
+        starts: list[float] = []
+
+        def start() -> None:
+            starts.append(time.perf_counter())
+            bar.start()
+
+        handle = self.executor.submit(job, on_chunk=watch, chunk_epochs=chunk, on_start=start)
         self.results.expect(candidate)
-        return _Flight(candidate, handle, watch=watch, run=run, bar=bar, started=started)
+        due = self.clock.due(trial_cost(configuration, job.dataset, job.splits, job.epochs))
+        return _Flight(candidate, handle, watch=watch, run=run, bar=bar, due=due, starts=starts)
 
     def _wait(self, in_flight: Sequence[_Flight], display: SweepDisplay) -> None:
         """Wait for a trial, and record it at once, whatever is in flight before it."""
@@ -317,6 +334,7 @@ class _Sweep:
     def _tell(self, flight: _Flight, display: SweepDisplay) -> None:
         """It is the turn of this trial: count it, and tell the tuner."""
         assert flight.ended is not None
+        self.clock.tell(flight.due)
         error = flight.ended.error
         if error is None:
             self.errors_in_a_row = 0
@@ -337,6 +355,10 @@ class _Sweep:
 def _print_start(console: Console, settings: SweepSettings, dataset: Dataset, splits: Sequence[Split]) -> None:
     exercise = settings.exercise
     kind = "hold-out" if exercise.validation == "holdout" else f"{exercise.folds} folds"
+    if dataset.groups is not None:
+        kind += " of whole groups"
+    elif dataset.times is not None:
+        kind += " in time"
     line = Text(exercise.title, style="bold")
     line.append(
         f": {dataset.samples:,} samples, {kind} x {counted(exercise.repeats, 'repeat')} = "

@@ -133,6 +133,10 @@ class FinalRecord:
         What it reached on the test set, by name, and of each figure a 95 % interval (low, high).
     validation
         What the sweep measured on validation rows, by the same names.
+    guessing
+        What the best constant prediction of the training rows comes to on the test set, by the same names.
+    majority
+        The commonest class of the training rows, which the accuracy of guessing is that of.
     registered
         ``name``, ``version``, ``alias`` of the registered model.
     """
@@ -151,6 +155,8 @@ class FinalRecord:
     figures: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     validation: Mapping[str, float] = field(default_factory=dict)
+    guessing: Mapping[str, float] = field(default_factory=dict)
+    majority: str = ""
     data_sha256: str = ""
     registered: Mapping[str, Any] = field(default_factory=dict)
     input_kind: str = ""
@@ -175,6 +181,7 @@ class FinalRecord:
                 name.removeprefix("test/"): pair for name, pair in record.intervals.items() if all(map(isfinite, pair))
             },
             validation=_finite(record.validation),
+            guessing=_finite(record.guessing),
             registered={key: str(value) for key, value in record.registered.items() if value is not None},
         )
 

@@ -51,6 +51,8 @@ TAG_CONTINUED_BY = "atlas.continued_by"  # on the old run: the run that has its 
 KIND_FINAL = "final"
 TAG_FINAL_SWEEP = "atlas.final.sweep"
 TAG_MONITOR = "atlas.monitor"  # of a registered version: the curve that its best value is of
+TAG_TARGET = "atlas.target"  # of a registered version: the column that it predicts, of data of the user's own
+KIND_PREDICTIONS = "predictions"  # the project's run where rows of a new file were predicted
 
 # A reproduction: one run for each exercise, below it one for each training, with the hash of all its result depends on.
 KIND_REPRODUCTION, KIND_VARIANT = "reproduction", "variant"
@@ -95,6 +97,18 @@ DIVERGED_FITS, DIVERGED_EPOCH = "diverged/fits", "diverged/epoch"  # of a diverg
 ROUNDED_OF = "{} rounded"
 #: Scores of a task beside the monitored metric, by the names of their curves without ``val_``.
 SCORES = ("accuracy", "balanced_accuracy", "r2", "mae")
+
+#: Figures of a test set as they are written, by the names under which they are stored; others are written as they are.
+FIGURES = {
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "f1_macro": "F1 (macro)",
+    "mcc": "Matthews' coefficient",
+    "brier": "Brier score",
+    "rmse": "RMSE",
+    "r2": "R2",
+}
 
 #: Columns of the table that our links open; the UI itself would show none of them. Between the metrics and the tags it
 #: puts the settings that vary, since the names of runs are cut off.

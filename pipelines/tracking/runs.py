@@ -275,6 +275,15 @@ def tag_project_run(name: str, folder: Path, *, uri: str | None = None) -> None:
             client.log_artifacts(project.info.run_id, str(folder), names.REPORT_FOLDER)
 
 
+def describe_predictions(words: str, *, uri: str) -> None:
+    """Under ``mlflow run``: say what the project's own run has predicted; the rows themselves are not kept."""
+    with store_client(uri, "Describing predictions") as client:
+        if project := project_run(client):
+            client.set_tag(project.info.run_id, names.TAG_KIND, names.KIND_PREDICTIONS)
+            client.set_tag(project.info.run_id, names.TAG_NOTE, words[: names.MAX_TAG])
+            client.update_run(project.info.run_id, name="predictions")
+
+
 def describe_if_empty(run_id: str, markdown: str, *, uri: str) -> None:
     """Give a sweep that ended before its report the description that the UI shows first; one it has is left alone."""
     with store_client(uri, "Describing a sweep") as client:

@@ -40,6 +40,8 @@ class RecordedSettings:
     backend: str | None = None
     stop: str | None = None
     seed: int | None = None
+    #: Trials at a time.
+    workers: int | None = None
     validation: str | None = None
     folds: int | None = None
     repeats: int | None = None

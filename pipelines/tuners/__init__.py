@@ -26,6 +26,8 @@ SPECS = (
     "keras_tuner:grid",
     "keras_tuner:hyperband",
 )
+#: Those that learn from what they are told.
+ADAPTIVE = ("optuna:tpe", "keras_tuner:bayesian", "keras_tuner:hyperband")
 
 
 def make_tuner(spec: str, space: Space, *, baseline: Configuration, seed: int, epochs: int = 100) -> Tuner:

@@ -50,7 +50,8 @@ class OptunaTuner(Tuner):
 
     def _sampler(self, algorithm: str, seed: int) -> BaseSampler:
         if algorithm == "tpe":
-            return TPESampler(seed=seed, multivariate=True, group=True, gamma=_good_ones)
+            # What is in flight counts as bad, so that the next suggestion goes elsewhere.
+            return TPESampler(seed=seed, multivariate=True, group=True, gamma=_good_ones, constant_liar=True)
         if algorithm == "random":
             return RandomSampler(seed=seed)
         if algorithm == "qmc":

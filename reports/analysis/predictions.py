@@ -1,5 +1,7 @@
 """Numbers that pictures and tables of a final model need."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,3 +66,52 @@ def wilson_interval(right: int, samples: int) -> tuple[float, float]:
 
     interval = binomtest(right, samples).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Probabilities in steps of equal width beside what came true; steps without a sample are left out.
+
+    Attributes
+    ----------
+    said, happened, low, high
+        Mean probability, share that came true, and the ends of Wilson's 95 % interval of that, shape (steps,).
+    counts
+        Samples, shape (steps,).
+    steps
+        Ends of each step, shape (steps, 2).
+    """
+
+    said: Floats
+    happened: Floats
+    low: Floats
+    high: Floats
+    counts: Ints
+    steps: Floats
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Mean probability, and share that came true, of all samples."""
+        whole = self.counts.sum()
+        return float(self.said @ self.counts / whole), float(self.happened @ self.counts / whole)
+
+
+def calibration(probabilities: Floats, came_true: NDArray[np.bool_], steps: int = 10) -> Calibration:
+    """How often what was said with a probability came true, both of shape (samples,), at least one.
+
+    >>> found = calibration(np.array([0.1, 0.9, 0.9, 0.9]), np.array([False, True, True, False]), steps=2)
+    >>> found.said.round(2).tolist(), found.happened.round(2).tolist(), found.counts.tolist()
+    ([0.1, 0.9], [0.0, 0.67], [1, 3])
+    """
+    from sklearn.calibration import calibration_curve
+
+    happened, said = calibration_curve(came_true, probabilities, n_bins=steps, strategy="uniform")
+    ends = np.linspace(0, 1, steps + 1)
+    counts = np.bincount(np.searchsorted(ends[1:-1], probabilities), minlength=steps)
+    filled = np.flatnonzero(counts)
+    right = np.rint(happened * counts[filled]).astype(np.int64)
+    ends_of = [wilson_interval(int(of), int(among)) for of, among in zip(right, counts[filled], strict=True)]
+    low, high = np.array(ends_of).T
+    return Calibration(
+        said, happened, low, high, counts=counts[filled], steps=np.stack([ends[filled], ends[filled + 1]], axis=1)
+    )

@@ -7,18 +7,24 @@ from math import isclose
 import numpy as np
 from matplotlib.figure import Figure
 
+from pipelines.tracking import names
 from pipelines.tracking.final_models import FinalModel, Ints, Predictions, Samples, read_final
 from pipelines.words import counted
-from reports.analysis.predictions import confusion_counts, confusions, wilson_interval
+from reports.analysis.predictions import Calibration, confusion_counts, confusions, wilson_interval
 from reports.charts import final_pictures as pictures
+from reports.charts.calibration import reliability
 from reports.charts.drawing import SMALL_IMAGE, Drawn, drawn
 from reports.formatting import number
 from reports.report import Report
+from reports.tables import final_figures
+from reports.tables.final_figures import Grid
 from reports.tables.final_listings import WORST, Listing, chosen, labelled_texts, listings
 
 #: Images shown at most: of the first test rows, and of the mistakes that the model was least sure of.
 FIRST, UNSURE = 15, 9
 CONFUSIONS = 10
+#: Figures that have a tile where they are known; the table has all of them.
+_TILES = ("accuracy", "balanced_accuracy", "auc", "mae", "rmse", "r2", "mse", "crossentropy")
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,10 @@ class FinalSection:
 
     sentence: str
     tiles: tuple[Tile, ...]
+    figures: Grid | None
     overview: tuple[Picture, ...]
     confusions: tuple[tuple[str, str, str], ...]
+    calibration: Grid | None
     blocks: tuple[Picture | Listing, ...]
     facts: tuple[tuple[str, str], ...]
 
@@ -76,6 +84,7 @@ def make_section(final: FinalModel) -> FinalSection:
     overview: list[Picture] = [] if samples is None else [samples]
     blocks: list[Picture | Listing] = [] if labelled is None else [labelled]
     commonest: list[tuple[str, str, str]] = []
+    calibration = None
     if tested is not None:
         if final.task.is_classification:
             counts = confusion_counts(tested.targets, tested.predictions, len(final.classes))
@@ -84,14 +93,19 @@ def make_section(final: FinalModel) -> FinalSection:
                 (final.classes[true], final.classes[taken], f"{count:,} of {int(counts[true].sum()):,}")
                 for true, taken, count in confusions(counts, CONFUSIONS)
             ]
+            if found := final_figures.calibrated(final, tested):
+                overview.append(_calibration(final, found))
+                calibration = final_figures.calibration_table(found)
         else:
             overview += _regression(tested)
         blocks += _images(final, tested) if final.input_kind == "image" else listings(final, tested)
     return FinalSection(
         sentence=_sentence(final),
         tiles=tuple(_tiles(final)),
+        figures=final_figures.figures(final) if final.figures else None,
         overview=tuple(overview),
         confusions=tuple(commonest) if len(final.classes) > 2 else (),
+        calibration=calibration,
         blocks=tuple(blocks),
         facts=tuple(_facts(final)),
     )
@@ -109,20 +123,21 @@ def _sentence(final: FinalModel) -> str:
 
 
 def _tiles(final: FinalModel) -> Iterator[Tile]:
-    """Figures of the test set, accuracy first; ``loss`` last, and only where it is not one of the others."""
-    order = {"accuracy": 0, "mae": 1, "mse": 2, "crossentropy": 3, "loss": 9}
-    for name in sorted(final.figures, key=lambda name: (order.get(name, 5), name)):
-        value = final.figures[name]
+    """Chief figures of the test set; ``loss`` last, and only where it is not one of the others."""
+    for name in (*_TILES, "loss"):
+        if (value := final.figures.get(name)) is None:
+            continue
         others = (other for key, other in final.figures.items() if key != "loss")
         if name == "loss" and any(isclose(value, other, rel_tol=1e-6) for other in others):
-            continue  # it has its tile under the name of what the loss is
+            continue  # it is shown under the name of what the loss is
         if name == "accuracy":
             yield Tile("Test accuracy", f"{100 * value:.1f} %", _accuracy_words(final))
         else:
             interval = final.intervals.get(name)
             words = [f"95 %: {number(interval[0], 3)} to {number(interval[1], 3)}"] if interval else []
             words += [f"{number(final.validation[name])} on validation rows"] if name in final.validation else []
-            yield Tile(f"Test {name}", number(value), "; ".join(words))
+            words += [f"{number(final.guessing[name], 3)} by guessing"] if name in final.guessing else []
+            yield Tile(f"Test {names.FIGURES.get(name, name)}", number(value), "; ".join(words))
 
 
 def _accuracy_words(final: FinalModel) -> str:
@@ -137,6 +152,8 @@ def _accuracy_words(final: FinalModel) -> str:
         words.append(f"95 %: {100 * interval[0]:.1f} to {100 * interval[1]:.1f} %")
     if (validation := final.validation.get("accuracy")) is not None:
         words.append(f"{100 * validation:.1f} % on validation rows")
+    if (guess := final.guessing.get("accuracy")) is not None:
+        words.append(f"{100 * guess:.1f} % by always saying {final.majority!r}")
     return "; ".join(words)
 
 
@@ -186,6 +203,18 @@ def _confusion(final: FinalModel, counts: Ints) -> Picture:
         f"Confusion matrix of {len(final.classes)} classes; {mistake}",
         draw=lambda narrow: pictures.confusion_matrix(counts, final.classes, width=354 if narrow else 560),
         scrolls=not few,
+    )
+
+
+def _calibration(final: FinalModel, found: Calibration) -> Picture:
+    said, happened = found.means
+    return Picture(
+        "calibration",
+        "Whether its probabilities come true",
+        final_figures.calibration_words(final, found),
+        f"Reliability diagram of {counted(int(found.counts.sum()), 'test sample')}: mean probability "
+        f"{100 * said:.0f} %, came true {100 * happened:.0f} %",
+        draw=lambda narrow: reliability(found, narrow=narrow),
     )
 
 

@@ -136,6 +136,9 @@ def _validation_words(report: Report) -> str:
     repeats = 1 + max(split.repeat for split in splits)
     folds = 1 + max(split.fold for split in splits)
     kind = f"{folds}-fold" if folds > 1 else "hold-out"
+    options = report.sweep.record.exercise.dataset.options if report.sweep.record.exercise else {}
+    for option, meaning in (("group", "in whole groups by"), ("order", "in time by")):
+        kind += f" {meaning} {options[option]!r}" if options.get(option) else ""
     return (
         f"{kind}, {counted(repeats, 'repeat')} = {counted(len(splits), 'fit')} a configuration; "
         f"{_training_words(report, {split.training for split in splits})}, "

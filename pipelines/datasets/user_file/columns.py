@@ -111,8 +111,11 @@ class _Learner:
 
     def add(self, name: str, series: "pd.Series[Any]", train: NDArray[np.int64] | None) -> None:
         """Learn a column, or say why it is left out."""
-        learned = series if train is None else series.iloc[train]
         kind = kind_of(series, self.where)
+        rows = train
+        if kind in ("number", "whole") and name not in self.wishes.categorical and not bool(series.isna().any()):
+            rows = _thinned(train, len(series))  # enough for what is learned of numbers without gaps
+        learned = series if rows is None else series.iloc[rows]
         kept = name in self.wishes.kept or name in self.wishes.categorical
         present = learned.dropna()
         if not len(present):
@@ -123,7 +126,7 @@ class _Learner:
         counts = None
         if kind == "text" or name in self.wishes.categorical:
             counts = _text_counts(present)
-        reason = self._reason(name, series, learned, counts) if not kept else ""
+        reason = self._reason((series, train), learned, counts) if not kept else ""
         if kind == "date" and self.wishes.dates == "leave_out" and counts is None:
             reason = reason or "is a date"
         if reason:
@@ -134,7 +137,7 @@ class _Learner:
                 f"Column {name!r} of {self.where} holds {len(counts)} different texts, more than {MAX_CATEGORIES}: "
                 "leave it out of 'features', or name it under 'categorical' if one input for each is meant."
             )
-        column = self._described(name, (kind, len(learned)), present, counts) | {"gaps": len(present) < len(learned)}
+        column = self._described(name, kind, present, counts) | {"gaps": len(present) < len(learned)}
         if kind == "whole" and bool(series.isna().any()):
             column["type"] = "number"
         if column["gaps"]:
@@ -145,10 +148,9 @@ class _Learner:
         self.columns.append(column)
 
     def _described(
-        self, name: str, known: tuple[str, int], present: "pd.Series[Any]", counts: "Counter[str] | None"
+        self, name: str, kind: str, present: "pd.Series[Any]", counts: "Counter[str] | None"
     ) -> dict[str, Any]:
-        """A column of an encoding, of its kind, the number of its rows, and the values that are there."""
-        kind, rows = known
+        """A column of an encoding, of its kind and the values that are there."""
         column: dict[str, Any] = {"name": name, "type": kind}
         if counts is not None:
             most = max(sorted(counts), key=counts.__getitem__) if self.wishes.missing == "most_frequent" else None
@@ -159,19 +161,25 @@ class _Learner:
             column |= {"form": ISO, **self.forms.get(name, {})}
             features = [f"{name} {part}" for part in DATE_FEATURES]
             return column | self._days(dates_of(present, column["form"])) | {"features": features}
-        if len(present) == rows > SAMPLE_ROWS:  # nothing to fill in here, only in rows to come
-            present = present.iloc[:: rows // SAMPLE_ROWS]
         fill = _fill_value(numbers_of(present), self.wishes.missing)
         return column | {**self.forms.get(name, {}), "fill": fill, "features": [name]}
 
     def _reason(
-        self, name: str, series: "pd.Series[Any]", learned: "pd.Series[Any]", counts: "Counter[str] | None"
+        self,
+        whole: tuple["pd.Series[Any]", NDArray[np.int64] | None],
+        learned: "pd.Series[Any]",
+        counts: "Counter[str] | None",
     ) -> str:
-        """Why a column with values is left out; empty where it is not."""
+        """Why a column with values is left out; empty where it is not. ``whole``: the column, and its training rows."""
+        series, train = whole
         gaps = learned.isna().to_numpy()
         first = learned.iloc[int(np.argmin(gaps))]
-        if not gaps.any() and (len(counts) == 1 if counts is not None else _is_constant(learned, first)):
-            return f"has one value only, {as_text(first)!r}" if len(learned) > 1 else ""
+        if not gaps.any() and len(learned) > 1:
+            constant = len(counts) == 1 if counts is not None else _is_constant(learned, first)
+            if constant and (
+                counts is not None or _is_constant(series if train is None else series.iloc[train], first)
+            ):
+                return f"has one value only, {as_text(first)!r}"
         if counts is not None:
             if len(counts) == len(learned) - gaps.sum() >= FEWEST_ROWS:
                 return "names the rows: all its texts differ"
@@ -183,7 +191,7 @@ class _Learner:
         for other, values in self._seen.get(key, []):
             if values.equals(series.rename(None)):
                 return f"is the same as {other!r}"
-        self._seen.setdefault(key, []).append((name, series.rename(None)))
+        self._seen.setdefault(key, []).append((str(series.name), series.rename(None)))
         return ""
 
     def _days(self, present: NDArray[np.datetime64]) -> dict[str, Any]:
@@ -194,6 +202,12 @@ class _Learner:
             fill: Any = dates.mean() if how == "mean" else dates.median() if how == "median" else dates.mode().iloc[0]
             known["fill"] = fill.isoformat()
         return known
+
+
+def _thinned(train: NDArray[np.int64] | None, count: int) -> NDArray[np.int64] | None:
+    """At most twice ``SAMPLE_ROWS`` of the training rows, evenly spread."""
+    step = max(1, (count if train is None else len(train)) // SAMPLE_ROWS)
+    return train if step == 1 else np.arange(0, count, step) if train is None else train[::step]
 
 
 def _text_counts(present: "pd.Series[Any]") -> "Counter[str]":

@@ -51,7 +51,10 @@ class Stated:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written; ``names`` are those of its columns, made up where it has no header."""
+    """How a text file is written; ``names`` are those of its columns, made up where it has no header.
+
+    ``skipped`` lines come before the header; ``blanks`` says whether there are some behind separators.
+    """
 
     separator: str
     decimal: str
@@ -60,6 +63,7 @@ class Dialect:
     header: bool
     names: tuple[str, ...]
     skipped: int = 0
+    blanks: bool = False
 
     @property
     def first_line(self) -> int:
@@ -132,6 +136,7 @@ def find_dialect(path: Path, stated: Stated, names: Collection[str], usual: Dial
         header=header,
         names=tuple(name.strip() for name in columns),
         skipped=skipped,
+        blanks=f"{separator} " in text or "\n " in text,
     )
 
 

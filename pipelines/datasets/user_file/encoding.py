@@ -182,7 +182,10 @@ def dates_of(series: "pd.Series[Any]", form: str) -> NDArray[np.datetime64]:
         if types.infer_dtype(texts[present], skipna=False) in ("date", "datetime", "datetime64"):
             dates = pd.to_datetime(texts, errors="coerce")
         else:
-            dates = parse_dates(texts.map(as_text, na_action="ignore"), form)
+            texts = texts.map(as_text, na_action="ignore")
+            dates = parse_dates(texts, form)
+            if form != ISO:  # as JSON and other programs write the very same dates
+                dates = dates.fillna(parse_dates(texts, ISO))
         wrong = (present & dates.isna()).to_numpy()
         if wrong.any():
             row = int(np.argmax(wrong))
@@ -243,11 +246,12 @@ def _encode_column(column: Mapping[str, Any], series: "pd.Series[Any]", out: NDA
         if gaps.any():
             numbers = np.where(gaps, np.nan if fill is None else fill, numbers)
         with np.errstate(over="ignore"):
-            out[:, 0] = numbers
-        infinite = ~np.isfinite(out[:, 0])
-        if infinite.any():
-            row = int(np.argmax(infinite))
+            small = numbers.astype(np.float32)
+        finite = np.isfinite(small)
+        if not finite.all():
+            row = int(np.argmin(finite))
             raise RowsError(f"{numbers[row]} is infinite or too large for a 32-bit number.", row=row)
+        out[:, 0] = small
 
 
 def _as_frame(encoding: Mapping[str, Any], rows: pd.DataFrame | NDArray[Any]) -> pd.DataFrame:

@@ -1,6 +1,8 @@
 """Rows of a user's file -> the arrays of a data set: split, learned, encoded, checked; written a part at a time."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from pipelines.datasets.user_file.settings import Settings
 from pipelines.errors import DataError, UserError
 
 TEST_FROM_ROWS = 200  # of fewer rows none are set aside where the user does not say
-_VALUES_AT_ONCE = 4_000_000
+_VALUES_AT_ONCE, _AHEAD = 2_000_000, 2
 _NONE = np.zeros(0, np.int64)
 #: Numbers of rows; None for all of them.
 Chosen = NDArray[np.int64] | None
@@ -132,13 +134,19 @@ def _write(file: Path, encoding: Mapping[str, Any], rows: Rows, chosen: Chosen) 
     shape = tuple(encoding["shape"])
     step = max(1, _VALUES_AT_ONCE // max(1, int(np.prod(shape))))
 
+    def block(start: int) -> NDArray[Any]:
+        stop = min(start + step, count)
+        return _encode(encoding, rows, np.arange(start, stop) if chosen is None else chosen[start:stop])
+
     def blocks() -> Iterator[NDArray[Any]]:
-        for start in range(0, count, step):
-            yield _encode(
-                encoding,
-                rows,
-                np.arange(start, min(start + step, count)) if chosen is None else chosen[start : start + step],
-            )
+        with ThreadPoolExecutor(_AHEAD) as pool:  # the next ones are encoded while one is written
+            waiting: deque[Future[NDArray[Any]]] = deque()
+            for start in range(0, count, step):
+                waiting.append(pool.submit(block, start))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     write_array(file.parent, file.name, blocks(), dtype=encoding["dtype"], shape=(count, *shape))
     written: NDArray[Any] = np.load(file.with_suffix(".npy"), mmap_mode="r" if count else None)

@@ -92,7 +92,8 @@ def read_like(path: Path, encoding: Mapping[str, Any], stated: TableOptions) -> 
     markers = stated.missing_markers
     if markers is None and "missing_markers" in written:
         markers = tuple(written["missing_markers"])
-    wanted = replace(stated, categorical=tuple(as_text), missing_markers=markers, thousands=written.get("thousands"))
+    thousands = stated.thousands or written.get("thousands")
+    wanted = replace(stated, categorical=tuple(as_text), missing_markers=markers, thousands=thousands)
     return read_table(path, wanted, names=[known["name"] for known in columns], usual=usual, keep=as_written)
 
 

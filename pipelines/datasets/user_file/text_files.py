@@ -72,7 +72,7 @@ def _read(path: Path, dialect: Dialect, markers: Collection[str] | None, as_text
         "decimal": dialect.decimal,
         "encoding": dialect.encoding,
         "quotechar": dialect.quote,
-        "skipinitialspace": True,
+        "skipinitialspace": dialect.blanks,  # it makes pandas slower by a quarter
         "header": 0 if dialect.header else None,
         "names": names,
         "skiprows": dialect.skipped,

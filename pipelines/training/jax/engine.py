@@ -47,10 +47,13 @@ class JaxEngine:
         Whether fits share each instruction (``vmap``) or take turns (``lax.map``); None: chosen by work per step.
     sparse
         Whether rows that are mostly zeros may be kept as such.
+    memory_share
+        Part of the free memory that a training may count on, where others train beside it.
     """
 
     side_by_side: bool | None = None
     sparse: bool = True
+    memory_share: float = 1.0
     name: str = field(default="jax", init=False)
     _programs: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict, init=False, repr=False)
     _on_device: tuple[tuple[Any, ...], NamedSharding, Data] | None = field(default=None, init=False, repr=False)
@@ -118,7 +121,9 @@ class _Run:
         one_device = on_cpu and not self.side_by_side and self.rows is None
         devices = jax.devices()[:1] if one_device else jax.devices()
         self.mesh = Mesh(np.array(devices[: len(plan.fits)]), ("fits",))
-        affordable = affordable_fits(plan, self.model, self.optimizer, side_by_side=self.side_by_side)
+        affordable = affordable_fits(
+            plan, self.model, self.optimizer, side_by_side=self.side_by_side, share=engine.memory_share
+        )
         if not affordable and on_cpu:
             raise self._too_large()
         self.group_size = min(len(plan.fits), max(affordable, 1))

@@ -1,16 +1,14 @@
 """How much fits a device's memory; a CPU does not refuse an allocation, its process is killed."""
 
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 from pipelines.networks.layers import activation_sizes
+from pipelines.training import memory
 from pipelines.training.plan import FitPlan
 
-#: Where Linux says what a container may use.
-_CGROUP = Path("/sys/fs/cgroup")
 #: Share of the free memory that a training may take.
 _SHARE = 0.7
 #: Validation rows are cast to float32 this many bytes at a time.
@@ -23,8 +21,8 @@ def evaluation_chunk(plan: FitPlan, model: Any) -> int:
     return max(plan.batch_size, _EVALUATION_BYTES // sample, 1)
 
 
-def affordable_fits(plan: FitPlan, model: Any, optimizer: Any, *, side_by_side: bool) -> int:
-    """Fits that may be trained together; 0 where all the free memory is less than a single one needs.
+def affordable_fits(plan: FitPlan, model: Any, optimizer: Any, *, side_by_side: bool, share: float) -> int:
+    """Fits that may be trained together; 0 where this share of the free memory is less than a single one needs.
 
     Each needs its weights and optimizer state, old and new for a moment, its gradients, and its batch with the
     activations; fits that take turns share all but the state.
@@ -35,7 +33,7 @@ def affordable_fits(plan: FitPlan, model: Any, optimizer: Any, *, side_by_side: 
     rows = min(evaluation_chunk(plan, model), max(len(fit.validation) for fit in plan.fits))
     in_work = state + gradients + a_row * max(plan.batch_size, rows)
     each, shared = (state + in_work, 0) if side_by_side else (state, in_work)
-    free = free_bytes()
+    free = share * free_bytes()
     if each + shared > free:
         return 0
     return max(1, int((_SHARE * free - shared) // max(each, 1)))
@@ -47,19 +45,7 @@ def free_bytes() -> int:
     statistics = device.memory_stats() if device.platform != "cpu" else None
     if statistics and "bytes_limit" in statistics:
         return int(statistics["bytes_limit"] - statistics["bytes_in_use"]) * len(jax.devices())
-    import psutil
-
-    return min([int(psutil.virtual_memory().available), *_container_bytes()])
-
-
-def _container_bytes() -> list[int]:
-    """Memory that the process's control group has left; nothing where there is no limit. Files' pages can be freed."""
-    try:
-        limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-        pages = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-        return [max(0, limit - used + int(pages["inactive_file"]))]
-    except (OSError, ValueError, KeyError):  # no such group, or the limit is "max"
-        return []
+    return memory.free_bytes()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
