@@ -5,7 +5,7 @@ import math
 from pipelines.logs.analysis import LoggedSweep
 from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking import names
-from pipelines.tracking.runs import log_numbers
+from pipelines.tracking.runs import log_batches
 from pipelines.tracking.store import store_client
 from pipelines.tracking.trials import POINT_METRICS
 
@@ -37,9 +37,8 @@ def write_back(found: LoggedSweep) -> int:
             }
             numbers = point_numbers(judged.point)
             for member in judged.group.members:
-                for tag, value in tags.items():
-                    client.set_tag(member.run.run_id, tag, value)
-                log_numbers(client, member.run.run_id, numbers)
+                points = ((name, value, 0) for name, value in numbers.items())
+                log_batches(client, member.run.run_id, points, tags=tags)
                 written += 1
     return written
 
