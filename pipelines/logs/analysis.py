@@ -1,7 +1,7 @@
 """Logs -> a sweep: configurations with their points and curves, as if this project had trained them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -12,19 +12,14 @@ from pipelines.errors import UserError
 from pipelines.logs.axis import EPOCH, STEP, RunCurves, Turned, counted_from_one, run_curves
 from pipelines.logs.base import LoggedRun, Logs
 from pipelines.logs.configuration import configurations, most_compared
-from pipelines.logs.grouping import Group, Stated, find_groups
+from pipelines.logs.grouping import Stated, find_groups
+from pipelines.logs.judging import Judged, judge_all, some_of
 from pipelines.logs.metrics import Choice, choose, is_higher_better, metric_name, twin
-from pipelines.overfitting.any_curves import with_own_interval
-from pipelines.overfitting.point import OverfittingPoint, analyse
-from pipelines.overfitting.statistics import USUAL_RATIO
+from pipelines.overfitting.point import OverfittingPoint
 from pipelines.tracking.sweeps import DataFacts, RecordedSettings, Sweep, SweepRecord
 from pipelines.tracking.trials import Curves, Trial
 from pipelines.words import counted, did_you_mean, listed
 
-#: A fit that ended before this share of the longest, and that its tool calls unfinished, is no fit of a configuration.
-SHORT_SHARE = 0.5
-#: Names of runs in one sentence.
-MOST_NAMED = 3
 #: The longest axis that is drawn epoch by epoch.
 MOST_EPOCHS = 20_000
 
@@ -55,32 +50,6 @@ class Wanted:
     stated: Stated = field(default_factory=Stated)
     steps_per_epoch: float | None = None
     validation_share: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """A configuration of the logs with its point, in the unit of its axis.
-
-    Attributes
-    ----------
-    group
-        Its runs.
-    at
-        Epochs or steps of the values that were judged, (values,).
-    validation, training
-        The curves that were judged, lower is better, (fits, values).
-    point
-        Its epochs are those of the log, or its steps.
-    in_values
-        The same point counted in values of the curve: 1 for the first.
-    """
-
-    group: Group
-    at: Array
-    validation: Array
-    training: Array | None
-    point: OverfittingPoint
-    in_values: OverfittingPoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +118,7 @@ def analyse_logs(logs: Logs, name: str, wanted: Wanted | None = None, *, group: 
     groups, found = find_groups(curves, wanted.stated)
     notes += found
     ratio = None if wanted.validation_share is None else wanted.validation_share / (1 - wanted.validation_share)
-    judged, problems = _judge_all(groups, ratio, unit)
+    judged, problems = judge_all(groups, ratio, unit)
     notes += problems
     if not judged:
         raise UserError(f"No configuration of {name} can be judged: {problems[0]}")
@@ -237,13 +206,7 @@ def _left_out(without: Sequence[tuple[str, str]]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for name, why in without:
         by_reason.setdefault(why, []).append(name)
-    return [f"Left out: {_some(names)} {why}." for why, names in by_reason.items()]
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return listed([*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+    return [f"Left out: {some_of(names)} {why}." for why, names in by_reason.items()]
 
 
 def _handled(curves: Sequence[RunCurves]) -> list[str]:
@@ -253,7 +216,7 @@ def _handled(curves: Sequence[RunCurves]) -> list[str]:
             by_note.setdefault(note, []).append(of.run.name)
         if of.run.unfinished:
             by_note.setdefault("not finished; judged as far as it has come", []).append(of.run.name)
-    return [f"{_some(names)}: {note}." for note, names in by_note.items()]
+    return [f"{some_of(names)}: {note}." for note, names in by_note.items()]
 
 
 @dataclass(frozen=True)
@@ -276,83 +239,6 @@ def _turned(curves: Sequence[RunCurves], choice: Choice) -> tuple[list[RunCurves
     ]
     how = f"{turned.top:g} - {choice.base}" if turned.top else f"-{choice.base}"
     return found, _Told(turned.name, f"{choice.validation} is better when higher; it is judged as {how}.")
-
-
-def _judge_all(groups: Iterable[Group], ratio: float | None, unit: str) -> tuple[list[Judged], list[str]]:
-    judged, problems = [], []
-    cut: list[tuple[str, float, float]] = []
-    for given in groups:
-        group, dropped = _without_short(given)
-        if dropped:
-            problems.append(f"Left out of {group.name}: {_some(dropped)}, which ended early and did not finish.")
-        ends = [float(of.at[-1]) for of in group.members]
-        at = group.members[0].at
-        for of in group.members[1:]:
-            at = np.intersect1d(at, of.at)
-        if len(at) < 2:
-            problems.append(f"Left out: {group.name}, whose runs have no two {unit}s in common.")
-            continue
-        if min(ends) < max(ends):
-            cut.append((group.name, min(ends), max(ends)))
-        judged.append(_judge(group, at, ratio, unit))
-    if cut:
-        names = _some([name for name, *_ in cut])
-        shortest, longest = min(low for _, low, _ in cut), max(high for *_, high in cut)
-        problems.append(
-            f"Runs of {names} end at different {unit}s, from {shortest:g} to {longest:g}: judged as far as all have "
-            "come, so that a best epoch there is a lower bound (≥)."
-        )
-    return judged, problems
-
-
-def _without_short(group: Group) -> tuple[Group, list[str]]:
-    """A hold-out without runs that broke off early, where others are left; a fold cannot be left out."""
-    longest = max(float(of.at[-1]) for of in group.members)
-    short = [of for of in group.members if of.run.unfinished and of.at[-1] < SHORT_SHARE * longest]
-    if not short or group.folds > 1 or len(short) == len(group.members):
-        return group, []
-    kept = tuple(of for of in group.members if of not in short)
-    return replace(group, members=kept, repeats=len(kept)), [of.run.name for of in short]
-
-
-def _judge(group: Group, at: Array, ratio: float | None, unit: str) -> Judged:
-    validation = np.stack([of.validation[np.searchsorted(of.at, at)] for of in group.members])
-    have_twins = all(of.training is not None for of in group.members)
-    training = None
-    if have_twins:
-        training = np.stack(
-            [of.training[np.searchsorted(of.at, at)] for of in group.members if of.training is not None]
-        )
-    usual = 1 / (group.folds - 1) if group.folds > 1 else USUAL_RATIO
-    point = analyse(
-        validation,
-        training,
-        folds=group.folds,
-        repeats=group.repeats,
-        validation_ratio=usual if group.folds > 1 or ratio is None else ratio,
-        trained=len(at),
-    )
-    point = with_own_interval(point, validation)
-    return Judged(
-        group=group,
-        at=at,
-        validation=validation,
-        training=training,
-        point=on_axis(point, at),
-        in_values=point,
-    )
-
-
-def on_axis(point: OverfittingPoint, at: Array) -> OverfittingPoint:
-    """A point that counts values of a curve, in the epochs or steps of these values, (values,)."""
-
-    def place(value: int | None) -> int | None:
-        return None if value is None else round(float(at[min(value, len(at)) - 1]))
-
-    names = ("best_epoch", "best_epoch_low", "best_epoch_high", "onset", "onset_low", "onset_high")
-    moved = {name: place(getattr(point, name)) for name in (*names, "one_se_epoch", "diverged_epoch")}
-    epochs = place(point.epochs) or point.epochs
-    return replace(point, epochs=epochs, **moved)  # type: ignore[arg-type]
 
 
 def _said_of_ratio(judged: Sequence[Judged], ratio: float | None) -> list[str]:
