@@ -4,6 +4,7 @@
 #   make sweep ARGS="-P exercise=reuters -P trials=20"  any parameter of MLproject; paths start in this folder
 #   make final                                          the final model of the latest sweep
 #   make predict ARGS="-P data=new.csv"                 its predictions for the rows of a file
+#   make watch                                          the page of a sweep while it goes on, on this machine alone
 #   make report   make ui   make test   make lint   make clean
 
 VENV := .venv
@@ -24,7 +25,7 @@ ifndef MLFLOW_EXPERIMENT_ID
 WITH_STORE += MLFLOW_EXPERIMENT_NAME="$${MLFLOW_EXPERIMENT_NAME:-overfit-atlas}"
 endif
 
-.PHONY: help sweep report final predict ui test lint clean
+.PHONY: help sweep report final predict watch ui test lint clean
 
 help:
 	@sed -n '/^#  /s/^# *//p' Makefile
@@ -35,6 +36,10 @@ ENTRY = $(if $(filter sweep,$@),,--entry-point $@)
 sweep report final predict: $(INSTALLED)
 	@$(WITH_STORE) python -m pipelines check $(ENTRY) $(ARGS)
 	@$(WITH_STORE) mlflow run . --env-manager local $(ENTRY) $(ARGS)
+
+# One process, which Ctrl-C ends, and no run of MLflow for looking.
+watch: $(INSTALLED)
+	@$(WITH_STORE) python -m pipelines report --follow=true $(patsubst %,--%,$(filter-out -P,$(ARGS)))
 
 ui: $(INSTALLED)
 	@$(WITH_STORE) sh -c 'case "$$MLFLOW_TRACKING_URI" in \

@@ -11,19 +11,23 @@ For notebooks the same as DataFrames:
 """
 
 from reports.pages.sweep import ReportPaths, publish, write_report
-from reports.report import Report, read_report
+from reports.report import Report, logged_report, make_report, read_report
 from reports.tables.configurations import terminal_table
-from reports.tables.frames import learning_curves, overfitting_points, parameter_points
+from reports.tables.frames import curves_frame, learning_curves, overfitting_points, parameter_points, points_frame
 from reports.tables.table import latex, markdown
 
 __all__ = [
     "Report",
     "ReportPaths",
+    "curves_frame",
     "latex",
     "learning_curves",
+    "logged_report",
+    "make_report",
     "markdown",
     "overfitting_points",
     "parameter_points",
+    "points_frame",
     "publish",
     "read_report",
     "terminal_table",

@@ -13,14 +13,16 @@ from pipelines.datasets.folds import parse_holdout
 from pipelines.errors import UserError
 from pipelines.exercises.configurations import NO_HIDDEN_LAYER, setting_named
 from pipelines.exercises.settings import Setting
+from pipelines.logs.analysis import Wanted, analyse_logs
+from pipelines.logs.sources import Where, read_logs, source_name
 from pipelines.overfitting.judging import Judge
 from pipelines.overfitting.point import OverfittingPoint, Verdict
 from pipelines.tracking.reading import read_sweep, read_trial_curves
 from pipelines.tracking.sweeps import Sweep
-from pipelines.tracking.trials import Curves, Trial
+from pipelines.tracking.trials import RUNNING, Curves, Trial
 from pipelines.words import counted, listed
 from reports.formatting import epochs_to_train, interval, last_seen, number
-from reports.settings import VariedSetting, varied_settings
+from reports.settings import VariedSetting, varied_settings, wide_ranges
 
 BASELINE = "baseline"
 DOWNLOADS = 8
@@ -114,7 +116,14 @@ class Report:
     def on_log_scales(self) -> frozenset[str]:
         """Arguments of the user's own network whose axes are logarithmic; of other settings that is known."""
         exercise = self.sweep.record.exercise
-        return frozenset(axis.name for axis in exercise.space.parameters if axis.log) if exercise else frozenset()
+        if exercise is not None:
+            return frozenset(axis.name for axis in exercise.space.parameters if axis.log)
+        return wide_ranges(trial.configuration for trial in self.sweep.trials if trial.configuration)
+
+    @property
+    def read_from_logs(self) -> tuple[str, ...]:
+        """Of curves that another tool has logged: sentences on how they were read; empty for a sweep of our own."""
+        return tuple(self.sweep.record.data.details.get("logged", ()))
 
     def setting(self, name: str) -> Setting:
         """What is known of a setting of this sweep."""
@@ -193,6 +202,25 @@ def read_report(sweep_run_id: str, *, tracking_uri: str) -> Report:
     sweep = read_sweep(sweep_run_id, uri=tracking_uri)
     curves = StoredCurves(sweep)
     return make_report(_judged_again(sweep, curves), curves)
+
+
+def logged_report(source: str, where: Where | None = None, wanted: Wanted | None = None) -> Report:
+    """The report of curves that another tool has logged, as that of a sweep.
+
+    Parameters
+    ----------
+    source
+        A folder or file of logs, ``mlflow:EXPERIMENT`` or ``optuna:STORAGE``; see ``pipelines.logs.sources``.
+    where, wanted
+        What else is known of where they are, and of what they mean; None where all is to be found.
+
+    Raises
+    ------
+    UserError
+        Where nothing can be read, or nothing of it judged.
+    """
+    found = analyse_logs(read_logs(source, where), source_name(source), wanted)
+    return make_report(found.sweep, found.curves)
 
 
 def _judged_again(sweep: Sweep, curves: Mapping[str, Curves]) -> Sweep:
@@ -310,12 +338,14 @@ def _overfitting_sentence(report: Report) -> str:
 def _rest_sentence(report: Report) -> str:
     verdicts = Counter(point_of(trial).verdict for trial in report.ranked)
     diverged = sum(trial.diverged for trial in report.others)
+    in_work = sum(trial.status == RUNNING for trial in report.others)
     parts = (
         (verdicts[Verdict.STILL_IMPROVING], "{were} still improving at the end"),
         (verdicts[Verdict.PLATEAU], "{were} on a plateau"),
         (verdicts[Verdict.UNDECIDED], "{were} undecided"),
         (diverged, "diverged"),
-        (len(report.others) - diverged, "failed or {were} cut off"),
+        (len(report.others) - diverged - in_work, "failed or {were} cut off"),
+        (in_work, "{were} in work"),
     )
     counts = [f"{count} {what.format(were='was' if count == 1 else 'were')}" for count, what in parts if count]
     return f"{listed(counts)}." if counts else ""

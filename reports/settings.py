@@ -18,6 +18,8 @@ Value = str | float
 
 #: What a report tells of every configuration: the layers by ``units`` and ``depth``.
 _REPORTED = [name for name in SETTINGS if name not in ("layers", *OWN_UNITS)]
+#: Of arguments whose scale nobody has told: below this, two decimals would show nothing of a number.
+SMALL = 0.01
 #: More distinct numbers than this are put into bins, and into no more bins than this.
 MOST_BINS = 6
 
@@ -86,6 +88,16 @@ def varied_settings(trials: Iterable[Trial], log: Collection[str] = ()) -> tuple
     return tuple(
         _varied_setting(name, title, values(name), log=setting_named(name, log).log) for name, title in titles.items()
     )
+
+
+def wide_ranges(configurations: Iterable[Configuration]) -> frozenset[str]:
+    """Arguments whose numbers span a power of ten or are small, as learning rates, penalties and widths do."""
+    values: dict[str, set[float]] = {}
+    for configuration in configurations:
+        for name, value in configuration.own:
+            if isinstance(value, int | float) and value > 0:
+                values.setdefault(OWN_PREFIX + name, set()).add(float(value))
+    return frozenset(name for name, of in values.items() if max(of) >= 10 * min(of) or min(of) < SMALL)
 
 
 def varied_titles(configurations: Sequence[Configuration]) -> dict[str, str]:

@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("pipelines.final", "pipelines.reproduction"),
     ("pipelines.executors",),
     ("pipelines.training",),
+    ("pipelines.logs",),
     ("pipelines.tracking",),
     ("pipelines.tuners",),
     ("pipelines.networks",),

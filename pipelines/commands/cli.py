@@ -12,7 +12,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.commands import final, predict, refusals, report, reproduce, sweep
+from pipelines.commands import analyse, final, predict, refusals, report, reproduce, sweep
 from pipelines.commands.launch import command, read_options
 from pipelines.commands.parameters import Parameters, split_arguments
 from pipelines.errors import UserError
@@ -54,6 +54,9 @@ ENTRIES = {
         resumes=True,
     ),
     "final": Entry(final.final, final.PARAMETERS, "train the winner of a sweep on all data, test it, register it"),
+    "analyse": Entry(
+        analyse.analyse, analyse.PARAMETERS, "judge the curves that any other training has logged: MLflow, CSV, ..."
+    ),
     "predict": Entry(
         predict.predict, predict.PARAMETERS, "predict the rows of a new file by a final model", check=predict.check
     ),

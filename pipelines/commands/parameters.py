@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.checking.kinds import Checker, Choice, Flag, Kind, Schema, Whole
+from pipelines.checking.kinds import Checker, Choice, Flag, Kind, Number, Schema, Whole
 from pipelines.errors import ExerciseError
 
 
@@ -34,6 +34,10 @@ class Parameters:
     ) -> int | None:
         """A whole number, or the default where none is given."""
         return self._read(name, Whole(minimum, maximum), default)
+
+    def positive_number(self, name: str, *, below: float) -> float | None:
+        """A number above 0 and below an end; None where none is given."""
+        return self._read(name, Number(0, below, open_ends="low high"))
 
     def choice(self, name: str, choices: Iterable[str], default: str) -> str:
         """One of the choices."""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipelines.commands import print_lines
+from pipelines.commands.following import follow, read_following
 from pipelines.commands.parameters import Parameters
+from pipelines.errors import UserError
 
 if TYPE_CHECKING:
     from reports import Report, ReportPaths
     from reports.analysis.several import SweepComparison
 
-PARAMETERS = ("sweeps", "output")
+PARAMETERS = ("sweeps", "output", "follow", "port")
 
 
 def report(parameters: Parameters, console: Console) -> None:
@@ -26,10 +28,16 @@ def report(parameters: Parameters, console: Console) -> None:
     from reports.analysis.several import read_comparison
 
     output = parameters.folder("output", must_exist=False)
+    is_followed, port = read_following(parameters)
     parameters.check()
     uri = tracking_uri(None)
     named = [run_id.strip() for run_id in parameters.text("sweeps").split(",") if run_id.strip()]
     run_ids = list(dict.fromkeys(find_sweep(name, uri=uri) for name in named)) or [latest_sweep(uri)]
+    if is_followed:
+        if len(run_ids) > 1:
+            raise UserError(f"follow: {len(run_ids)} sweeps are named; allowed: true for one sweep, else false.")
+        follow(lambda: read_report(run_ids[0], tracking_uri=uri), console, port=port)
+        return
     # All are read before anything is written: one that is not there leaves nothing behind.
     comparison = read_comparison(run_ids, tracking_uri=uri) if len(run_ids) > 1 else None
     reports = [e.report for e in comparison.entries] if comparison else [read_report(run_ids[0], tracking_uri=uri)]

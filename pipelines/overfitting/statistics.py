@@ -33,14 +33,14 @@ SINGLE_FIT_ERRORS = 4.0
 FACTOR = 0.9
 
 
-def smooth(curves: NDArray[Any]) -> Array:
-    """Centred moving average with a Hann window of about a fifteenth of the epochs, odd, at least 3; edges padded.
+def smooth(curves: NDArray[Any], *, share: float = 15.0) -> Array:
+    """Centred moving average with a Hann window of ``epochs / share``, odd, at least 3; edges padded.
 
     Centred, since a causal average runs late on a trend: by 9 epochs with the usual factor .9. ``curves`` are finite,
     (..., epochs), and so is what becomes of them.
     """
     curves = np.asarray(curves, np.float64)
-    window = _window(curves.shape[-1])
+    window = _window(curves.shape[-1], share)
     half = len(window) // 2
     padded = np.pad(curves, [(0, 0)] * (curves.ndim - 1) + [(half, half)], mode="edge")
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=-1) @ window)

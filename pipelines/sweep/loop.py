@@ -37,7 +37,8 @@ from pipelines.sweep.display import OnProgress, SweepDisplay
 from pipelines.sweep.plan import SweepPlan, duration_line, make_plan
 from pipelines.sweep.stopping import Stop, Watch, epochs_between_looks, make_rule
 from pipelines.tracking.recording import SweepRun, TrialRun, open_sweep
-from pipelines.tracking.trials import FAILED, FINISHED, Curves, Trial
+from pipelines.tracking.trials import FAILED, FINISHED, RUNNING, Curves, Trial
+from pipelines.training.plan import Progress
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Tuner
 from pipelines.words import counted
@@ -136,6 +137,10 @@ class _Trials:
             weights=self.inputs.weights_file(configuration),
             network=self.settings.exercise.network,
         )
+
+    def so_far(self, configuration: Configuration, curves: Curves) -> Trial:
+        """What there is of a trial in work."""
+        return Trial(configuration=configuration, status=RUNNING, fits=self._labels, curves=curves)
 
     def record(self, flight: "_Flight", ended: Ended) -> Trial:
         """What became of a trial; a diverged one has failed."""
@@ -292,7 +297,12 @@ class _Sweep:
         # Of what was told by now, whatever else ends while it trains.
         rule = None if is_spared else make_rule(self.settings.stop, self.judge, self.results.curves())
         run = runs.enter_context(self.run.trial(configuration, candidate.origin, self.trials.seeds))
-        watch = Watch(fits, rule, bar.advance)
+
+        def show(progress: Progress, in_work: int) -> None:
+            bar.advance(progress, in_work)
+            run.show(self.trials.so_far(configuration, progress.curves))
+
+        watch = Watch(fits, rule, show)
         chunk = epochs_between_looks(self.settings.stop, job.epochs)
         starts: list[float] = []
 

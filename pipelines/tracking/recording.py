@@ -10,14 +10,17 @@ found out from what the store holds and nothing else.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import TrackingError
@@ -29,11 +32,12 @@ from pipelines.tracking.sweeps import SweepDescription, plain_text
 from pipelines.tracking.trials import FAILED, FINISHED, KILLED, RUNNING, Trial, read_curves, trial_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
 
 _INHERITED = (names.TAG_USER, names.TAG_SOURCE_NAME, names.TAG_SOURCE_TYPE, names.TAG_COMMIT)
+#: How often the curves of a trial in work are kept for those who look.
+SECONDS_BETWEEN_SHOWS = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -181,6 +185,25 @@ class TrialRun(runs.EndingRun):
     ) -> None:
         super().__init__(client, uri, run_id)
         self._write_later, self._data = write_later, data
+        self._next_show = time() + SECONDS_BETWEEN_SHOWS
+
+    def show(self, trial: Trial) -> None:
+        """Keep the curves so far of a trial in work, for a page that is renewed; ``finish`` writes over them.
+
+        Returns at once. At most every few seconds, and never while an earlier one is being written: a trial of a
+        second has none.
+        """
+        if not self._open or time() < self._next_show:
+            return
+        self._next_show = math.inf
+        kept = replace(trial, curves={name: np.array(curve) for name, curve in trial.curves.items()})
+        self._write_later(lambda: self._write_curves(kept))
+
+    def _write_curves(self, trial: Trial) -> None:
+        # What cannot be shown is no reason to end a sweep: the results themselves are written by ``finish``.
+        with suppress(TrackingError), store_errors(self.uri, "Recording curves so far"):
+            runs.log_curves(self._client, self.run_id, trial)
+        self._next_show = time() + SECONDS_BETWEEN_SHOWS
 
     def finish(self, trial: Trial) -> None:
         """Record everything and end the run, with the trial's own status.

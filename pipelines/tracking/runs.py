@@ -215,12 +215,17 @@ def dataset_input(data: Dataset) -> Any:
 def log_trial(client: MlflowClient, run_id: str, trial: Trial) -> None:
     """Curves, numbers, parameters and tags of a trial, or of a training of a reproduction."""
     if trial.curves:
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / names.CURVES_FILE
-            trials.write_curves(trial, path)
-            client.log_artifact(run_id, str(path))
+        log_curves(client, run_id, trial)
     params, tags = trials.trial_params(trial), trials.trial_tags(trial)
     log_batches(client, run_id, trials.trial_metrics(trial), params=params, tags=tags)
+
+
+def log_curves(client: MlflowClient, run_id: str, trial: Trial) -> None:
+    """The file of a trial's curves, over the one that is there."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / names.CURVES_FILE
+        trials.write_curves(trial, path)
+        client.log_artifact(run_id, str(path))
 
 
 def log_numbers(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:

@@ -18,6 +18,7 @@ from reports.charts.curve_charts import curve_order
 from reports.charts.inline_svg import EpochAxis, forest_row
 from reports.pages import picture_file, templates
 from reports.pages.findings import Findings, find
+from reports.pages.live import Live
 from reports.report import Report, point_of, read_report
 from reports.tables import configurations as tables
 from reports.tables.comparisons import documented_comparisons
@@ -79,7 +80,8 @@ def publish(report: Report, *, output: Path | None = None, log_to_run: bool = Tr
 
     report.read_curves()
     findings = find(report)
-    final = read_final_section(report)
+    # Curves that were read from other tools' logs have no store of ours.
+    final = read_final_section(report) if report.sweep.uri else None
     pictures = final.drawn() if final else {}
     folder = output or FOLDER / f"{report.sweep.exercise or 'sweep'}-{report.sweep.run_id[:8]}"
     files = {folder / picture_file(name): drawn for name, drawn in pictures.items()}
@@ -143,6 +145,7 @@ def render_html(
     final: "FinalSection | None" = None,
     pictures: "Mapping[str, Drawn] | None" = None,
     findings: Findings | None = None,
+    live: Live | None = None,
 ) -> str:
     """The page, with its style, scripts, figures and pictures inside.
 
@@ -152,6 +155,8 @@ def render_html(
         The final model, and each of its pictures by name; None where there is none.
     findings
         What was found beyond the ranking; None to leave it out.
+    live
+        What is in work, on a page that its server renews; None for a page that stays as it is.
     """
     shown = report.ranked[:FOREST_ROWS]
     axis = EpochAxis(max(report.epochs, 1))
@@ -171,12 +176,19 @@ def render_html(
             final=final,
             pictures=pictures or {},
             findings=findings,
+            live=live,
+            live_version=live.version if live else "",
             embedded=embed(findings.charts) if findings else None,
             views={trial.run_id: view for view, trial in enumerate(curve_order(report))} if findings else {},
             run_link=lambda trial: run_link(report.sweep.uri, report.sweep.experiment_id, trial.run_id),
             capacity=_capacity(findings, axis) if findings else [],
         )
     )
+
+
+def render_live(report: Report, live: Live) -> str:
+    """The page with the trials in work on top; it asks its server for changes, and keeps place and selection."""
+    return render_html(report, findings=find(report), live=live)
 
 
 def _capacity(findings: Findings, axis: EpochAxis) -> list[tuple[Step, Markup]]:

@@ -98,7 +98,8 @@ def what_drives_it(
         if plates
         else "These trials cannot tell: hardly any two differ in one setting alone."
     )
-    wanted = "More repeats would show smaller effects." if plates else "A sweep with design=one_at_a_time would."
+    what = "Runs that differ in one setting" if report.read_from_logs else "A sweep with design=one_at_a_time"
+    wanted = "More repeats would show smaller effects." if plates else f"{what} would."
     return Answer(question, f"{nothing} {wanted}", "atlas" if plates else "configurations")
 
 

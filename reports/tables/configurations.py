@@ -215,9 +215,10 @@ def winner_settings(report: Report) -> tuple[SettingRow, ...]:
         return ()
     base = report.baseline.configuration if report.baseline else None
     exercise = report.sweep.record.exercise
-    if chosen.network:
+    rows: list[SettingRow] = []
+    if chosen.network and "layers" not in chosen.idle:
         rows = [SettingRow("network", exercise.network.place if exercise and exercise.network else chosen.network)]
-    else:
+    elif not chosen.network:
         rows = [_setting_row("hidden layers", _layers(chosen), _layers(base) if base else "")]
     for name, value in chosen.own:
         known = report.setting(OWN_PREFIX + name)

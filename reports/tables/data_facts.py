@@ -16,6 +16,8 @@ _HEADINGS = {
     "dropped": "Dropped",
     "test": "Test rows",
 }
+#: Told in a section of its own.
+_ELSEWHERE = ("logged",)
 #: Classes that are shown, the most frequent first.
 _MOST_CLASSES = 12
 
@@ -41,7 +43,8 @@ class DataSection:
 
 def data_section(data: DataFacts) -> DataSection:
     """What a report says of these data."""
-    names = [*(name for name in _HEADINGS if name in data.details), *(n for n in data.details if n not in _HEADINGS)]
+    known = [name for name in _HEADINGS if name in data.details]
+    names = [*known, *(name for name in data.details if name not in (*_HEADINGS, *_ELSEWHERE))]
     facts = ((_HEADINGS.get(name, name.capitalize()), str(data.details[name])) for name in names)
     return DataSection(tuple(data.warnings), tuple(fact for fact in facts if fact[1]), _shares(data))
 

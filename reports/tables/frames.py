@@ -147,9 +147,15 @@ def learning_curves(
     >>> curves = learning_curves(run_id, "sqlite:///mlflow.db", metrics=["val_loss"])           # doctest: +SKIP
     >>> curves.groupby(["configuration", "epoch"]).val_loss.agg(["mean", "std"])                # doctest: +SKIP
     """
+    return curves_frame(read_report(sweep_run_id, tracking_uri=tracking_uri), metrics=metrics, run_ids=run_ids)
+
+
+def curves_frame(
+    report: Report, *, metrics: Sequence[str] | None = None, run_ids: Sequence[str] | None = None
+) -> "pd.DataFrame":
+    """``learning_curves`` of a sweep that has been read."""
     import pandas as pd
 
-    report = read_report(sweep_run_id, tracking_uri=tracking_uri)
     known = {trial.run_id: trial for trial in report.sweep.trials}
     usual = next((trial.point.folds for trial in report.sweep.trials if trial.point), None)
     if unknown := [run_id for run_id in run_ids or () if run_id not in known]:
@@ -198,7 +204,10 @@ def points_frame(report: Report) -> "pd.DataFrame":
         **_beside(trials),
         "parameters": _typed([trial.parameters for trial in trials], "Int64"),
         "seconds": _typed([trial.seconds for trial in trials], "float64"),
-        **{name: _settings(trials, name, getattr(Configuration, name)) for name in FIELDS},
+        **{
+            name: _settings(trials, name, getattr(Configuration, name))
+            for name in (() if report.read_from_logs else FIELDS)
+        },
         **_arguments(trials),
         "reason": _typed([trial.reason for trial in trials], "string"),
         "run_id": _typed([trial.run_id for trial in trials], "string"),

@@ -26,14 +26,14 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("Seed", plain(settings.seed)),
         ("Stopping rule", plain(settings.stop)),
         ("Judged on", sweep.monitor),
-        ("Started", f"{sweep.started:%Y-%m-%d %H:%M} UTC"),
+        ("Started" if sweep.uri else "Read", f"{sweep.started:%Y-%m-%d %H:%M} UTC"),
         ("Duration", _duration_words(report)),
         ("Backend", sweep.backend),
         ("Hardware", _hardware_words(environment)),
         ("Versions", _version_words(environment)),
         ("Commit", sweep.commit),
         ("Command", _command_words(environment.command)),
-        ("MLflow run", sweep.run_id),
+        ("MLflow run", sweep.run_id if sweep.uri else ""),
     ]
     return [(heading, text) for heading, text in pairs if text]
 
@@ -90,7 +90,13 @@ def _interval_words(point: OverfittingPoint | None) -> str:
     if point is None:
         return "Its interval comes from a bootstrap over the folds."
     if point.fits == 1:
-        return "A single fit has no interval: use folds or repeats to learn how sure it is."
+        if point.best_epoch_low is None:
+            return "A single fit has no interval: use folds or repeats to learn how sure it is."
+        return (
+            "The interval of a single run comes from its own noise: blocks of what the smooth curve leaves are drawn "
+            "anew. It says how far the best epoch moves with the noise from epoch to epoch, not with other rows or "
+            "another seed, and is too short where the noise lasts for tens of epochs."
+        )
     if point.folds == 1:
         return (
             "Its interval comes from a bootstrap over the seeds: it says how far the best epoch moves with the seed, "
@@ -158,6 +164,8 @@ def _duration_words(report: Report) -> str:
     sweep = report.sweep
     trained = sum(trial.seconds or 0.0 for trial in sweep.trials)
     whole = f"{seconds((sweep.ended - sweep.started).total_seconds())}, " if sweep.ended else ""
+    if not whole and not trained:
+        return ""
     return f"{whole}{seconds(trained)} in trials"
 
 
