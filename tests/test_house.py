@@ -36,7 +36,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 #: Doors of a package: they name what is inside it, or start it, and are no rooms themselves.
 DOORS = ("reports", "pipelines.__main__", "pipelines.notebook")
 MOST_LOOSE = 4
-MOST_LINES, MOST_MODULES = 34_000, 205
+MOST_LINES, MOST_MODULES = 36_500, 220
 MOST_POSITIONAL = 4
 
 

@@ -22,6 +22,7 @@ import jax
 
 # ruff: noqa: E402 - the devices have to be made before JAX is used.
 from pipelines.datasets.base import Task
+from pipelines.training import memory as host_memory
 from pipelines.training.jax import engine as jax_engine
 from pipelines.training.jax import memory
 from pipelines.training.jax.engine import JaxEngine, configure
@@ -153,9 +154,9 @@ def test_large_networks_take_turns_and_small_ones_do_not(monkeypatch: pytest.Mon
     chosen: list[bool] = []
     choose = memory.affordable_fits
 
-    def note(*arguments: Any, side_by_side: bool) -> int:
+    def note(*arguments: Any, side_by_side: bool, share: float) -> int:
         chosen.append(side_by_side)
-        return choose(*arguments, side_by_side=side_by_side)
+        return choose(*arguments, side_by_side=side_by_side, share=share)
 
     monkeypatch.setattr(jax_engine, "affordable_fits", note)
     train(case)
@@ -339,11 +340,13 @@ def test_small_folds_are_not_charged_for_a_large_evaluation() -> None:
     optimizer.build(model.trainable_variables)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "free_bytes", lambda: 64 * 2**20)
-        assert memory.affordable_fits(case.plan, model, optimizer, side_by_side=True) >= 10
+        assert (whole := memory.affordable_fits(case.plan, model, optimizer, side_by_side=True)) >= 10
+        half = memory.affordable_fits(case.plan, model, optimizer, side_by_side=True, share=0.5)
+        assert half < whole, "half of the memory is that of another worker"
 
 
 def test_the_memory_of_a_container_counts(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(host_memory, "_CGROUP", tmp_path)
     without = memory.free_bytes()
     assert without > 50_000
     (tmp_path / "memory.max").write_text("60000\n")

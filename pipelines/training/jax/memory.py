@@ -21,7 +21,7 @@ def evaluation_chunk(plan: FitPlan, model: Any) -> int:
     return max(plan.batch_size, _EVALUATION_BYTES // sample, 1)
 
 
-def affordable_fits(plan: FitPlan, model: Any, optimizer: Any, *, side_by_side: bool, share: float) -> int:
+def affordable_fits(plan: FitPlan, model: Any, optimizer: Any, *, side_by_side: bool, share: float = 1.0) -> int:
     """Fits that may be trained together; 0 where this share of the free memory is less than a single one needs.
 
     Each needs its weights and optimizer state, old and new for a moment, its gradients, and its batch with the
