@@ -10,17 +10,17 @@ NONE = "–"
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number with significant digits, without exponent where it can be helped.
+    """A number with significant digits, without exponent where it is short without one.
 
-    >>> number(2.40472), number(0.01234), number(123456.7), number(None)
-    ('2.405', '0.01234', '123,457', '–')
+    >>> number(2.40472), number(0.01234), number(123456.7), number(4.7526e8), number(None)
+    ('2.405', '0.01234', '123,457', '4.753e+08', '–')
     """
     if value is None or not math.isfinite(value):
         return NONE
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
-    if size < -5 or size > 8:
+    if size < -5 or size > 6:
         return f"{value:.{digits - 1}e}"
     return f"{value:,.{max(0, digits - 1 - size)}f}"
 
