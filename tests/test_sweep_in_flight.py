@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pytest
@@ -24,11 +24,11 @@ from tests.support.small_sweep import (
 # ruff: noqa: I001 - small_sweep chooses Keras' backend, so it comes first.
 from pipelines.commands.cli import Interrupted
 from pipelines.executors import Job
-from pipelines.executors.base import Ended, Handle, WorkerLostError
+from pipelines.executors.base import Calls, Ended, Handle, WorkerLostError
 from pipelines.exercises.spaces import Values
 from pipelines.sweep import loop as sweep_module
 from pipelines.sweep.stopping import Stop
-from pipelines.training.plan import OnChunk, Training
+from pipelines.training.plan import Training
 from pipelines.tuners import make_tuner
 from pipelines.tuners.base import Suggestion, Tuner
 
@@ -53,17 +53,10 @@ class ManySlots(MadeExecutor):
     waited_for: list[int] = field(default_factory=list)
     running: dict[Handle, tuple[int, Generator[None, None, Training]]] = field(default_factory=dict)
 
-    def submit(
-        self,
-        job: Job,
-        *,
-        on_chunk: OnChunk | None = None,
-        chunk_epochs: int | None = None,
-        on_start: Callable[[], None] | None = None,
-    ) -> Handle:
-        handle = super().submit(job, on_chunk=on_chunk, chunk_epochs=chunk_epochs or 2, on_start=on_start)
-        if on_start is not None:
-            on_start()
+    def submit(self, job: Job, **calls: Unpack[Calls]) -> Handle:
+        handle = super().submit(job, **{**calls, "chunk_epochs": calls.get("chunk_epochs") or 2})
+        if handle.on_start is not None:
+            handle.on_start()
         self.jobs.append(job)
         self.running[handle] = (len(self.jobs), self.steps(handle, len(self.jobs)))
         return handle

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from pipelines.datasets.base import Dataset
 from pipelines.datasets.folds import Split
@@ -71,6 +71,25 @@ def fit_labels(splits: Sequence[Split], seed: int) -> tuple[FitLabel, ...]:
     return tuple(FitLabel(split.repeat, split.fold, fit_seed(seed, split.repeat, split.fold)) for split in splits)
 
 
+class Calls(TypedDict, total=False):
+    """What the executor of a job calls, and how often.
+
+    Attributes
+    ----------
+    on_chunk
+        The job's own: called after every chunk of its epochs, always during a ``wait`` and in the thread that waits, so
+        that those of several jobs never run at the same time; a job goes on when it has its answer.
+    chunk_epochs
+        Epochs between two calls; None lets the engine choose.
+    on_start
+        Called when its training starts, again where it starts anew; during ``submit`` or a ``wait``.
+    """
+
+    on_chunk: OnChunk | None
+    chunk_epochs: int | None
+    on_start: Callable[[], None] | None
+
+
 @dataclass(frozen=True, eq=False)
 class Handle:
     """A job in flight, as ``Executor.submit`` returns it; equal to itself alone."""
@@ -106,25 +125,9 @@ class Executor:
         """Train a job to its end; see ``Engine.train``."""
         raise NotImplementedError
 
-    def submit(
-        self,
-        job: Job,
-        *,
-        on_chunk: OnChunk | None = None,
-        chunk_epochs: int | None = None,
-        on_start: Callable[[], None] | None = None,
-    ) -> Handle:
-        """Hand a job over, to be trained as ``pipelines.training.plan.Engine.train`` does; returns at once.
-
-        Parameters
-        ----------
-        on_chunk
-            The job's own: called after every chunk of its epochs, always during a ``wait`` and in the thread that
-            waits, so that those of several jobs never run at the same time; a job goes on when it has its answer.
-        on_start
-            Called when its training starts, again where it starts anew; during ``submit`` or a ``wait``.
-        """
-        return Handle(job, on_chunk, chunk_epochs, on_start)
+    def submit(self, job: Job, **calls: Unpack[Calls]) -> Handle:
+        """Hand a job over, to be trained as ``pipelines.training.plan.Engine.train`` does; returns at once."""
+        return Handle(job, **calls)
 
     def wait(self, handles: Collection[Handle]) -> Sequence[Ended]:
         """Wait until at least one of these jobs has ended; each is to be waited for until it is among what ended.

@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for_any
 from pathlib import Path
+from typing import Unpack
 
-from pipelines.executors.base import Ended, Executor, Handle, Job, WorkerLostError
+from pipelines.executors.base import Calls, Ended, Executor, Handle, Job, WorkerLostError
 from pipelines.executors.devices import Share
 from pipelines.executors.worker import TRIALS_A_WORKER, Worker
-from pipelines.training.plan import OnChunk, Progress, Training
+from pipelines.training.plan import Progress, Training
 
 #: How often a trial is tried that loses its worker.
 _TRIES = 2
@@ -56,16 +57,9 @@ class Pool(Executor):
         self._ended: list[Ended] = []
         self._tries: dict[Handle, int] = {}
 
-    def submit(
-        self,
-        job: Job,
-        *,
-        on_chunk: OnChunk | None = None,
-        chunk_epochs: int | None = None,
-        on_start: Callable[[], None] | None = None,
-    ) -> Handle:
+    def submit(self, job: Job, **calls: Unpack[Calls]) -> Handle:
         """Put a job in line, and start it at once where a worker is free; see ``Executor.submit``."""
-        handle = Handle(job, on_chunk, chunk_epochs, on_start)
+        handle = super().submit(job, **calls)
         self._waiting.append(handle)
         self._assign()
         return handle
